@@ -1,0 +1,1 @@
+"""Hold the places where jobs go."""

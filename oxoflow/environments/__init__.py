@@ -1,0 +1,1 @@
+"""Turn a command into argv for the place where its programs live, and create that place."""

@@ -1,0 +1,1 @@
+"""Run OxiFY graphs: nodes and guarded edges on the scheduler that rules use."""

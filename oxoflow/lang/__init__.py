@@ -1,0 +1,1 @@
+"""Read workflow text and turn it into jobs: pure functions, no disk, no process."""

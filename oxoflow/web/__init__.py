@@ -1,0 +1,1 @@
+"""Speak HTTP: the only package that knows Flask."""
