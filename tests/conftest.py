@@ -1,0 +1,31 @@
+"""Share what every test may need: a view of the machine's leftovers, and names of real tools."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests see no setting of the person who runs them."""
+    for name in list(os.environ):
+        if name.startswith(("OXO_FLOW_", "OXIFY_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def need_tools() -> Iterator[object]:
+    """Call with tool names: skips, saying which are missing, unless all are installed."""
+
+    def check(*names: str) -> None:
+        missing = [name for name in names if shutil.which(name) is None]
+        if missing:
+            pytest.skip(f"not installed here: {', '.join(missing)}")
+
+    yield check
