@@ -10,7 +10,6 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests see no setting of the person who runs them."""
@@ -28,4 +27,4 @@ def need_tools() -> Iterator[object]:
         if missing:
             pytest.skip(f"not installed here: {', '.join(missing)}")
 
-    yield check
+    return check

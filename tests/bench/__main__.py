@@ -1,0 +1,26 @@
+"""Print ratios, each against a baseline measured in the same run: `./run.sh bench [PART] [--all]`."""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from tests.bench import engine, http
+
+PARTS = {"engine": engine.bench, "http": http.bench}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="./run.sh bench", description=__doc__)
+    parser.add_argument("part", nargs="*", help=f"of {', '.join(PARTS)}; all when none is named")
+    parser.add_argument("--all", action="store_true", help="the long cases too")
+    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default 3)")
+    given = parser.parse_args()
+    for name in given.part or PARTS:
+        if name not in PARTS:
+            parser.error(f"no part '{name}'; there are {', '.join(PARTS)}")
+    with tempfile.TemporaryDirectory(prefix="oxoflow-bench-") as directory:
+        for name in given.part or PARTS:
+            PARTS[name](Path(directory), "long" if given.all else "short", given.rounds)
+
+
+main()

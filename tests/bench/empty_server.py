@@ -1,0 +1,26 @@
+"""Serve one empty Flask route with the server's own waitress settings: the floor for the API."""
+
+import sys
+
+import waitress
+from flask import Flask, Response
+
+sys.setswitchinterval(0.0005)
+app = Flask(__name__)
+
+
+@app.get("/empty")
+def empty() -> Response:
+    return Response(b'{"status":"ok"}', mimetype="application/json")
+
+
+waitress.serve(
+    app,
+    host="127.0.0.1",
+    port=int(sys.argv[1]),
+    threads=8,
+    connection_limit=4096,
+    asyncore_use_poll=True,
+    channel_request_lookahead=0,
+    _quiet=True,
+)

@@ -1,0 +1,83 @@
+"""Write the same graph of no-op jobs for every engine that is compared."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One job: makes `out/<name>` after the steps in `after` made theirs."""
+
+    name: str
+    after: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        return f"true > out/{self.name}"
+
+
+def independent(count: int) -> list[Step]:
+    return [Step(f"j{i}") for i in range(count)]
+
+
+def chain(count: int) -> list[Step]:
+    return [Step(f"j{i}", (f"j{i - 1}",) if i else ()) for i in range(count)]
+
+
+def diamonds(count: int, width: int = 10) -> list[Step]:
+    steps = []
+    for d in range(count):
+        middle = [Step(f"d{d}m{i}", (f"d{d}top",)) for i in range(width)]
+        steps += [Step(f"d{d}top"), *middle, Step(f"d{d}end", tuple(s.name for s in middle))]
+    return steps
+
+
+def write_oxoflow(steps: Sequence[Step], path: Path) -> None:
+    lines = ['[workflow]\nname = "bench"\n']
+    for step in steps:
+        inputs = ", ".join(f'"out/{name}"' for name in step.after)
+        lines.append(
+            f'[[rules]]\nname = "{step.name}"\ninput = [{inputs}]\n'
+            f'output = ["out/{step.name}"]\nshell = "{step.command}"\n'
+        )
+    path.write_text("\n".join(lines))
+
+
+def write_ninja(steps: Sequence[Step], path: Path, shell: str = "") -> None:
+    """`shell` empty: the command as it is, through ninja's own `/bin/sh`."""
+    command = f"{shell} -c '$c'" if shell else "$c"
+    lines = [f"rule r\n  command = {command}\n"]
+    for step in steps:
+        inputs = " ".join(f"out/{name}" for name in step.after)
+        lines.append(f"build out/{step.name}: r {inputs}\n  c = {step.command}\n")
+    path.write_text("\n".join(lines))
+
+
+def write_make(steps: Sequence[Step], path: Path) -> None:
+    lines = ["SHELL = bash", "all: " + " ".join(f"out/{step.name}" for step in steps)]
+    for step in steps:
+        inputs = " ".join(f"out/{name}" for name in step.after)
+        # the semicolon makes make use the shell, as the others do
+        lines.append(f"out/{step.name}: {inputs}\n\t@{step.command} ;")
+    path.write_text("\n".join(lines) + "\n")
+
+
+def write_doit(steps: Sequence[Step], path: Path) -> None:
+    lines = ["def task_all():"]
+    for step in steps:
+        task = {
+            "name": step.name,
+            "actions": [f"bash -c '{step.command}'"],
+            "targets": [f"out/{step.name}"],
+            "file_dep": [f"out/{name}" for name in step.after],
+            # without inputs doit would run a task again each time
+            "uptodate": [True],
+        }
+        lines.append(f"    yield {task!r}")
+    path.write_text("\n".join(lines) + "\n")
+
+
+def write_loop(steps: Sequence[Step], path: Path) -> None:
+    """The commands in an order that respects `after`, one a line, for the bare spawn loop."""
+    path.write_text("".join(step.command + "\n" for step in steps))
