@@ -1,0 +1,237 @@
+"""Join jobs into a directed acyclic graph by their files and `depends_on`.
+
+Owns edges, their order and the search for cycles (spec/oxoflow-format.md 4.1, 4.2). Jobs are known
+by their position; names are looked up once. Pure: it sees no disk and decides nothing about runs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import heapq
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from oxoflow.engine.configtext import ConfigTexts
+from oxoflow.engine.matching import OutputIndex, looks_like_directory, tidy
+from oxoflow.errors import GraphError
+from oxoflow.lang.model import ExecutionGroup, Job
+
+MAX_EDGES = 5_000_000
+_SHOWN = 20  # names of a cycle that a message spells out
+
+
+@dataclass(frozen=True, slots=True)
+class Dag:
+    """Jobs and their edges, by position in `jobs`; `order` is topological.
+
+    Among jobs that could come next, `order` takes the one declared first. `shared_outputs` are
+    the concrete paths that several jobs write: legal when their `when` exclude each other.
+    """
+
+    jobs: tuple[Job, ...]
+    index: Mapping[str, int]
+    parents: tuple[tuple[int, ...], ...]
+    children: tuple[tuple[int, ...], ...]
+    order: tuple[int, ...] = ()
+    shared_outputs: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+    @property
+    def edge_count(self) -> int:
+        """The number of edges, each counted once."""
+        return sum(map(len, self.parents))
+
+
+def build_dag(
+    jobs: Sequence[Job],
+    *,
+    execution_groups: Sequence[ExecutionGroup] = (),
+    config: Mapping[str, Any] | None = None,
+) -> Dag:
+    """Link every job to all producers of its inputs (4.1). Raises GraphError."""
+    jobs = tuple(jobs)
+    index = _index(jobs)
+    texts = ConfigTexts(config or {})
+    outputs = OutputIndex(
+        (tidy(texts.path(path)), at) for at, job in enumerate(jobs) for path in job.output.paths
+    )
+    parents = _file_parents(jobs, outputs, texts)
+    _add_named_parents(jobs, index, parents)
+    _add_sequences(jobs, execution_groups, parents)
+    frozen = tuple([tuple(sorted(found)) if found else () for found in parents])
+    children = _children(frozen)
+    order = topological_order(frozen, children)
+    if len(order) < len(jobs):
+        raise GraphError(_cycle_message(jobs, frozen, order, texts))
+    shared = tuple((path, tuple(owners)) for path, owners in outputs.shared() if "{" not in path)
+    return Dag(jobs, index, frozen, children, order, shared)
+
+
+def topological_order(
+    parents: Sequence[Sequence[int]], children: Sequence[Sequence[int]]
+) -> tuple[int, ...]:
+    """Order positions so that parents come first, ties by position; cycles are left out."""
+    waiting = [len(found) for found in parents]
+    ready = [at for at, count in enumerate(waiting) if not count]
+    order: list[int] = []
+    while ready:
+        at = heapq.heappop(ready)
+        order.append(at)
+        for child in children[at]:
+            waiting[child] -= 1
+            if not waiting[child]:
+                heapq.heappush(ready, child)
+    return tuple(order)
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """Word a suggestion: `; nearest: 'x'`, or nothing when no name is like it."""
+    near = difflib.get_close_matches(name, names[:20_000], 1)
+    return f"; nearest: '{near[0]}'" if near else ""
+
+
+def _index(jobs: tuple[Job, ...]) -> dict[str, int]:
+    index = {job.name: at for at, job in enumerate(jobs)}
+    if len(index) < len(jobs):
+        seen: dict[str, Job] = {}
+        for job in jobs:
+            other = seen.setdefault(job.name, job)
+            if other is not job:
+                raise GraphError(_duplicate_message(other, job))
+    return index
+
+
+def _duplicate_message(first: Job, second: Job) -> str:
+    if first.rule.name == second.rule.name == first.name:
+        return f"duplicate rule name '{first.name}'; give each rule a name of its own"
+    return (
+        f"duplicate rule name '{first.name}': rules '{first.rule.name}' and '{second.rule.name}' "
+        "both expand to it; rename one of them or make their wildcard values differ"
+    )
+
+
+def _file_parents(
+    jobs: tuple[Job, ...], outputs: OutputIndex, texts: ConfigTexts
+) -> list[set[int] | None]:
+    """Find the producers of every job's inputs; None stands for no parent."""
+    parents: list[set[int] | None] = [None] * len(jobs)
+    edges = 0
+    for at, job in enumerate(jobs):
+        found: list[int] = []
+        for path in job.input.paths:
+            path = tidy(texts.path(path))
+            if job.input.pattern is not None:
+                found += outputs.match_directory(path, texts.path(job.input.pattern))
+            else:
+                found += outputs.match(path)
+        for spec in job.rule.expand_inputs:
+            found += outputs.match_shape(tidy(texts.path(spec.pattern)))
+        if found:
+            unique = set(found)
+            unique.discard(at)
+            parents[at] = unique
+            edges += len(unique)
+            if edges > MAX_EDGES:
+                raise GraphError(
+                    f"the workflow has more than {MAX_EDGES} edges at job '{job.name}'; let rules "
+                    "read single files in place of whole directories"
+                )
+    return parents
+
+
+def _add_named_parents(
+    jobs: tuple[Job, ...], index: Mapping[str, int], parents: list[set[int] | None]
+) -> None:
+    for at, job in enumerate(jobs):
+        for name in job.depends_on:
+            parent = index.get(name)
+            if parent is None:
+                known = sorted({*index, *(other.rule.name for other in jobs)})
+                raise GraphError(
+                    f"rule '{job.rule.name}': depends_on names '{name}', which is no rule"
+                    f"{nearest(name, known)}; correct the name or remove it"
+                )
+            if parent != at:
+                found = parents[at] or set()
+                found.add(parent)
+                parents[at] = found
+
+
+def _add_sequences(
+    jobs: tuple[Job, ...], groups: Sequence[ExecutionGroup], parents: list[set[int] | None]
+) -> None:
+    """Let consecutive members of a sequential execution group wait for each other (1.17)."""
+    if not any(group.mode == "sequential" for group in groups):
+        return
+    members: dict[str, list[int]] = {}
+    for at, job in enumerate(jobs):
+        members.setdefault(job.rule.name, []).append(at)
+    for group in groups:
+        if group.mode == "sequential":
+            present = [members[name] for name in group.rules if name in members]
+            for first, second in itertools.pairwise(present):
+                for at in second:
+                    parents[at] = (parents[at] or set()) | (set(first) - {at})
+
+
+def _children(parents: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+    children: list[list[int] | None] = [None] * len(parents)
+    for at, found in enumerate(parents):
+        for parent in found:
+            known = children[parent]
+            if known is None:
+                children[parent] = [at]
+            else:
+                known.append(at)
+    return tuple([tuple(found) if found else () for found in children])
+
+
+def find_cycle(parents: Sequence[Sequence[int]], order: Sequence[int]) -> list[int]:
+    """Give one cycle among the positions missing from `order`, producer before consumer."""
+    left = set(range(len(parents))) - set(order)
+    at = min(left)
+    path: list[int] = []
+    place: dict[int, int] = {}
+    while at not in place:
+        place[at] = len(path)
+        path.append(at)
+        at = next(parent for parent in parents[at] if parent in left)
+    cycle = path[place[at] :][::-1]
+    first = cycle.index(min(cycle))
+    return cycle[first:] + cycle[:first]
+
+
+def _cycle_message(
+    jobs: tuple[Job, ...],
+    parents: tuple[tuple[int, ...], ...],
+    order: Sequence[int],
+    texts: ConfigTexts,
+) -> str:
+    cycle = find_cycle(parents, order)
+    names = [jobs[at].name for at in [*cycle, cycle[0]]]
+    if len(names) > _SHOWN:
+        names = [*names[: _SHOWN - 1], f"… {len(names) - _SHOWN} more …", names[-1]]
+    links = zip(cycle, [*cycle[1:], cycle[0]], strict=True)
+    causes = [_edge_cause(jobs[one], jobs[two], texts) for one, two in links][:_SHOWN]
+    surprising = "; ".join([cause for cause in causes if "directory" in cause][:3])
+    because = surprising or "; ".join(causes[:3])
+    return (
+        f"cycle detected in workflow DAG: {' → '.join(names)} ({because}); "
+        "let one of these rules write elsewhere or not read what comes after it"
+    )
+
+
+def _edge_cause(producer: Job, consumer: Job, texts: ConfigTexts) -> str:
+    """Say why `consumer` waits for `producer`, for messages."""
+    if producer.name in consumer.depends_on:
+        return f"'{consumer.name}' names '{producer.name}' in depends_on"
+    outputs = OutputIndex((tidy(texts.path(path)), 0) for path in producer.output.paths)
+    for path in consumer.input.paths:
+        path = tidy(texts.path(path))
+        if outputs.exact(path):
+            return f"'{consumer.name}' reads '{path}' of '{producer.name}'"
+        if outputs.match(path) or outputs.match_directory(path, consumer.input.pattern):
+            kind = ", which counts as a directory," if looks_like_directory(path) else ""
+            return f"'{consumer.name}' reads '{path}'{kind} where '{producer.name}' writes"
+    return f"'{consumer.name}' follows '{producer.name}'"
