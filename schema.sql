@@ -96,3 +96,103 @@ CREATE TABLE IF NOT EXISTS settings (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Runs, and executions of graphs: an index of the run directories. A row only moves forward.
+CREATE TABLE IF NOT EXISTS runs (
+    id                  TEXT PRIMARY KEY,        -- UUID v4, the name of the run directory
+    user_id             TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    kind                TEXT NOT NULL DEFAULT 'workflow', -- which table of the supervisor applies
+    workflow_name       TEXT NOT NULL,
+    status              TEXT NOT NULL DEFAULT 'pending'
+                        CHECK (status IN ('pending', 'running', 'success', 'failed', 'cancelled')),
+    phase               TEXT DEFAULT 'queued'    -- NULL once the status is final
+                        CHECK (phase IN ('queued', 'starting', 'running', 'paused', 'cancelling')),
+    options             TEXT NOT NULL DEFAULT '{}', -- JSON: max_jobs, keep_going, targets, samples, config
+    threads             INTEGER,                 -- what it was admitted with; NULL while it waits
+    pid                 INTEGER,                 -- pid to nonce: recorded before the runner may begin;
+    start_time          INTEGER,                 -- kernel start time in clock ticks
+    boot_id             TEXT,                    -- no other process is ever signalled
+    nonce               TEXT,
+    rules_total         INTEGER NOT NULL DEFAULT 0,
+    created_at          TEXT NOT NULL,
+    ordered_at          TEXT NOT NULL,           -- place in lists: '~' and created_at while pending
+    started_at          TEXT,
+    finished_at         TEXT,
+    exit_code           INTEGER,
+    error               TEXT,
+    cancel_requested_at TEXT,
+    ended               TEXT,                    -- JSON: the processes that a cancel ended
+    left_alive          INTEGER,                 -- how many it could not end
+    event_offset        INTEGER NOT NULL DEFAULT 0, -- bytes of events.jsonl that are rows already
+    retry_of            TEXT REFERENCES runs (id) ON DELETE SET NULL,
+    tags                TEXT NOT NULL DEFAULT '[]', -- JSON: list of words
+    idempotency_key     TEXT,
+    answer              TEXT                     -- JSON: what the launch answered, for that key
+) STRICT;
+CREATE INDEX IF NOT EXISTS runs_of_user ON runs (user_id, kind, ordered_at DESC, id);
+CREATE INDEX IF NOT EXISTS runs_in_order ON runs (kind, ordered_at DESC, id);
+CREATE INDEX IF NOT EXISTS runs_alive ON runs (created_at) WHERE status IN ('pending', 'running');
+CREATE INDEX IF NOT EXISTS runs_retried ON runs (retry_of) WHERE retry_of IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS runs_once ON runs (user_id, idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+
+-- How many runs a user has in each state, kept by the triggers below: totals of lists and quotas.
+CREATE TABLE IF NOT EXISTS run_counts (
+    user_id TEXT NOT NULL,
+    kind    TEXT NOT NULL,
+    status  TEXT NOT NULL,
+    number  INTEGER NOT NULL,
+    PRIMARY KEY (user_id, kind, status)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS runs_count_new AFTER INSERT ON runs BEGIN
+    INSERT INTO run_counts VALUES (new.user_id, new.kind, new.status, 1)
+    ON CONFLICT DO UPDATE SET number = number + 1;
+END;
+CREATE TRIGGER IF NOT EXISTS runs_count_move AFTER UPDATE OF status ON runs
+WHEN old.status IS NOT new.status BEGIN
+    UPDATE run_counts SET number = number - 1
+    WHERE user_id = old.user_id AND kind = old.kind AND status = old.status;
+    INSERT INTO run_counts VALUES (new.user_id, new.kind, new.status, 1)
+    ON CONFLICT DO UPDATE SET number = number + 1;
+END;
+CREATE TRIGGER IF NOT EXISTS runs_count_gone AFTER DELETE ON runs BEGIN
+    UPDATE run_counts SET number = number - 1
+    WHERE user_id = old.user_id AND kind = old.kind AND status = old.status;
+END;
+
+-- The jobs of a run, from its events; `id` counts from 1 in the order in which they were planned.
+CREATE TABLE IF NOT EXISTS run_jobs (
+    run_id        TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    id            INTEGER NOT NULL,
+    job           TEXT NOT NULL,
+    rule          TEXT NOT NULL,
+    verdict       TEXT,                          -- run, skip, check or blocked, as planned
+    status        TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'running',
+                  'success', 'failed', 'skipped', 'blocked', 'cancelled')),
+    attempt       INTEGER,
+    exit_code     INTEGER,
+    started_at    TEXT,
+    finished_at   TEXT,
+    duration_secs REAL,
+    cpu_secs      REAL,
+    peak_mb       REAL,
+    read_bytes    INTEGER,
+    written_bytes INTEGER,
+    reason        TEXT,                          -- why it was skipped or blocked
+    error         TEXT,
+    PRIMARY KEY (run_id, id),
+    UNIQUE (run_id, job)
+) STRICT, WITHOUT ROWID;
+
+-- What happened, in the order in which it became known; the id is what event streams replay from.
+CREATE TABLE IF NOT EXISTS events (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,   -- never used twice, also after old rows went
+    user_id TEXT NOT NULL,                       -- whose event it is: streams show one's own
+    run_id  TEXT,
+    seq     INTEGER,                             -- the number the runner gave it
+    type    TEXT NOT NULL,
+    time    TEXT NOT NULL,
+    data    TEXT NOT NULL                        -- JSON object, exactly as streams send it
+) STRICT;
+CREATE INDEX IF NOT EXISTS events_of_user ON events (user_id, id);
+CREATE INDEX IF NOT EXISTS events_of_run ON events (run_id, id) WHERE run_id IS NOT NULL;
