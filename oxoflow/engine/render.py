@@ -1,0 +1,272 @@
+"""Turn a job's texts into the commands that run, and into the symbolic text of its key.
+
+Owns the engine's placeholders (spec/oxoflow-format.md 2.2) and the choice of a script's
+interpreter (5.14). Replaces known names only; every other brace stays. Pure: whether programs
+exist is passed in.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from oxoflow.engine.configtext import ConfigTexts, require_defined
+from oxoflow.lang.model import FileSet, Job, Rule, Workflow
+from oxoflow.lang.values import config_text, parse_memory
+
+INTERPRETERS: Mapping[str, str] = {
+    ".py": "python",
+    ".py3": "python3",
+    ".r": "Rscript",
+    ".jl": "julia",
+    ".sh": "bash",
+    ".bash": "bash",
+    ".pl": "perl",
+    ".rb": "ruby",
+    ".qmd": "quarto render",
+    ".rmd": "quarto render",
+    ".ipynb": "jupyter nbconvert --to notebook --execute",
+    ".smk": "snakemake",
+    ".nextflow": "nextflow run",
+    ".wdl": "miniwdl run",
+}
+TRUSTED_ROOTS = ("/usr/bin/", "/usr/local/bin/", "/opt/", "/home/", "/Users/")
+_INDEXED = re.compile(r"\{(input|output)\[(\d{1,6})\]\}")
+_NAMED = re.compile(r"\{(input|output)\.([\w-]+)\}")
+_PARAM = re.compile(r"\{params\.([\w-]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What the machine, or the pool that a run may use, offers."""
+
+    threads: int
+    memory_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A job ready to run. Paths are as commands name them, relative to the working directory.
+
+    `command` is None when the rule has nothing to run. `env` goes into the process environment.
+    """
+
+    command: str | None
+    prelude: str
+    env: Mapping[str, str]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    log: str | None
+    pre_exec: str | None
+    on_success: str | None
+    on_failure: str | None
+    temp_output: tuple[str, ...]
+    threads: int
+    memory_mb: int | None
+
+    def composed(self) -> str:
+        """Give the text for an environment that does not pass variables on (5.3): exports too."""
+        exports = [f"export {key}={quote(value)}" for key, value in self.env.items()]
+        return "\n".join([*exports, *filter(None, [self.prelude]), self.command or ""])
+
+    def with_prelude(self, text: str) -> str:
+        """Put the workflow's prelude above a command or hook (1.5)."""
+        return f"{self.prelude}\n{text}" if self.prelude else text
+
+
+def quote(text: str) -> str:
+    """Quote a text for the shell, always in single quotes."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def render_job(job: Job, workflow: Workflow, capacity: Capacity) -> Rendered:
+    """Render one job; for many jobs of one workflow keep a `Renderer`."""
+    return Renderer(workflow, capacity).render(job)
+
+
+class Renderer:
+    """Render the jobs of one workflow. Holds tables only, so threads may share it.
+
+    `has_program` says whether a name is on PATH: scripts named `.py` fall back to python3.
+    `workdir`, when given, makes inputs, scripts and logs of scratch rules absolute (5.8).
+    """
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        capacity: Capacity,
+        *,
+        workdir: str | None = None,
+        has_program: Callable[[str], bool] = lambda name: shutil.which(name) is not None,
+    ) -> None:
+        self.texts = ConfigTexts(workflow.config)
+        self._workflow = workflow
+        self._capacity = capacity
+        self._workdir = workdir
+        self._prelude = (workflow.defaults.shell_prelude or "").strip("\n")
+        self._interpreters = {**INTERPRETERS, **workflow.interpreter_map}
+        self._python = "python" if has_program("python") else "python3"
+
+    def render(self, job: Job, *, memory_mb: int | None = None) -> Rendered:
+        """Render every text of a job; `memory_mb` replaces its declared memory on a retry."""
+        files = _Files(self.inputs(job), self.outputs(job))
+        if self._workdir and job.rule.scratch:
+            files = files.below(self._workdir)
+        own = memory_mb if memory_mb is not None else declared_memory(job.rule)
+        values = self._values(job, own, memory_mb)
+        texts = (job.shell, job.script, job.log, job.pre_exec, job.on_success, job.on_failure)
+        require_defined(job.rule.name, texts, self.texts.for_commands)
+        log = self._fill(job.log, job, files, values, None) if job.log else None
+        if log and self._workdir and job.rule.scratch:
+            log = _below(log, self._workdir)
+
+        def fill(text: str | None) -> str | None:
+            return self._fill(text, job, files, values, log) if text else None
+
+        script = fill(self._script(job, self._workdir if job.rule.scratch else None))
+        return Rendered(
+            command="\n".join(filter(None, [fill(job.shell), script])) or None,
+            prelude=self._prelude,
+            env={key: self.texts.command(text) for key, text in job.rule.envvars.items()},
+            inputs=files.inputs,
+            outputs=files.outputs,
+            log=log,
+            pre_exec=fill(job.pre_exec),
+            on_success=fill(job.on_success),
+            on_failure=fill(job.on_failure),
+            temp_output=tuple(self.texts.path(path) for path in job.rule.temp_output),
+            threads=declared_threads(job.rule),
+            memory_mb=own,
+        )
+
+    def symbolic(self, job: Job) -> str:
+        """Give the text that decides about a re-run: threads, memory and log stay placeholders."""
+        files = _Files(self.inputs(job), self.outputs(job))
+        pieces = [self._prelude, job.pre_exec, job.shell, self._script(job)]
+        return "\n".join([self._fill(text, job, files, {}, None) for text in pieces if text])
+
+    def inputs(self, job: Job) -> tuple[str, ...]:
+        """Give the input paths as commands name them."""
+        return self._paths(job.input, self.texts.command)
+
+    def outputs(self, job: Job) -> tuple[str, ...]:
+        """Give the output paths."""
+        return self._paths(job.output, self.texts.path)
+
+    def interpreter(self, job: Job) -> str | None:
+        """Choose the interpreter of a job's script, None to execute it as it is (5.14)."""
+        words = (job.script or "").split(None, 1)
+        if not words:
+            return None
+        if job.rule.interpreter and interpreter_is_accepted(job.rule.interpreter):
+            return job.rule.interpreter
+        stem, dot, extension = words[0].rpartition("/")[2].rpartition(".")
+        found = self._interpreters.get(f".{extension.lower()}") if dot else None
+        return self._python if found == "python" and stem else found
+
+    def _paths(self, files: FileSet, expand: Callable[[str], str]) -> tuple[str, ...]:
+        for path in files.paths:
+            if "{" in path:
+                return tuple([expand(path) for path in files.paths])
+        return files.paths
+
+    def _script(self, job: Job, workdir: str | None = None) -> str | None:
+        if not job.script:
+            return None
+        interpreter = self.interpreter(job)
+        script = _below(job.script, workdir) if workdir else job.script
+        return f"{interpreter} {script}" if interpreter else script
+
+    def _values(self, job: Job, own_mb: int | None, grown_mb: int | None) -> dict[str, str]:
+        """Give the placeholders that stay symbolic in the key."""
+        threads = declared_threads(job.rule)
+        machine = self._capacity
+        values = {
+            "{threads}": str(threads),
+            "{effective_threads}": str(max(1, min(threads, machine.threads))),
+            "{effective_memory_mb}": str(min(own_mb or machine.memory_mb, machine.memory_mb)),
+        }
+        memory = job.rule.memory or job.rule.resources.memory
+        if memory:
+            values["{memory}"] = memory if grown_mb is None else f"{grown_mb}M"
+        return values
+
+    def _fill(
+        self, text: str, job: Job, files: _Files, values: Mapping[str, str], log: str | None
+    ) -> str:
+        """Run the passes of 2.2 in their order; a later pass sees what an earlier one put in."""
+        if "{" not in text:
+            return text
+        if log is not None and "{log" in text:
+            text = text.replace("{log}", log).replace("{log[0]}", log)
+        if "{output" in text:
+            text = _fill_files(text, "output", files.outputs, job.output.names)
+        if "{input" in text:
+            text = _fill_files(text, "input", files.inputs, job.input.names)
+        for placeholder, value in values.items():
+            text = text.replace(placeholder, value)
+        if "{params." in text:
+            params = job.rule.params
+            text = _PARAM.sub(
+                lambda match: config_text(params[match[1]]) if match[1] in params else match[0],
+                text,
+            )
+        return self.texts.command(text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def below(self, workdir: str) -> _Files:
+        return _Files(tuple(_below(path, workdir) for path in self.inputs), self.outputs)
+
+
+def _below(path: str, workdir: str) -> str:
+    return path if path.startswith("/") else f"{workdir}/{path}"
+
+
+def _fill_files(text: str, word: str, paths: tuple[str, ...], names: tuple[str, ...]) -> str:
+    text = text.replace("{" + word + "}", " ".join(paths))
+    if "{" + word + "[" in text:
+        text = _INDEXED.sub(
+            lambda match: (
+                paths[int(match[2])]
+                if match[1] == word and int(match[2]) < len(paths)
+                else match[0]
+            ),
+            text,
+        )
+    if names and "{" + word + "." in text:
+        named = dict(zip(names, paths, strict=False))
+        text = _NAMED.sub(
+            lambda match: named.get(match[2], match[0]) if match[1] == word else match[0], text
+        )
+    return text
+
+
+def declared_threads(rule: Rule) -> int:
+    """Give the threads that a rule asks for, at least 1 (1.8, 1.10)."""
+    return max(1, rule.threads or rule.resources.threads or 1)
+
+
+def declared_memory(rule: Rule) -> int | None:
+    """Give the megabytes that a rule asks for; None when unset or unreadable (1.10)."""
+    text = rule.memory or rule.resources.memory
+    if not text:
+        return None
+    try:
+        return parse_memory(text)
+    except ValueError:
+        return None
+
+
+def interpreter_is_accepted(path: str) -> bool:
+    """Say whether a rule's `interpreter` may be used (5.15): a bare name, or a usual place."""
+    program = path.split(None, 1)[0] if path.strip() else ""
+    if not program or ".." in program:
+        return False
+    return "/" not in program or program.startswith(TRUSTED_ROOTS)
