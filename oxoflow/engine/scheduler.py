@@ -1,0 +1,276 @@
+"""Decide which task may start next: a pure state machine over graphlib.TopologicalSorter.
+
+Owns readiness, order and the pools (spec/oxoflow-format.md 5.6). It starts nothing, reads no
+clock and no disk: time comes in as an argument, and the caller reports how tasks end. Rules use
+it with join ALL; OxiFY nodes with ANY_ACTIVE and guarded edges.
+
+Pools are handed out all or nothing, in the order of `readyqueue`. A task that is first but does not
+fit keeps its place and stops everybody behind it, else a large task would starve behind small ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from graphlib import TopologicalSorter
+
+from oxoflow.engine.readyqueue import ReadyQueue
+
+
+class Join(Enum):
+    """What a task asks of its predecessors."""
+
+    ALL = "all"  # every one succeeded or was skipped
+    ANY_ACTIVE = "any_active"  # all are decided and at least one edge in was taken
+
+
+class Status(Enum):
+    """Where a task stands; the last four are final."""
+
+    PENDING = "pending"  # predecessors undecided
+    READY = "ready"  # may start when the pools allow
+    RUNNING = "running"  # holds a slot and its share of the pools
+    PARKED = "parked"  # started, waits for somebody, holds nothing
+    SUCCESS = "success"
+    SKIPPED = "skipped"  # nothing to do; satisfies its successors
+    FAILED = "failed"
+    BLOCKED = "blocked"  # never ran, since a predecessor failed
+
+
+FINAL = frozenset({Status.SUCCESS, Status.SKIPPED, Status.FAILED, Status.BLOCKED})
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a task takes from the pools while it runs; memory in MB."""
+
+    threads: int = 1
+    memory_mb: int = 0
+    groups: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What there is to share: tasks at once, threads, memory in MB, units of named groups."""
+
+    slots: int
+    threads: int
+    memory_mb: int
+    groups: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One unit of work; `weight` is the longest path of work from here to an end."""
+
+    need: Need = Need()
+    priority: int = 0
+    weight: float = 0.0
+    join: Join = Join.ALL
+
+
+class Scheduler:
+    """Tasks are numbered from 0 in the order given; `parents[i]` are the predecessors of task i."""
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        parents: Sequence[Sequence[int]],
+        capacity: Capacity,
+        *,
+        now: float = 0.0,
+        ageing_seconds: float = 60.0,
+    ) -> None:
+        self._capacity = capacity
+        self._free_slots = capacity.slots
+        self._free_threads = capacity.threads
+        self._free_memory = capacity.memory_mb
+        self._free_groups = dict(capacity.groups)
+        self._tasks: list[Task] = []
+        self._status: list[Status] = []
+        self._parents: list[tuple[int, ...]] = []
+        self._children: list[list[int]] = []
+        self._spoilt: set[int] = set()  # a predecessor failed or was blocked
+        self._reached: set[int] = set()  # an edge in was taken
+        self._queue = ReadyQueue(ageing_seconds)
+        self._sorter: TopologicalSorter[int] = TopologicalSorter()
+        self._unfinished = 0
+        self._running = 0
+        self._parked = 0
+        self._stopped = False
+        self.paused = False
+        self.extend(tasks, parents, now=now)
+
+    def extend(
+        self, tasks: Sequence[Task], parents: Sequence[Sequence[int]], *, now: float = 0.0
+    ) -> None:
+        """Add tasks; numbering goes on. They may hang below old tasks, finished or not.
+
+        Raises ValueError for a task that can never fit, graphlib.CycleError for a cycle.
+        """
+        for task in tasks:
+            if not self._ever_fits(task.need):
+                raise ValueError(f"a task needs more than there is: {task.need}")
+        first = len(self._tasks)
+        self._tasks.extend(tasks)
+        self._status.extend([Status.PENDING] * len(tasks))
+        self._parents.extend(tuple(dict.fromkeys(group)) for group in parents)
+        self._children.extend([] for _ in tasks)
+        self._unfinished += len(tasks)
+        for index in range(first, len(self._tasks)):
+            for parent in self._parents[index]:
+                self._children[parent].append(index)
+                if self._status[parent] in FINAL:
+                    self._tell(parent, index, self._status[parent], taken=True)
+        self._sorter = self._sort_unfinished()
+        self._queue.declare(task.priority for task in tasks)
+        self._absorb(now)
+
+    def _sort_unfinished(self) -> TopologicalSorter[int]:
+        """A sorter can take no nodes once it is in use, so each extension makes a new one."""
+        sorter: TopologicalSorter[int] = TopologicalSorter()
+        status = self._status
+        for index, parents in enumerate(self._parents):
+            if status[index] not in FINAL:
+                sorter.add(index, *(p for p in parents if status[p] not in FINAL))
+        sorter.prepare()
+        return sorter
+
+    def start(self, now: float) -> list[int]:
+        """Take what fits from the ready tasks; each must be reported by `finish` or `park`."""
+        started: list[int] = []
+        while self._free_slots > 0 and not (self.paused or self._stopped):
+            index = self._queue.first(now, self._free_groups)
+            if index is None:
+                break
+            need = self._tasks[index].need
+            if need.threads > self._free_threads or need.memory_mb > self._free_memory:
+                self._queue.keep_first(index)
+                break
+            self._queue.drop(index)
+            self._hold(need, 1)
+            self._status[index] = Status.RUNNING
+            self._running += 1
+            started.append(index)
+        return started
+
+    def finish(
+        self, index: int, status: Status, now: float, taken: Collection[int] | None = None
+    ) -> list[tuple[int, Status]]:
+        """Report how a task ended; returns the tasks that are thereby decided without running.
+
+        `taken` names the successors whose edge was active after a success; None is all of them.
+        """
+        if status not in FINAL or self._status[index] in FINAL:
+            raise ValueError(f"task {index} cannot go from {self._status[index]} to {status}")
+        self._leave(index)
+        self._settle(index, status, taken)
+        return self._absorb(now)
+
+    def park(self, index: int) -> None:
+        """A running task waits for somebody from outside: give its slot and pools to others."""
+        if self._status[index] is not Status.RUNNING:
+            raise ValueError(f"task {index} is {self._status[index]}, not running")
+        self._leave(index)
+        self._status[index] = Status.PARKED
+        self._parked += 1
+
+    def unpark(self, index: int, now: float) -> None:
+        """The wait is over: the task queues for a slot again."""
+        if self._status[index] is not Status.PARKED:
+            raise ValueError(f"task {index} is {self._status[index]}, not parked")
+        self._parked -= 1
+        self._make_ready(index, now)
+
+    def stop(self) -> None:
+        """Start nothing more; what runs is still to be reported."""
+        self._stopped = True
+
+    @property
+    def running(self) -> int:
+        """How many tasks hold a slot."""
+        return self._running
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is left to do, or nothing will be started and nothing runs."""
+        return self._unfinished == 0 or (self._stopped and self._running == 0)
+
+    def status(self, index: int) -> Status:
+        """Where a task stands."""
+        return self._status[index]
+
+    def unfinished(self) -> list[int]:
+        """The tasks that are not final, in order."""
+        return [i for i, status in enumerate(self._status) if status not in FINAL]
+
+    def stuck(self) -> list[int]:
+        """Tasks that nothing will ever start: empty unless the caller broke the rules."""
+        if self._running or self._parked or len(self._queue):
+            return []
+        return self.unfinished()
+
+    def _ever_fits(self, need: Need) -> bool:
+        capacity = self._capacity
+        return (
+            need.threads <= capacity.threads
+            and need.memory_mb <= capacity.memory_mb
+            and all(units <= capacity.groups.get(name, 0) for name, units in need.groups)
+        )
+
+    def _hold(self, need: Need, sign: int) -> None:
+        self._free_slots -= sign
+        self._free_threads -= sign * need.threads
+        self._free_memory -= sign * need.memory_mb
+        for name, units in need.groups:
+            self._free_groups[name] -= sign * units
+
+    def _leave(self, index: int) -> None:
+        status = self._status[index]
+        if status is Status.RUNNING:
+            self._hold(self._tasks[index].need, -1)
+            self._running -= 1
+        elif status is Status.PARKED:
+            self._parked -= 1
+        elif status is Status.READY:
+            self._queue.drop(index)
+
+    def _settle(self, index: int, status: Status, taken: Collection[int] | None) -> None:
+        self._status[index] = status
+        self._unfinished -= 1
+        for child in self._children[index]:
+            self._tell(index, child, status, taken is None or child in taken)
+        self._sorter.done(index)
+
+    def _tell(self, parent: int, child: int, status: Status, taken: bool) -> None:
+        if status in (Status.FAILED, Status.BLOCKED):
+            self._spoilt.add(child)
+        elif status is Status.SUCCESS and taken:
+            self._reached.add(child)
+
+    def _absorb(self, now: float) -> list[tuple[int, Status]]:
+        """Queue what has become ready; decide at once what will never run."""
+        decided: list[tuple[int, Status]] = []
+        while fresh := self._sorter.get_ready():
+            for index in fresh:
+                if self._status[index] is not Status.PENDING:
+                    continue  # known from before an extension
+                verdict = self._judge(index)
+                if verdict is None:
+                    self._make_ready(index, now)
+                else:
+                    self._settle(index, verdict, None)
+                    decided.append((index, verdict))
+        return decided
+
+    def _judge(self, index: int) -> Status | None:
+        if self._tasks[index].join is Join.ALL:
+            return Status.BLOCKED if index in self._spoilt else None
+        passed_by = self._parents[index] and index not in self._reached
+        return Status.SKIPPED if passed_by else None
+
+    def _make_ready(self, index: int, now: float) -> None:
+        self._status[index] = Status.READY
+        task = self._tasks[index]
+        self._queue.put(index, task.priority, task.weight, task.need.groups, now)
