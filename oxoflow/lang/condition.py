@@ -1,0 +1,189 @@
+"""Decide `when` expressions: a small boolean language over `config` and existing files.
+
+Owns spec/oxoflow-format.md 3.1. Reads files only through the view it is given; never fails on
+odd text, which counts as true, except on nesting that no person writes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from oxoflow.errors import WorkflowError
+from oxoflow.lang.view import FileView
+
+MAX_DEPTH = 100
+_COMPARISONS = ("==", "!=", ">=", "<=", ">", "<")
+_CONFIG_REF = re.compile(r"config\.([\w-]+)")
+_FILE_EXISTS = re.compile(r"""file_exists\(\s*(["'])(.*)\1\s*\)""", re.DOTALL)
+_QUOTED = re.compile(r'"[^"]*"|\'[^\']*\'')
+_INTEGER = re.compile(r"[+-]?\d{1,30}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d{1,30}\.?\d{0,30}|\.\d{1,30})(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_FLOAT_TOLERANCE = 1e-9
+_MISSING = object()
+
+
+def evaluate(text: str, config: Mapping[str, Any], view: FileView) -> bool:
+    """Say whether a `when` holds. Raises WorkflowError for absurd nesting only."""
+    return _evaluate(text, config, view, 0)
+
+
+def config_keys(text: str) -> list[str]:
+    """Give the config keys that a `when` reads, each once, in order."""
+    return list(dict.fromkeys(_CONFIG_REF.findall(_QUOTED.sub("", text))))
+
+
+def is_literally_false(text: str) -> bool:
+    """Say whether the text is `false` and nothing else (lint W019)."""
+    return text.strip() == "false"
+
+
+def _evaluate(text: str, config: Mapping[str, Any], view: FileView, depth: int) -> bool:
+    if depth > MAX_DEPTH:
+        raise WorkflowError(
+            f"a `when` is nested more than {MAX_DEPTH} levels deep; split it over several rules"
+        )
+    text = text.strip()
+    for operator, decide in _JOINS:
+        parts = _split(text, operator)
+        if len(parts) > 1:
+            return decide(_evaluate(part, config, view, depth + 1) for part in parts)
+    if text.startswith("!"):
+        stripped = text.lstrip("! \t\n\r")
+        negations = text[: len(text) - len(stripped)].count("!")
+        return _evaluate(stripped, config, view, depth + 1) ^ (negations % 2 == 1)
+    if _encloses(text):
+        return _evaluate(text[1:-1], config, view, depth + 1)
+    return _comparison_or_primary(text, config, view)
+
+
+_JOINS: tuple[tuple[str, Callable[..., bool]], ...] = (("||", any), ("&&", all))
+
+
+def _comparison_or_primary(text: str, config: Mapping[str, Any], view: FileView) -> bool:
+    if not text or text == "true":
+        return True
+    if text == "false":
+        return False
+    exists = _FILE_EXISTS.fullmatch(text)
+    if exists:
+        return view.exists(exists[2])
+    found = _comparison(text)
+    if found:
+        left, operator, right = found
+        reference = _CONFIG_REF.fullmatch(left)
+        return _compare(config.get(reference[1], _MISSING), operator, right) if reference else True
+    reference = _CONFIG_REF.fullmatch(text)
+    return _truthy(config.get(reference[1])) if reference else True
+
+
+def _truthy(value: Any) -> bool:
+    if value is None:
+        return False
+    if isinstance(value, str):
+        return value not in ("", "false", "0")
+    if isinstance(value, (bool, int, float)):
+        return bool(value)
+    return True
+
+
+def _compare(left: Any, operator: str, right: str) -> bool:
+    if isinstance(left, bool):
+        wanted = {"true": True, "false": False}.get(right)
+        if wanted is None or operator not in ("==", "!="):
+            return False
+        return (left == wanted) == (operator == "==")
+    if isinstance(left, int):
+        return bool(_INTEGER.fullmatch(right)) and _ordered(left, operator, int(right))
+    if isinstance(left, float):
+        return bool(_NUMBER.fullmatch(right)) and _near(left, operator, float(right))
+    if isinstance(left, str):
+        return _compare_string(left, operator, right)
+    return False
+
+
+def _compare_string(left: str, operator: str, right: str) -> bool:
+    """Compare as text, or as numbers where both sides read as numbers (S13)."""
+    if _NUMBER.fullmatch(left.strip()) and _NUMBER.fullmatch(right):
+        return _near(float(left), operator, float(right))
+    bare = right[1:-1] if _QUOTED.fullmatch(right) else right
+    if operator == "==":
+        return left == bare
+    return operator == "!=" and left != bare
+
+
+def _near(left: float, operator: str, right: float) -> bool:
+    if operator in ("==", "!="):
+        return (abs(left - right) <= _FLOAT_TOLERANCE) == (operator == "==")
+    return _ordered(left, operator, right)
+
+
+def _ordered(left: float, operator: str, right: float) -> bool:
+    outcomes = {
+        "==": left == right,
+        "!=": left != right,
+        ">=": left >= right,
+        "<=": left <= right,
+        ">": left > right,
+        "<": left < right,
+    }
+    return outcomes[operator]
+
+
+def _top_level(text: str) -> list[bool]:
+    """Mark the characters that stand outside quotes and parentheses."""
+    marks, depth, quote = [], 0, ""
+    for char in text:
+        outside = not quote and depth == 0
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote, outside = char, False
+        elif char == "(":
+            depth, outside = depth + 1, False
+        elif char == ")":
+            depth, outside = max(depth - 1, 0), False
+        marks.append(outside)
+    return marks
+
+
+def _split(text: str, operator: str) -> list[str]:
+    if operator not in text:
+        return [text]
+    marks, parts, start, at = _top_level(text), [], 0, text.find(operator)
+    while at >= 0:
+        if marks[at] and marks[at + 1]:
+            parts.append(text[start:at])
+            start = at = at + 2
+        else:
+            at += 1
+        at = text.find(operator, at)
+    return [*parts, text[start:]]
+
+
+def _comparison(text: str) -> tuple[str, str, str] | None:
+    marks = _top_level(text)
+    for at, outside in enumerate(marks):
+        if outside and text[at] in "=!<>":
+            for operator in _COMPARISONS:
+                if text.startswith(operator, at):
+                    return text[:at].strip(), operator, text[at + len(operator) :].strip()
+    return None
+
+
+def _encloses(text: str) -> bool:
+    """Say whether the first parenthesis closes at the very end."""
+    if not (text.startswith("(") and text.endswith(")")):
+        return False
+    depth, quote = 0, ""
+    for at, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
+        elif char in "()":
+            depth += 1 if char == "(" else -1
+            if depth == 0:
+                return at == len(text) - 1
+    return False

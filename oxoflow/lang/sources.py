@@ -1,0 +1,183 @@
+"""Collect where wildcard values come from: pairs, sample groups, value tables.
+
+Owns spec/oxoflow-format.md 2.3 and the checks of 1.13 to 1.16. Knows no rule.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from oxoflow.errors import Diagnostic, Severity
+from oxoflow.lang.model import Pair, SampleGroup, Workflow
+from oxoflow.lang.patterns import Pattern, compile_pattern
+from oxoflow.lang.wildcards import (
+    ENGINE_NAMES,
+    PAIR_NAMES,
+    RESERVED_NAMES,
+    SAMPLE_NAMES,
+    trigger_pattern,
+)
+
+_NOT_ALNUM = re.compile(r"[^0-9A-Za-z]")
+_SHELL_MARKS = ("$(", "`", "\x00", "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One way to fill a source's placeholders: the job name's suffix and the values."""
+
+    suffix: str
+    bindings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Every source of a workflow, already filtered by `[wildcard_constraints]`."""
+
+    pairs: tuple[Choice, ...]
+    groups: tuple[Choice, ...]
+    tables: Mapping[str, tuple[Choice, ...]]
+    pair_names: frozenset[str]  # empty without pairs
+    has_groups: bool  # some sample exists, allowed by the constraints or not
+    trigger: re.Pattern[str] | None  # finds any placeholder that fans a rule out
+    table_trigger: re.Pattern[str] | None
+
+
+def collect_sources(workflow: Workflow) -> Sources:
+    """Gather the choices of a workflow whose sources were checked."""
+    constraints = {name: compile_pattern(text) for name, text in workflow.constraints.items()}
+    pairs = [Choice(f"_{pair.pair_id}", _pair_bindings(pair)) for pair in workflow.pairs]
+    groups = [choice for group in workflow.groups for choice in _group_choices(group)]
+    tables = {
+        table.name: tuple(
+            _allowed(
+                [
+                    Choice(f"_{table.name}_{_NOT_ALNUM.sub('_', value)}", {table.name: value})
+                    for value in table.values
+                ],
+                constraints,
+            )
+        )
+        for table in workflow.values
+    }
+    keys = {key for pair in workflow.pairs for key in pair.metadata}
+    pair_names = frozenset((*PAIR_NAMES, *keys)) if pairs else frozenset()
+    names = pair_names | frozenset(SAMPLE_NAMES if groups else ()) | frozenset(tables)
+    return Sources(
+        tuple(_allowed(pairs, constraints)),
+        tuple(_allowed(groups, constraints)),
+        tables,
+        pair_names,
+        bool(groups),
+        trigger_pattern(names, tables),
+        trigger_pattern(tables, tables),
+    )
+
+
+def _pair_bindings(pair: Pair) -> dict[str, str]:
+    bindings = dict(pair.metadata)
+    bindings["pair_id"] = pair.pair_id
+    bindings["experiment"] = bindings["tumor"] = pair.experiment
+    bindings["control"] = bindings["normal"] = pair.control
+    if pair.experiment_type is not None:
+        bindings["experiment_type"] = bindings["tumor_type"] = pair.experiment_type
+    return bindings
+
+
+def _group_choices(group: SampleGroup) -> Iterable[Choice]:
+    for sample in group.samples:
+        bindings = dict(group.metadata)
+        bindings["group"] = group.name
+        bindings["sample"] = sample
+        yield Choice(f"_{group.name}_{sample}", bindings)
+
+
+def _allowed(choices: list[Choice], constraints: Mapping[str, Pattern]) -> list[Choice]:
+    """Drop the choices that break a constraint (1.16): a search, not anchored."""
+    if not constraints:
+        return choices
+    return [
+        choice
+        for choice in choices
+        if all(
+            constraints[name].search(value) is not None
+            for name, value in choice.bindings.items()
+            if name in constraints
+        )
+    ]
+
+
+def check_sources(workflow: Workflow) -> list[Diagnostic]:
+    """Find value tables, constraints, metadata keys and names that cannot be used."""
+    return [
+        *_check_tables(workflow),
+        *_check_constraints(workflow),
+        *_check_metadata(workflow),
+        *_check_names(workflow),
+    ]
+
+
+def _check_tables(workflow: Workflow) -> Iterable[Diagnostic]:
+    seen: set[str] = set()
+    for index, table in enumerate(workflow.values):
+        where = f"values.{index}"
+        if not table.name:
+            yield _error('a [[values]] table has no name; add name = "…"', where)
+        elif table.name in RESERVED_NAMES:
+            message = f"[[values]] '{table.name}' has the name of a built-in placeholder; rename it"
+            yield _error(message, f"{where}.name")
+        elif table.name in seen:
+            message = f"[[values]] '{table.name}' is defined twice; merge or rename the tables"
+            yield _error(message, f"{where}.name")
+        if not table.values:
+            message = f"[[values]] '{table.name}' has no values; add some or remove the table"
+            yield _error(message, where)
+        seen.add(table.name)
+
+
+def _check_constraints(workflow: Workflow) -> Iterable[Diagnostic]:
+    for name, text in workflow.constraints.items():
+        try:
+            compile_pattern(text)
+        except ValueError as error:
+            message = f"[wildcard_constraints] {name} is not a usable pattern: {error}"
+            yield _error(message, f"wildcard_constraints.{name}")
+
+
+def _check_metadata(workflow: Workflow) -> Iterable[Diagnostic]:
+    pairs = [("pairs", index, pair.metadata) for index, pair in enumerate(workflow.pairs)]
+    groups = [("sample_groups", index, g.metadata) for index, g in enumerate(workflow.groups)]
+    for table, index, metadata in (*pairs, *groups):
+        if metadata:
+            for key in sorted(metadata.keys() & ENGINE_NAMES):
+                message = (
+                    f"[[{table}]] metadata '{key}' has the name of an engine placeholder, which it "
+                    "would replace in every command; rename it"
+                )
+                yield _error(message, f"{table}.{index}.metadata")
+
+
+def _check_names(workflow: Workflow) -> Iterable[Diagnostic]:
+    """Refuse names that a shell would run or that no file may carry (S15)."""
+    for table, index, text in _wildcard_texts(workflow):
+        if any(mark in text for mark in _SHELL_MARKS):
+            message = (
+                f"[[{table}]] has the value {text[:60]!r}, which holds a command substitution, a "
+                "line break or a NUL; use plain names"
+            )
+            yield _error(message, f"{table}.{index}", code="E011")
+
+
+def _wildcard_texts(workflow: Workflow) -> Iterable[tuple[str, int, str]]:
+    for index, pair in enumerate(workflow.pairs):
+        for text in (pair.pair_id, pair.experiment, pair.control, *pair.metadata.values()):
+            yield "pairs", index, text
+    for index, group in enumerate(workflow.groups):
+        for text in (group.name, *group.samples, *group.metadata.values()):
+            yield "sample_groups", index, text
+
+
+def _error(message: str, key: str, code: str = "E018") -> Diagnostic:
+    return Diagnostic(Severity.ERROR, code, message, key=key)
