@@ -1,0 +1,275 @@
+"""Wire the server together and start it: `python app.py [serve] [flags]`, `--help` for all.
+
+The only module that knows every part. Holds no rule of its own beyond the order of start and stop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import getpass
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from flask import Flask
+from waitress.server import MultiSocketServer
+
+from oxoflow import __version__
+from oxoflow.access import Access, RateLimiter, RateLimiterConfig
+from oxoflow.access.accounts import PASSWORD_FILE, seed, store_password
+from oxoflow.db import Database
+from oxoflow.db.accounts import find_user_named
+from oxoflow.db.home import Home, open_database
+from oxoflow.errors import OxoflowError, UsageError
+from oxoflow.settings import Settings, add_flags, load, variables_help
+from oxoflow.web import auth, cors, http, limits, system, tracing
+from oxoflow.web.handover import Server, build_server, stop_server
+from oxoflow.web.prefix import Prefix
+from oxoflow.web.services import Services
+
+SWITCH_INTERVAL = 0.0005  # seconds; Python's own lets many connections starve each other
+HOUR = 3600.0
+PR_SET_DUMPABLE = 4
+BLUEPRINTS = (system.blueprint, auth.blueprint)
+
+log = logging.getLogger("oxoflow")
+
+
+def create_app(services: Services) -> Flask:
+    """The WSGI application over the given parts; starts no thread and opens no file."""
+    app = Flask("oxoflow.web", static_folder="static", template_folder="templates")
+    app.extensions["oxoflow"] = services
+    app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body
+    app.url_map.merge_slashes = False
+    tracing.register(app)
+    cors.register(app)
+    limits.register(app)
+    http.register(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    if services.settings.base_path:
+        app.wsgi_app = Prefix(app.wsgi_app, services.settings.base_path)  # type: ignore[method-assign]
+    return app
+
+
+def build_services(settings: Settings, db: Database) -> Services:
+    """Make the parts of the server, none of them running yet."""
+    config = RateLimiterConfig(settings.rate_limit, settings.rate_window)
+    return Services(
+        settings=settings,
+        db=db,
+        access=Access(db, settings),
+        limiter=RateLimiter(config) if settings.rate_limit else None,
+    )
+
+
+class Housekeeper:
+    """One thread for what is done now and then: expired sessions go, the machine is measured."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="housekeeper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        ticks = 0
+        while True:
+            try:
+                self._services.machine.sample()
+                if ticks % int(HOUR / system.SAMPLE_EVERY) == 0:
+                    self._services.access.sessions.sweep()
+            except Exception:
+                log.exception("housekeeping failed; trying again")
+            ticks += 1
+            if self._stop.wait(system.SAMPLE_EVERY):
+                return
+
+
+def listen(app: Flask, settings: Settings) -> Server:
+    """Bind the address; raises UsageError with one sentence when that is impossible."""
+    try:
+        return build_server(app, host=settings.host, port=settings.port)
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {settings.host} port {settings.port} "
+            f"({error.strerror or error}): choose another with --host or --port"
+        ) from None
+
+
+def serve(settings: Settings) -> int:
+    """Run the server until SIGTERM or SIGINT; runs go on without it."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    hide_memory()
+    home = Home(settings.home)
+    db = open_database(settings.home)
+    try:
+        services = build_services(settings, db)
+        server = listen(create_app(services), settings)
+        generated = seed(db, settings)
+        housekeeper = Housekeeper(services)
+        housekeeper.start()
+        greet(settings, server, db, generated)
+        run_until_told(server)
+        housekeeper.stop()
+    finally:
+        db.close()
+        home.release()
+    return 0
+
+
+def run_until_told(server: Server) -> None:
+    """Serve in this thread; a second one ends it, so that no signal handler takes a lock."""
+    told = threading.Event()
+
+    def stop(number: int, frame: Any) -> None:
+        if told.is_set():
+            os._exit(128 + number)  # asked twice: at once
+        told.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+    def wait() -> None:
+        told.wait()
+        stop_server(server)
+
+    threading.Thread(target=wait, name="stopper", daemon=True).start()
+    server.run()
+
+
+def hide_memory() -> None:
+    """Keep this process's memory and environment from other processes of the same account."""
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    except (OSError, AttributeError):
+        log.warning("prctl is not available: other processes of this account can read our memory")
+
+
+def address_of(settings: Settings, server: Server) -> str:
+    """The URL to open, with the port that was really taken."""
+    if isinstance(server, MultiSocketServer):
+        port = server.effective_listen[0][1]
+    else:
+        port = server.effective_port
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{port}{settings.base_path}/"
+
+
+def greet(settings: Settings, server: Server, db: Database, generated: str | None) -> None:
+    """Say on the terminal where we are, who can log in, and what is not protected."""
+    lines = [f"oxoflow {__version__} listens on {address_of(settings, server)}"]
+    lines += [f"warning: {sentence}" for sentence in settings.warnings]
+    lines.append(password_line(settings, db, generated))
+    if os.geteuid() == 0:
+        lines.append(
+            "warning: running as root: workflows run as root too, and can read and change "
+            "everything on this machine"
+        )
+    print("\n".join(lines), flush=True)
+
+
+def password_line(settings: Settings, db: Database, generated: str | None) -> str:
+    """How one logs in as admin."""
+    if generated:
+        return (
+            f"log in as admin with the password {generated} "
+            f"(also in {settings.home / PASSWORD_FILE})"
+        )
+    if settings.admin_password:
+        return "log in as admin with the password in OXO_FLOW_ADMIN_PASSWORD"
+    admin = find_user_named(db.read(), "admin")
+    if admin and admin.password_hash:
+        return "log in as admin with its stored password (change it: app.py password admin)"
+    return "admin has no password: set OXO_FLOW_ADMIN_PASSWORD, or run app.py password admin"
+
+
+def set_password(settings: Settings, username: str) -> int:
+    """Ask for a new password of an existing account and store its hash."""
+    home = Home(settings.home)
+    db = open_database(settings.home)
+    try:
+        store_password(db, settings.home, username, _ask_password(username))
+    finally:
+        db.close()
+        home.release()
+    print(f"the password of {username} is set; its sessions are ended")
+    return 0
+
+
+def _ask_password(username: str) -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    password = getpass.getpass(f"new password for {username}: ")
+    if password != getpass.getpass("once more: "):
+        raise UsageError("the two passwords differ: nothing was changed")
+    return password
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; --help lists every flag")
+
+
+def make_parser() -> Parser:
+    """The command line, its flags made from the settings table."""
+    parser = Parser(
+        prog="app.py",
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Serve oxoflow, or do one thing to its home while it is stopped.\n\n"
+        "  app.py [serve]          serve until SIGTERM or SIGINT\n"
+        "  app.py password NAME    set a stored password (asked for, or one line on stdin)",
+        epilog=variables_help(),
+    )
+    parser.add_argument("--version", action="version", version=f"oxoflow {__version__}")
+    parser.add_argument("command", nargs="?", default="serve", help=argparse.SUPPRESS)
+    parser.add_argument("name", nargs="?", help=argparse.SUPPRESS)
+    add_flags(parser)
+    return parser
+
+
+def run_command(argv: Sequence[str]) -> int:
+    """Do what the command line says."""
+    given = vars(make_parser().parse_args(argv))
+    command, name = given.pop("command"), given.pop("name")
+    settings = load(given)
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    if command == "password":
+        if not name:
+            raise UsageError("password needs the name of an account: app.py password admin")
+        return set_password(settings, name)
+    if command != "serve" or name:
+        raise UsageError(f"unknown command '{name or command}'; --help lists every command")
+    return serve(settings)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run, and end with one sentence instead of a traceback when something is wrong."""
+    try:
+        return run_command(sys.argv[1:] if argv is None else argv)
+    except UsageError as error:
+        print(f"app.py: {error}", file=sys.stderr)
+    except OxoflowError as error:
+        print(f"app.py: {error}" + (f": {error.detail}" if error.detail else ""), file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""Serve login, logout and "who am I" (spec/oxo-flow-api.md 1.3)."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from oxoflow.access.peer import is_trusted
+from oxoflow.access.sessions import LIFETIME
+from oxoflow.web.guards import COOKIE, check_origin, find_account
+from oxoflow.web.http import json_body, reply, services
+from oxoflow.web.limits import address
+
+blueprint = Blueprint("auth", __name__)
+
+
+@blueprint.post("/api/auth/login")
+def log_in() -> Response:
+    """Open a session; the token comes as JSON and as a cookie."""
+    body = json_body(required={"username": str, "password": str})
+    login = services().access.login(
+        body["username"], body["password"], address(), request.headers.get("User-Agent")
+    )
+    user = login.user
+    answer = reply({"token": login.token, "username": user.username, "role": user.role})
+    set_cookie(answer, login.token, LIFETIME)
+    return answer
+
+
+@blueprint.get("/api/auth/me")
+def who_am_i() -> Response:
+    """Say whose credentials came with the request, if anybody's; always 200."""
+    account = find_account()
+    if account is None:
+        return reply({"authenticated": False})
+    return reply(
+        {"authenticated": True, "username": account.username, "role": account.role.value}
+    )
+
+
+@blueprint.post("/api/auth/logout")
+def log_out() -> Response:
+    """End the session of this request; the same answer when there is none."""
+    account = find_account()
+    if account is not None:
+        check_origin(account)
+        if account.session_hash:
+            services().access.sessions.end(account.session_hash)
+    answer = reply({"status": "logged_out"})
+    set_cookie(answer, "", 0)
+    return answer
+
+
+def set_cookie(answer: Response, token: str, lifetime: int) -> None:
+    """Set or expire the session cookie, with the same attributes either way."""
+    answer.set_cookie(
+        COOKIE,
+        token,
+        max_age=lifetime,
+        path=services().settings.base_path or "/",
+        secure=is_https(),
+        httponly=True,
+        samesite="Strict",
+    )
+
+
+def is_https() -> bool:
+    """Whether the client speaks TLS, to us or to a trusted proxy that says so."""
+    settings = services().settings
+    if is_trusted(request.remote_addr or "", settings.trusted_proxies):
+        return request.headers.get("X-Forwarded-Proto", "").strip().lower() == "https"
+    return request.is_secure

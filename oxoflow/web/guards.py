@@ -1,0 +1,114 @@
+"""Let a view run only for those who may call it: find the account, check role and origin.
+
+Sets `g.account`. Looks nothing up for requests without credentials. Decides no ownership: that is
+inside each query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from flask import g, request
+
+from oxoflow.access import Account, Role, Via
+from oxoflow.access.peer import is_trusted
+from oxoflow.errors import Forbidden, Unauthorized
+from oxoflow.web.services import services
+
+COOKIE = "oxo_session"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def find_account() -> Account | None:
+    """The account behind this request, looked up once; None without valid credentials.
+
+    An Authorization header that is present but wrong does not fall back to the cookie.
+    """
+    if "account" not in g:
+        g.account = _look_up()
+    account: Account | None = g.account
+    return account
+
+
+def _look_up() -> Account | None:
+    access = services().access
+    header = request.headers.get("Authorization")
+    if header is not None:
+        scheme, _, credentials = header.partition(" ")
+        credentials = credentials.strip()
+        if scheme.lower() != "bearer":
+            return None
+        return access.sessions.find(credentials)
+    cookie = request.cookies.get(COOKIE)
+    if cookie:
+        return access.sessions.find(cookie, Via.COOKIE)
+    return _named_by_proxy()
+
+
+def _named_by_proxy() -> Account | None:
+    """The user a trusted proxy names, when the setting says in which header."""
+    settings = services().settings
+    if not settings.user_header:
+        return None
+    name = request.headers.get(settings.user_header)
+    if not name or not is_trusted(request.remote_addr or "", settings.trusted_proxies):
+        return None
+    return services().access.named(name)
+
+
+def check_origin(account: Account) -> None:
+    """Refuse an unsafe request that a foreign page made the browser send with its credentials.
+
+    Browsers name the page in `Origin`, or its relation to us in `Sec-Fetch-Site`; a request with
+    neither does not come from one.
+    """
+    if request.method in SAFE or account.via not in (Via.COOKIE, Via.PROXY):
+        return
+    origin = request.headers.get("Origin")
+    if origin is not None:
+        own = urlsplit(origin).netloc.lower() == request.host.lower()
+        allowed = own or origin in services().settings.allowed_origins
+    else:
+        allowed = request.headers.get("Sec-Fetch-Site", "none") in ("same-origin", "none")
+    if not allowed:
+        raise Forbidden("Cross-origin request refused", "Send the session as a Bearer token")
+
+
+def demand(needed: Role) -> Account:
+    """The account of this request; raises Unauthorized or Forbidden when it may not go on."""
+    account = find_account()
+    if account is None:
+        raise Unauthorized("Authentication required")
+    check_origin(account)
+    if not account.role.includes(needed):
+        raise Forbidden(
+            "Admin access required" if needed is Role.ADMIN else "Not allowed for this role",
+            f"'{account.username}' acts as {account.role.value}, needed is {needed.value}",
+        )
+    return account
+
+
+def signed_in(view: View) -> View:
+    """Only for accounts of any role."""
+    return role(Role.VIEWER)(view)
+
+
+def role(needed: Role | str) -> Callable[[View], View]:
+    """Only for accounts whose role includes `needed`."""
+    least = Role(needed)
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            demand(least)
+            return view(*args, **kwargs)
+
+        guarded.least_role = least  # type: ignore[attr-defined]
+        return guarded  # type: ignore[return-value]
+
+    return decorate
