@@ -1,0 +1,145 @@
+"""Name the records that the state file takes and gives: what is known, and what changed.
+
+Named tuples, because tens of thousands are made at once. Owns no storage and no decision.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Record(NamedTuple):
+    """What is known about one job. `status` is planned, started, done or failed.
+
+    `key` and `static` belong to the last verified result, also while a later attempt runs.
+    """
+
+    job: str
+    rule: str
+    status: str
+    key: str | None = None
+    static: str | None = None
+    removed: int = 0
+    started_at: float | None = None
+    finished_at: float | None = None
+    exit_code: int | None = None
+    attempts: int | None = None
+    wall_s: float | None = None
+    cpu_s: float | None = None
+    peak_mb: float | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+
+
+class Detail(NamedTuple):
+    """What a person asks about a job; `parts` is JSON, see `fingerprint`."""
+
+    parts: str | None = None
+    command: str | None = None
+    error: str | None = None
+    stderr_tail: str | None = None
+    snapshot: str | None = None
+
+
+class OutputRecord(NamedTuple):
+    """A verified output: whose it is, its size in bytes and its time; -1 for a directory's size."""
+
+    path: str
+    job: str
+    size: int
+    mtime_ns: int
+
+
+class FileHash(NamedTuple):
+    """The content of a file, valid as long as the four figures are those of the file."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    sha256: str
+
+
+class Planned(NamedTuple):
+    """A run is going to decide about this job; without effect on one that is done."""
+
+    job: str
+    rule: str
+
+
+class Started(NamedTuple):
+    """The job's command is about to start; `snapshot` says (as JSON) which outputs were there."""
+
+    job: str
+    rule: str
+    at: float
+    snapshot: str | None = None
+
+
+class Done(NamedTuple):
+    """The job's outputs were verified (or taken over: then `exit_code` is None)."""
+
+    job: str
+    rule: str
+    key: str
+    static: str
+    parts: str
+    outputs: tuple[OutputRecord, ...] = ()
+    started_at: float | None = None
+    finished_at: float | None = None
+    exit_code: int | None = None
+    attempts: int | None = None
+    command: str | None = None
+    wall_s: float | None = None
+    cpu_s: float | None = None
+    peak_mb: float | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+
+
+class Failed(NamedTuple):
+    """The job ended without a result; its outputs are not to be trusted."""
+
+    job: str
+    rule: str
+    started_at: float | None = None
+    finished_at: float | None = None
+    exit_code: int | None = None
+    attempts: int | None = None
+    command: str | None = None
+    error: str | None = None
+    stderr_tail: str | None = None
+    wall_s: float | None = None
+    cpu_s: float | None = None
+    peak_mb: float | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
+
+
+class Removed(NamedTuple):
+    """The outputs of a temporary rule were deleted on purpose; its result stays known."""
+
+    job: str
+
+
+class Forgotten(NamedTuple):
+    """Drop what is known about a job."""
+
+    job: str
+
+
+class Accepted(NamedTuple):
+    """A person declared the present outputs valid for the present definition."""
+
+    job: str
+    at: float
+    who: str
+    old_key: str | None
+    key: str
+    static: str
+    parts: str
+    outputs: tuple[OutputRecord, ...] = ()
+
+
+Change = Planned | Started | Done | Failed | FileHash | Removed | Forgotten | Accepted

@@ -1,0 +1,286 @@
+"""Keep what is known about a working directory's jobs in `.oxo-flow/state.sqlite`.
+
+Owns the file's DDL, its queries and the records they take and give (design, section 5). One
+thread writes, in batches; nothing here decides whether a job must run.
+
+A job is `planned` on disk before the first command of its run starts, `started` before its own
+command, and `done` only after its outputs were verified: what a crash leaves is never `done`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from oxoflow.engine.records import (
+    Accepted,
+    Change,
+    Detail,
+    Done,
+    Failed,
+    FileHash,
+    Forgotten,
+    OutputRecord,
+    Planned,
+    Record,
+    Removed,
+    Started,
+)
+from oxoflow.errors import DiskTrouble, RunError
+
+SCHEMA_VERSION = 1
+_DDL = """
+-- One row a job: all that planning needs, narrow so that one scan is cheap.
+CREATE TABLE jobs (
+  job TEXT PRIMARY KEY, rule TEXT NOT NULL,
+  status TEXT NOT NULL,             -- planned, started, done, failed
+  key TEXT, static TEXT,            -- of the last verified result; static: key without inputs
+  removed INTEGER NOT NULL DEFAULT 0,  -- outputs of a temporary rule, deleted on purpose
+  started_at REAL, finished_at REAL, exit_code INTEGER, attempts INTEGER,
+  wall_s REAL, cpu_s REAL, peak_mb REAL, read_bytes INTEGER, written_bytes INTEGER
+) WITHOUT ROWID;
+-- What a person asks about one job: the parts of its key, its command, why it failed.
+CREATE TABLE details (
+  job TEXT PRIMARY KEY, parts TEXT, command TEXT, error TEXT, stderr_tail TEXT,
+  snapshot TEXT                     -- outputs as they were before the last start
+);
+-- Whose result each file is, as it was when verified.
+CREATE TABLE outputs (
+  path TEXT PRIMARY KEY, job TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
+) WITHOUT ROWID;
+-- Content of files by their identity, so that an unchanged file is never read twice.
+CREATE TABLE files (
+  path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+  ctime_ns INTEGER NOT NULL, inode INTEGER NOT NULL, sha256 TEXT NOT NULL
+) WITHOUT ROWID;
+-- Results declared valid by a person after an edit.
+CREATE TABLE accepted (
+  job TEXT NOT NULL, at REAL NOT NULL, who TEXT NOT NULL, old_key TEXT, key TEXT NOT NULL
+);
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+_STATEMENTS: Mapping[type, tuple[str, ...]] = {
+    Planned: (
+        # what is known already says more: done has a key, started and failed are not trusted
+        "INSERT OR IGNORE INTO jobs (job, rule, status) VALUES (:job, :rule, 'planned')",
+    ),
+    Started: (
+        "INSERT INTO jobs (job, rule, status, started_at) VALUES (:job, :rule, 'started', :at)"
+        " ON CONFLICT (job) DO UPDATE SET status = 'started', rule = :rule, started_at = :at",
+        "INSERT INTO details (job, snapshot) VALUES (:job, :snapshot)"
+        " ON CONFLICT (job) DO UPDATE SET snapshot = :snapshot",
+    ),
+    Done: (
+        "INSERT OR REPLACE INTO jobs (job, rule, status, key, static, started_at, finished_at,"
+        " exit_code, attempts, wall_s, cpu_s, peak_mb, read_bytes, written_bytes) VALUES"
+        " (:job, :rule, 'done', :key, :static, :started_at, :finished_at, :exit_code, :attempts,"
+        " :wall_s, :cpu_s, :peak_mb, :read_bytes, :written_bytes)",
+        "INSERT OR REPLACE INTO details (job, parts, command) VALUES (:job, :parts, :command)",
+    ),
+    Failed: (
+        "INSERT INTO jobs (job, rule, status, started_at, finished_at, exit_code, attempts,"
+        " wall_s, cpu_s, peak_mb, read_bytes, written_bytes) VALUES"
+        " (:job, :rule, 'failed', :started_at, :finished_at, :exit_code, :attempts,"
+        " :wall_s, :cpu_s, :peak_mb, :read_bytes, :written_bytes)"
+        " ON CONFLICT (job) DO UPDATE SET rule = :rule, status = 'failed',"
+        " started_at = :started_at, finished_at = :finished_at, exit_code = :exit_code,"
+        " attempts = :attempts, wall_s = :wall_s, cpu_s = :cpu_s, peak_mb = :peak_mb,"
+        " read_bytes = :read_bytes, written_bytes = :written_bytes",
+        "INSERT INTO details (job, command, error, stderr_tail) VALUES"
+        " (:job, :command, :error, :stderr_tail) ON CONFLICT (job) DO UPDATE SET"
+        " command = :command, error = :error, stderr_tail = :stderr_tail, snapshot = NULL",
+    ),
+    FileHash: (
+        "INSERT OR REPLACE INTO files (path, size, mtime_ns, ctime_ns, inode, sha256)"
+        " VALUES (:path, :size, :mtime_ns, :ctime_ns, :inode, :sha256)",
+    ),
+    Removed: ("UPDATE jobs SET removed = 1 WHERE job = :job",),
+    Forgotten: (
+        "DELETE FROM jobs WHERE job = :job",
+        "DELETE FROM details WHERE job = :job",
+    ),
+    Accepted: (
+        "UPDATE jobs SET status = 'done', key = :key, static = :static WHERE job = :job",
+        "UPDATE details SET parts = :parts WHERE job = :job",
+        "INSERT INTO accepted (job, at, who, old_key, key)"
+        " VALUES (:job, :at, :who, :old_key, :key)",
+    ),
+}
+_INSERT_OUTPUT = "INSERT OR REPLACE INTO outputs (path, job, size, mtime_ns) VALUES (?, ?, ?, ?)"
+
+
+class State:
+    """The open state file of one working directory.
+
+    `State(path)` creates what is missing; `State.view(path)` writes nothing and is empty when
+    there is no file. One lock guards the connection, so any thread may call any method.
+    """
+
+    def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        with self._troubles():
+            self._connection = _connect(path, read_only)
+
+    @classmethod
+    def view(cls, path: Path) -> State:
+        """Open for reading only; an absent file reads as an empty state."""
+        return cls(path, read_only=True) if path.exists() else cls(None)
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file, so that a plain copy of it is whole."""
+        with self._lock, self._troubles():
+            self._connection.close()
+
+    def records(self) -> dict[str, Record]:
+        """Give the narrow record of every job."""
+        rows = self._all(
+            "SELECT job, rule, status, key, static, removed, started_at, finished_at, exit_code,"
+            " attempts, wall_s, cpu_s, peak_mb, read_bytes, written_bytes FROM jobs"
+        )
+        return {row[0]: Record._make(row) for row in rows}
+
+    def outputs(self) -> dict[str, OutputRecord]:
+        """Give the recorded outputs by path."""
+        rows = self._all("SELECT path, job, size, mtime_ns FROM outputs")
+        return {row[0]: OutputRecord._make(row) for row in rows}
+
+    def files(self) -> dict[str, FileHash]:
+        """Give the known contents by path."""
+        rows = self._all("SELECT path, size, mtime_ns, ctime_ns, inode, sha256 FROM files")
+        return {row[0]: FileHash._make(row) for row in rows}
+
+    def detail(self, job: str) -> Detail:
+        """Give what is known about one job beyond its record; all None when unknown."""
+        rows = self._all(
+            "SELECT parts, command, error, stderr_tail, snapshot FROM details WHERE job = ?", job
+        )
+        return Detail._make(rows[0]) if rows else Detail()
+
+    def commands(self) -> dict[str, str]:
+        """Give the last command of every job that has run."""
+        return dict(self._all("SELECT job, command FROM details WHERE command IS NOT NULL"))
+
+    def accepted(self, job: str) -> list[tuple[float, str]]:
+        """Give when and by whom results of a job were accepted, oldest first."""
+        return self._all("SELECT at, who FROM accepted WHERE job = ? ORDER BY at", job)
+
+    def meta(self, name: str) -> str | None:
+        """Give a named text kept with the state."""
+        rows = self._all("SELECT value FROM meta WHERE name = ?", name)
+        return str(rows[0][0]) if rows else None
+
+    def set_meta(self, name: str, value: str) -> None:
+        """Keep a text under a name."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Write changes in one transaction, in the order of their kinds (a start before an end).
+
+        A job may start and end within one batch, but not twice. Raises DiskTrouble.
+        """
+        by_kind: dict[type, list[Change]] = {}
+        for change in changes:
+            by_kind.setdefault(type(change), []).append(change)
+        # what nobody may lose to a power cut is synced: a job that was planned is never adopted
+        durable = Planned in by_kind
+        with self._transaction(durable=durable) as connection:
+            for kind, statements in _STATEMENTS.items():
+                rows = [change._asdict() for change in by_kind.get(kind, ())]
+                for statement in statements:
+                    connection.executemany(statement, rows)
+            outputs = [
+                output
+                for change in changes
+                if isinstance(change, Done | Accepted)
+                for output in change.outputs
+            ]
+            connection.executemany(_INSERT_OUTPUT, outputs)
+
+    def mark_planned(self, rows: Sequence[Planned]) -> None:
+        """Record, durably, which jobs a run is about to touch; call before the first command."""
+        self.apply(rows)
+
+    def mark_started(self, rows: Sequence[Started]) -> None:
+        """Record that commands are about to start."""
+        self.apply(rows)
+
+    def mark_done(self, rows: Sequence[Done]) -> None:
+        """Record verified results."""
+        self.apply(rows)
+
+    def mark_failed(self, rows: Sequence[Failed]) -> None:
+        """Record jobs that ended without a result."""
+        self.apply(rows)
+
+    def _all(self, query: str, *values: Any) -> list[Any]:
+        with self._lock, self._troubles():
+            return self._connection.execute(query, values).fetchall()
+
+    @contextlib.contextmanager
+    def _transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._troubles():
+            connection = self._connection
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _troubles(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise DiskTrouble(
+                f"'{self._path}' could not be used: {error}; check that the disk has room and is "
+                "writable, then run again: finished jobs are kept",
+                detail=str(error),
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise RunError(
+                f"'{self._path}' is damaged ({error}); move it away and run again: results newer "
+                "than their inputs are then taken over"
+            ) from error
+
+
+def copy_state(source: Path, target: Path) -> None:
+    """Copy a state file as a whole, also when its writer died with a log beside it."""
+    with contextlib.closing(sqlite3.connect(source)) as old:
+        with contextlib.closing(sqlite3.connect(target)) as new:
+            old.backup(new)
+
+
+def _connect(path: Path | None, read_only: bool) -> sqlite3.Connection:
+    if read_only and path is not None:
+        target, uri = f"{path.absolute().as_uri()}?mode=ro", True
+    else:
+        target, uri = str(path or ":memory:"), False
+    connection = sqlite3.connect(
+        target, uri=uri, isolation_level=None, check_same_thread=False, timeout=10
+    )
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0 and not read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {_DDL} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
+        elif version != SCHEMA_VERSION:
+            raise RunError(
+                f"'{path}' was written by another version of oxoflow (format {version}, this one "
+                f"reads {SCHEMA_VERSION}); use that version, or move the file away"
+            )
+    except BaseException:
+        connection.close()
+        raise
+    return connection
