@@ -1,0 +1,154 @@
+"""Find the line and column of tables and keys, for diagnostics that name a rule and a key.
+
+Owns the index from a path (table, element number, key) to its place in the text. It is built in
+one pass and only when there is something to report; tomli itself keeps no positions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from oxoflow.errors import Diagnostic
+from oxoflow.lang.literal import Item, read
+from oxoflow.lang.scan import Kind, Lines, Statement, statements, text_of
+
+Path = tuple[str | int, ...]
+
+_STEP = re.compile(r"[^.\[\]]+")
+
+
+def locate(text: str, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return the diagnostics with line and column filled in where they have none.
+
+    A diagnostic is placed at the key it names inside the rule it names, else as near above as
+    the text allows: the rule, the table, the include that brings the rule in, the first line.
+    """
+    found = list(diagnostics)
+    if all(diagnostic.line is not None for diagnostic in found):
+        return found
+    index = Index(text)
+    return [each if each.line is not None else _placed(each, index) for each in found]
+
+
+def _placed(diagnostic: Diagnostic, index: Index) -> Diagnostic:
+    line, column = index.place(index.find(diagnostic.rule, diagnostic.key))
+    return replace(diagnostic, line=line, column=column)
+
+
+class Index:
+    """Where every table and key of one text stands."""
+
+    def __init__(self, text: str) -> None:
+        text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+        self._lines = Lines(text)
+        self._offsets: dict[Path, int] = {(): 0}
+        self._values: dict[Path, Statement] = {}
+        self._counts: dict[Path, int] = {}
+        self._rules: dict[str, list[Path]] = {}
+        self._namespaces: dict[str, Path] = {}
+        self._read(text)
+
+    def place(self, path: Path) -> tuple[int, int]:
+        """Return line and column, from 1, of a path that `find` or `nearest` returned."""
+        return self._lines.place(self._offsets[path])
+
+    def find(self, rule: str | None, key: str | None) -> Path:
+        """Return the path in the text that is nearest to `key` of `rule` (or of the workflow)."""
+        steps = _steps(key)
+        if rule is None or steps[:1] == ("rules",):
+            return self.nearest(steps)
+        paths = self._rules.get(rule)
+        if paths is None:
+            return self._stand_in(rule)
+        base = paths[1] if len(paths) > 1 else paths[0]
+        return self.nearest((*base, *steps))
+
+    def nearest(self, path: Sequence[str | int]) -> Path:
+        """Return the longest beginning of `path` that the text has a place for."""
+        steps = tuple(path)
+        while steps not in self._offsets and not self._look_inside(steps):
+            steps = steps[:-1]
+        return steps
+
+    def _stand_in(self, rule: str) -> Path:
+        """Return where a rule of another file comes from, or whichever table shares its name."""
+        namespace = rule.split("::")[0]
+        if "::" in rule and namespace in self._namespaces:
+            return self._namespaces[namespace]
+        return self.nearest(("include", 0)) if ("include", 0) in self._offsets else ()
+
+    def _look_inside(self, path: Path) -> bool:
+        """Read the inline value that `path` leads into, if there is one; True when it is there."""
+        for length in range(len(path) - 1, 0, -1):
+            statement = self._values.get(path[:length])
+            if statement is not None:
+                item = read(statement.value) if statement.value[:1] in ("[", "{") else None
+                if item is not None:
+                    self._add_items(path[:length], item, statement.value_start)
+                return path in self._offsets
+        return False
+
+    def _add_items(self, base: Path, root: Item, start: int) -> None:
+        stack: list[tuple[Path, Item]] = [(base, root)]
+        while stack:
+            path, item = stack.pop()
+            for number, child in enumerate(item.items):
+                inner: Path = (*path, *child.key) if child.key else (*path, number)
+                self._offsets.setdefault(inner, start + child.start)
+                if child.opening:
+                    stack.append((inner, child))
+
+    def _read(self, text: str) -> None:
+        base: Path = ()
+        for statement in statements(text):
+            if statement.kind in (Kind.TABLE, Kind.ELEMENT):
+                base = self._open(statement)
+            elif statement.kind is Kind.PAIR:
+                self._add_pair(base, statement)
+
+    def _open(self, statement: Statement) -> Path:
+        path: Path = ()
+        *parents, name = statement.key
+        for part in parents:
+            path = (*path, part)
+            self._offsets.setdefault(path, statement.start)
+            if path in self._counts:
+                path = (*path, self._counts[path] - 1)
+        path = (*path, name)
+        if statement.kind is Kind.ELEMENT:
+            number = self._counts.get(path, 0)
+            self._counts[path] = number + 1
+            self._offsets.setdefault(path, statement.start)
+            path = (*path, number)
+        self._offsets.setdefault(path, statement.start)
+        return path
+
+    def _add_pair(self, base: Path, statement: Statement) -> None:
+        path = base
+        for part in statement.key:
+            path = (*path, part)
+            self._offsets.setdefault(path, statement.start)
+        self._values[path] = statement
+        if statement.key == ("name",) and base[:1] == ("rules",) and len(base) == 2:
+            self._rules.setdefault(text_of(statement.value), []).append(base)
+        elif statement.key == ("namespace",) and base[:1] == ("include",):
+            self._namespaces.setdefault(text_of(statement.value), base)
+        elif path == ("rules",) and statement.value.startswith("["):
+            self._add_inline_rules(statement)
+
+    def _add_inline_rules(self, statement: Statement) -> None:
+        item = read(statement.value)
+        for number, rule in enumerate(item.items if item else ()):
+            for child in rule.items:
+                if child.key == ("name",):
+                    self._rules.setdefault(text_of(child.raw), []).append(("rules", number))
+        if item:
+            self._add_items(("rules",), item, statement.value_start)
+
+
+def _steps(key: str | None) -> Path:
+    """Return the steps of a key such as `resources.memory`, `input.2` or `rules.3.name`."""
+    found = _STEP.findall(key or "")
+    return tuple([int(step) if step.isdecimal() and len(step) < 10 else step for step in found])
