@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from oxoflow.engine.configtext import ConfigTexts, require_defined
 from oxoflow.lang.model import FileSet, Job, Rule, Workflow
@@ -38,12 +39,14 @@ _NAMED = re.compile(r"\{(input|output)\.([\w-]+)\}")
 _PARAM = re.compile(r"\{params\.([\w-]+)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class Capacity:
+class Capacity(Protocol):
     """What the machine, or the pool that a run may use, offers."""
 
-    threads: int
-    memory_mb: int
+    @property
+    def threads(self) -> int: ...
+
+    @property
+    def memory_mb(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,13 @@ class Renderer:
         has_program: Callable[[str], bool] = lambda name: shutil.which(name) is not None,
     ) -> None:
         self.texts = ConfigTexts(workflow.config)
+        secret = {key for key, entry in workflow.declared.items() if entry.sensitive}
+        self.secrets = {key: self.texts.for_paths.get(key, "") for key in sorted(secret)}
+        self._open_texts = (
+            ConfigTexts({key: value for key, value in workflow.config.items() if key not in secret})
+            if secret
+            else self.texts
+        )
         self._workflow = workflow
         self._capacity = capacity
         self._workdir = workdir
@@ -118,12 +128,12 @@ class Renderer:
         values = self._values(job, own, memory_mb)
         texts = (job.shell, job.script, job.log, job.pre_exec, job.on_success, job.on_failure)
         require_defined(job.rule.name, texts, self.texts.for_commands)
-        log = self._fill(job.log, job, files, values, None) if job.log else None
+        log = self._fill(job.log, job, files, values, None, self.texts) if job.log else None
         if log and self._workdir and job.rule.scratch:
             log = _below(log, self._workdir)
 
         def fill(text: str | None) -> str | None:
-            return self._fill(text, job, files, values, log) if text else None
+            return self._fill(text, job, files, values, log, self.texts) if text else None
 
         script = fill(self._script(job, self._workdir if job.rule.scratch else None))
         return Rendered(
@@ -142,10 +152,18 @@ class Renderer:
         )
 
     def symbolic(self, job: Job) -> str:
-        """Give the text that decides about a re-run: threads, memory and log stay placeholders."""
+        """Give the text that decides about a re-run: threads, memory and log stay placeholders.
+
+        So do sensitive values, whose digests belong in the key beside it.
+        """
         files = _Files(self.inputs(job), self.outputs(job))
         pieces = [self._prelude, job.pre_exec, job.shell, self._script(job)]
-        return "\n".join([self._fill(text, job, files, {}, None) for text in pieces if text])
+        texts = self._open_texts
+        return "\n".join([self._fill(text, job, files, {}, None, texts) for text in pieces if text])
+
+    def symbolic_env(self, rule: Rule) -> dict[str, str]:
+        """Give a rule's envvars with sensitive values left out."""
+        return {key: self._open_texts.command(text) for key, text in rule.envvars.items()}
 
     def inputs(self, job: Job) -> tuple[str, ...]:
         """Give the input paths as commands name them."""
@@ -154,6 +172,10 @@ class Renderer:
     def outputs(self, job: Job) -> tuple[str, ...]:
         """Give the output paths."""
         return self._paths(job.output, self.texts.path)
+
+    def input_files(self, job: Job) -> tuple[str, ...]:
+        """Give the input paths as they are looked for on the disk."""
+        return self._paths(job.input, self.texts.path)
 
     def interpreter(self, job: Job) -> str | None:
         """Choose the interpreter of a job's script, None to execute it as it is (5.14)."""
@@ -194,7 +216,13 @@ class Renderer:
         return values
 
     def _fill(
-        self, text: str, job: Job, files: _Files, values: Mapping[str, str], log: str | None
+        self,
+        text: str,
+        job: Job,
+        files: _Files,
+        values: Mapping[str, str],
+        log: str | None,
+        config: ConfigTexts,
     ) -> str:
         """Run the passes of 2.2 in their order; a later pass sees what an earlier one put in."""
         if "{" not in text:
@@ -213,7 +241,7 @@ class Renderer:
                 lambda match: config_text(params[match[1]]) if match[1] in params else match[0],
                 text,
             )
-        return self.texts.command(text)
+        return config.command(text)
 
 
 @dataclass(frozen=True, slots=True)

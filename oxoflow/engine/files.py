@@ -1,0 +1,181 @@
+"""Look at the files of a working directory: which exist, and what they contain.
+
+Owns existence, globs, and content hashes with their cache; bounds how many files are read at once.
+Reads only; whether a file matters to a job is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import glob as globbing
+import hashlib
+import os
+import stat
+import threading
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from oxoflow.engine.records import FileHash
+
+READERS = min(4, os.cpu_count() or 1)
+DIRECTORY_SIZE = -1
+MISSING = "missing"
+
+
+class WorkFiles:
+    """The files below `root`, by paths relative to it. Safe to share between threads.
+
+    Content is read at most once per file identity (size, mtime, ctime, inode): `known` are hashes
+    from earlier runs, `learned` collects new ones until somebody takes them to be kept.
+    """
+
+    def __init__(
+        self, root: str, known: Mapping[str, FileHash] | None = None, *, paranoid: bool = False
+    ) -> None:
+        self.root = root
+        self._known = dict(known or {})
+        self._read: set[str] = set()  # with paranoid: what was read by this process
+        self._paranoid = paranoid
+        self._learned: list[FileHash] = []
+        self._lock = threading.Lock()
+        self._readers = threading.BoundedSemaphore(READERS)
+
+    def full(self, path: str) -> str:
+        """Give the path as this process must open it."""
+        return path if path.startswith("/") else f"{self.root}/{path}"
+
+    def status(self, path: str) -> os.stat_result | None:
+        """Give what the system knows about a path, following links; None when absent."""
+        try:
+            return os.stat(path if path[:1] == "/" else f"{self.root}/{path}")
+        except (OSError, ValueError):
+            return None
+
+    def exists(self, path: str) -> bool:
+        """Say whether something stands at a path."""
+        return self.status(path) is not None
+
+    def glob(self, pattern: str) -> list[str]:
+        """Give the paths that match, sorted, hidden ones included (S30)."""
+        if pattern.startswith("/"):
+            return sorted(globbing.glob(pattern, recursive=True, include_hidden=True))
+        found = globbing.glob(pattern, root_dir=self.root, recursive=True, include_hidden=True)
+        return sorted(found)
+
+    def digest(self, path: str, status: os.stat_result | None = None) -> str:
+        """Give the sha256 of a file, or of a directory's listing and files, or `missing`."""
+        status = status or self.status(path)
+        if status is None:
+            return MISSING
+        if stat.S_ISDIR(status.st_mode):
+            return self._directory_digest(path)
+        known = self._known.get(path)
+        if known is not None and _same(known, status) and self._may_trust(path):
+            return known.sha256
+        if not stat.S_ISREG(status.st_mode):
+            return f"special:{stat.S_IFMT(status.st_mode):o}"
+        with self._readers:
+            return self._read_digest(path)
+
+    def identify(self, path: str) -> str | os.stat_result:
+        """Give the digest of a path if it costs no reading, else the file's status for later."""
+        status = self.status(path)
+        if status is None:
+            return MISSING
+        known = self._known.get(path)
+        if not stat.S_ISREG(status.st_mode) or (
+            known is not None and _same(known, status) and self._may_trust(path)
+        ):
+            return self.digest(path, status)
+        return status
+
+    def last_digest(self, path: str) -> str | None:
+        """Give the content that a path had when it was last read, present or not."""
+        known = self._known.get(path)
+        return known.sha256 if known else None
+
+    def read_ahead(self, paths: Iterable[str]) -> None:
+        """Hash what is not known yet, a bounded number of files at once."""
+        unknown = []
+        for path in dict.fromkeys(paths):
+            status = self.status(path)
+            known = self._known.get(path)
+            if status is not None and not (known and _same(known, status) and not self._paranoid):
+                unknown.append(path)
+        if len(unknown) > 1:
+            with ThreadPoolExecutor(READERS) as pool:
+                list(pool.map(self.digest, unknown))
+
+    def take_learned(self) -> list[FileHash]:
+        """Give the hashes learned since the last call, for the state file."""
+        with self._lock:
+            learned, self._learned = self._learned, []
+        return learned
+
+    def _may_trust(self, path: str) -> bool:
+        return not self._paranoid or path in self._read
+
+    def _read_digest(self, path: str) -> str:
+        """Read a file; a file that changes meanwhile is hashed but not remembered."""
+        try:
+            with open(self.full(path), "rb") as handle:
+                before = os.fstat(handle.fileno())
+                digest = hashlib.file_digest(handle, "sha256").hexdigest()
+                after = os.fstat(handle.fileno())
+        except OSError as error:
+            return f"unreadable:{error.errno}"
+        entry = FileHash(
+            path, before.st_size, before.st_mtime_ns, before.st_ctime_ns, before.st_ino, digest
+        )
+        if _same(entry, after):
+            with self._lock:
+                self._known[path] = entry
+                self._read.add(path)
+                self._learned.append(entry)
+        return digest
+
+    def _directory_digest(self, path: str) -> str:
+        """Hash the sorted names and contents below a directory; a linked one counts as its link."""
+        summary = hashlib.sha256()
+        base = path.rstrip("/")
+        for folder, folders, names in os.walk(self.full(base)):
+            folders.sort()
+            inside = os.path.relpath(folder, self.full(base))
+            for name in sorted(names):
+                below = f"{base}/{name}" if inside == "." else f"{base}/{inside}/{name}"
+                summary.update(f"{below[len(base) :]}\0{self.digest(below)}\n".encode())
+            summary.update("".join(f"{inside}/{name}/\n" for name in folders).encode())
+        return summary.hexdigest()
+
+
+def _same(known: FileHash, status: os.stat_result) -> bool:
+    return (
+        known.size == status.st_size
+        and known.mtime_ns == status.st_mtime_ns
+        and known.ctime_ns == status.st_ctime_ns
+        and known.inode == status.st_ino
+    )
+
+
+class Listing:
+    """Which names exist, by one listing per directory: a snapshot for planning many jobs."""
+
+    def __init__(self, files: WorkFiles) -> None:
+        self._files = files
+        self._names: dict[str, frozenset[str]] = {}
+
+    def exists(self, path: str) -> bool:
+        """Say whether something stood at a path when its directory was first looked at."""
+        folder, slash, name = path.rstrip("/").rpartition("/")
+        if name in ("", ".", ".."):
+            return self._files.exists(path)
+        key = folder + slash
+        if key not in self._names:
+            self._names[key] = _names(self._files.full(key or "."))
+        return name in self._names[key]
+
+
+def _names(directory: str) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(directory))
+    except OSError:
+        return frozenset()

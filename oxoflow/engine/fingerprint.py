@@ -1,0 +1,237 @@
+"""Give a job its key: what decides, by content, whether its result is still the right one.
+
+Owns what goes into a key and its parts (design, section 5), and the comparison of two sets of
+parts. Threads, memory, log and scratch paths are not in it; sensitive values only as digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from oxoflow.engine.configtext import references
+from oxoflow.engine.files import MISSING, WorkFiles
+from oxoflow.engine.matching import is_glob
+from oxoflow.engine.render import Renderer
+from oxoflow.lang.model import SYSTEM, Environment, EnvironmentKind, Job, Workflow
+from oxoflow.lang.values import config_text
+
+CHANGED = "changed while the job ran"
+_WITH_SPEC_FILE = frozenset(
+    {
+        EnvironmentKind.CONDA,
+        EnvironmentKind.MAMBA,
+        EnvironmentKind.PIXI,
+        EnvironmentKind.SINGULARITY,
+    }
+)
+Inputs = dict[str, "str | os.stat_result"]  # a digest, or the file as it was, to be read later
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """A key, its static half (everything but the inputs), and its parts as JSON."""
+
+    key: str
+    static: str
+    parts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One part of a key that differs; None stands for absent."""
+
+    part: str
+    old: str | None
+    new: str | None
+
+
+class Fingerprinter:
+    """Compute the keys of one workflow's jobs. Safe to share between threads."""
+
+    def __init__(self, workflow: Workflow, renderer: Renderer, files: WorkFiles) -> None:
+        self._renderer = renderer
+        self._files = files
+        self._workflow = workflow
+        self._environments: dict[Environment, str] = {}
+        self._of_rule: dict[int, tuple[str, ...]] = {}
+        self._secrets = {key: _sha(value) for key, value in renderer.secrets.items()}
+
+    def static(self, job: Job, outputs: tuple[str, ...]) -> str:
+        """Digest everything that decides about a job except its inputs."""
+        rule = job.rule
+        shared = self._of_rule.get(id(rule))
+        if shared is None:
+            env = sorted(self._renderer.symbolic_env(rule).items())
+            shared = (repr(env), rule.when or "", self._environment(rule.environment))
+            self._of_rule[id(rule)] = shared
+        script = self._script_digest(job) if job.script else ""
+        secrets = self._secrets_used(job) if self._secrets else ""
+        text = (self._renderer.symbolic(job), *shared, script, secrets, *outputs)
+        return _sha("\x1f".join(text))
+
+    def inputs(self, job: Job, *, lazy: bool = False) -> Inputs:
+        """Give every input file with its digest; with `lazy`, big reads are put off.
+
+        A glob or a declared directory stands for the files that match. What still holds a
+        placeholder, or is remote, is not looked at.
+        """
+        files, ancient = self._files, job.rule.ancient
+        found: Inputs = {}
+        for path in self.input_paths(job):
+            if path in ancient:
+                found[path] = "ancient"
+            elif "{" in path or "://" in path:
+                found[path] = "not looked at"
+            elif lazy:
+                found[path] = files.identify(path)
+            else:
+                found[path] = files.digest(path)
+        return found
+
+    def input_paths(self, job: Job) -> Iterator[str]:
+        """Yield the files that a job's inputs mean now, globs and directories filled in."""
+        paths = self._renderer.input_files(job)
+        pattern = job.input.pattern
+        if pattern is not None:
+            for path in paths:
+                yield from self._files.glob(f"{path.rstrip('/')}/{pattern}")
+            return
+        for path in paths:
+            if is_glob(path) and "{" not in path and not self._files.exists(path):
+                yield from self._files.glob(path)
+            else:
+                yield path
+
+    def settled(self, inputs: Inputs) -> dict[str, str]:
+        """Read what was put off; a file that is no longer what it was says so instead."""
+        digests = {}
+        for path, known in inputs.items():
+            if isinstance(known, str):
+                digests[path] = known
+            else:
+                now = self._files.status(path)
+                digest = self._files.digest(path, now)
+                digests[path] = digest if now is not None and _same_file(known, now) else CHANGED
+        return digests
+
+    def fingerprint(self, job: Job, outputs: tuple[str, ...], inputs: Inputs) -> Fingerprint:
+        """Give the key of a job with its parts, reading what was put off."""
+        digests = self.settled(inputs)
+        static = self.static(job, outputs)
+        parts = self.parts(job, outputs, digests)
+        text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+        return Fingerprint(key_of(static, digests), static, text)
+
+    def parts(
+        self, job: Job, outputs: tuple[str, ...], inputs: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Give the parts of a key by name, for people: what `differences` compares."""
+        rule = job.rule
+        parts: dict[str, Any] = {
+            "command": self._renderer.symbolic(job),
+            "when": rule.when,
+            "environment": self._environment(rule.environment),
+            "script": self._script_digest(job) if job.script else None,
+            "params": {key: config_text(value) for key, value in rule.params.items()},
+            "config": self._config_used(job),
+            "envvars": self._renderer.symbolic_env(rule),
+            "output": list(outputs),
+            "input": dict(inputs),
+        }
+        return {name: value for name, value in parts.items() if value}
+
+    def _config_used(self, job: Job) -> dict[str, str]:
+        texts = self._renderer.texts.for_paths
+        values = {}
+        for key in references(_texts(job), texts):
+            values[key] = (
+                f"sha256:{self._secrets[key]}" if key in self._secrets else texts.get(key, "")
+            )
+        return values
+
+    def _secrets_used(self, job: Job) -> str:
+        used = references(_texts(job), self._renderer.texts.for_paths)
+        return repr([(key, self._secrets[key]) for key in used if key in self._secrets])
+
+    def _script_digest(self, job: Job) -> str:
+        """Give a script's path and content; a script that is no file counts as its text."""
+        words = self._renderer.texts.command(job.script or "").split(None, 1)
+        if not words or "{" in words[0]:
+            return ""
+        digest = self._files.digest(words[0])
+        return "" if digest == MISSING else f"{words[0]} {digest}"
+
+    def _environment(self, environment: Environment | None) -> str:
+        environment = environment or SYSTEM
+        known = self._environments.get(environment)
+        if known is None:
+            known = self._environments[environment] = self._describe(environment)
+        return known
+
+    def _describe(self, environment: Environment) -> str:
+        """Name an environment by its definition: kind, spec, and the content of its file."""
+        kind = environment.kind
+        if kind is EnvironmentKind.SYSTEM:
+            return ""
+        words = [kind.value, environment.spec, *environment.modules]
+        words += [word for word in (environment.prefix, environment.requirements) if word]
+        path = ""
+        if kind in _WITH_SPEC_FILE:
+            path = environment.spec
+        elif kind is EnvironmentKind.VENV:
+            path = environment.requirements or "requirements.txt"
+        digest = self._files.digest(path) if path and "://" not in path else MISSING
+        return " ".join(words if digest == MISSING else [*words, digest])
+
+
+def key_of(static: str, inputs: Mapping[str, str]) -> str:
+    """Give the key from its static half and the digests of the inputs, in their order."""
+    if not inputs:
+        return static
+    return _sha(static + "\x1f".join([f"{path}\x1f{digest}" for path, digest in inputs.items()]))
+
+
+def differences(old: str | None, new: str) -> tuple[Difference, ...]:
+    """Say which parts of two keys differ, tables entry by entry (`config.q`, `input.a.txt`)."""
+    before = json.loads(old) if old else {}
+    after = json.loads(new)
+    found: list[Difference] = []
+    for name in dict.fromkeys([*_CAUSES_FIRST, *before, *after]):
+        one, two = before.get(name), after.get(name)
+        if one == two:
+            continue
+        if isinstance(one or two, dict):
+            one, two = one or {}, two or {}
+            for key in dict.fromkeys([*one, *two]):
+                if one.get(key) != two.get(key):
+                    found.append(Difference(f"{name}.{key}", one.get(key), two.get(key)))
+        else:
+            found.append(Difference(name, _words(one), _words(two)))
+    return tuple(found)
+
+
+_CAUSES_FIRST = ("config", "params", "envvars", "script", "environment", "when", "input")
+
+
+def _words(value: Any) -> str | None:
+    return " ".join(value) if isinstance(value, list) else value
+
+
+def _texts(job: Job) -> list[str | None]:
+    rule = job.rule
+    params = [value for value in rule.params.values() if isinstance(value, str)]
+    paths = (*job.input.paths, *job.output.paths)
+    return [job.shell, job.script, job.pre_exec, *paths, *rule.envvars.values(), *params]
+
+
+def _same_file(one: os.stat_result, two: os.stat_result) -> bool:
+    return (one.st_size, one.st_mtime_ns, one.st_ino) == (two.st_size, two.st_mtime_ns, two.st_ino)
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
