@@ -159,10 +159,9 @@ def hide_memory() -> None:
 
 def address_of(settings: Settings, server: Server) -> str:
     """The URL to open, with the port that was really taken."""
-    if isinstance(server, MultiSocketServer):
-        port = server.effective_listen[0][1]
-    else:
-        port = server.effective_port
+    bound: Any = server
+    several = isinstance(server, MultiSocketServer)  # a name that stands for two addresses
+    port = bound.effective_listen[0][1] if several else bound.effective_port
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{port}{settings.base_path}/"
 

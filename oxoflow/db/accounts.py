@@ -6,9 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_COLUMNS = (
-    "id, username, role, auth_type, os_user, password_hash, disabled, created_at, updated_at"
-)
+_COLUMNS = "id, username, role, auth_type, os_user, password_hash, disabled, created_at, updated_at"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,7 @@ def who_am_i() -> Response:
     account = find_account()
     if account is None:
         return reply({"authenticated": False})
-    return reply(
-        {"authenticated": True, "username": account.username, "role": account.role.value}
-    )
+    return reply({"authenticated": True, "username": account.username, "role": account.role.value})
 
 
 @blueprint.post("/api/auth/logout")

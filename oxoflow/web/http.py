@@ -238,7 +238,5 @@ def query_number(name: str, default: int, low: int, high: int) -> int:
     try:
         number = int(text[:20])
     except ValueError:
-        raise errors.InvalidInput(
-            "Invalid query", f"'{name}' must be a whole number"
-        ) from None
+        raise errors.InvalidInput("Invalid query", f"'{name}' must be a whole number") from None
     return max(low, min(high, number))

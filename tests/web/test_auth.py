@@ -2,7 +2,6 @@
 
 import re
 
-from flask import Flask
 from flask.testing import FlaskClient
 
 
