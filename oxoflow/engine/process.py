@@ -1,0 +1,260 @@
+"""Start commands, wait for them and measure them exactly, without ever signalling a stranger.
+
+Owns the table of live children and the system calls around them (design 5). A child is waited for
+without being reaped, then reaped and struck off under the same lock under which signals are sent:
+so a signal never goes to a pid that the kernel has given to somebody else. It decides nothing
+about jobs, and knows no run directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from oxoflow.engine.identity import read_stat
+from oxoflow.errors import OxoflowError
+
+_PR_SET_DUMPABLE = 4
+_PR_SET_CHILD_SUBREAPER = 36
+_PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+class SpawnFailed(OxoflowError):
+    """The command could not be started at all; `error` is the system's answer."""
+
+    def __init__(self, message: str, error: OSError) -> None:
+        super().__init__(message)
+        self.error = error
+
+
+@dataclass(slots=True, eq=False)
+class Child:
+    """One live command. Changed under the table's lock, or by the thread named behind a field."""
+
+    pid: int
+    popen: subprocess.Popen[bytes]
+    token: str
+    started: float  # monotonic seconds
+    start_time: int = 0
+    reaped: bool = False
+    peak_kb: int = 0  # sum over its tree; the metering thread
+    deadline: float | None = None  # monotonic seconds; set once before the wait
+    timed_out: bool = False  # the metering thread
+    sampled: float = 0.0  # when last; the metering thread
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a command ended and what it used, with all its descendants that were waited for."""
+
+    code: int  # as a shell would say it: 128 + n for signal n
+    signal: int | None
+    wall_secs: float
+    cpu_secs: float
+    peak_mb: float
+    read_bytes: int | None  # through system calls, page cache and pipes included
+    written_bytes: int | None
+    timed_out: bool = False
+
+
+@dataclass(slots=True)
+class ProcessTable:
+    """The children of this process. Any thread may call any method."""
+
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _live: dict[int, Child] = field(default_factory=dict)
+    _null: int = field(default_factory=lambda: os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    strangers: frozenset[int] = frozenset()  # children that this process had before
+
+    def __post_init__(self) -> None:
+        self.strangers = frozenset(own_children())
+
+    def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path | str,
+        env: Mapping[bytes, bytes],
+        stdout: int,
+        stderr: int,
+        token: str = "",
+        timeout: float | None = None,
+    ) -> Child:
+        """Start a command in a session of its own; raises SpawnFailed.
+
+        The arguments keep Popen on its vfork path; `preexec_fn` would cost four times as much.
+        """
+        with self._lock:  # no orphan is looked for between the start and the entry in the table
+            now = time.monotonic()
+            try:
+                popen = subprocess.Popen(
+                    argv,
+                    cwd=cwd,
+                    env=env,
+                    stdin=self._null,
+                    stdout=stdout,
+                    stderr=stderr,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise SpawnFailed(_spawn_message(argv, cwd, error), error) from error
+            child = Child(popen.pid, popen, token, now)
+            child.deadline = None if timeout is None else now + timeout
+            self._live[child.pid] = child
+        stat = read_stat(child.pid)
+        if stat is not None:
+            child.start_time = stat.start_time
+            child.peak_kb = stat.resident_pages * _PAGE_KB
+        return child
+
+    def wait(self, child: Child) -> Exit:
+        """Block until the command has ended, and reap it."""
+        own_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        ended = time.monotonic()
+        moved = read_io(child.pid)  # of the zombie: complete, and its children's are added in
+        with self._lock:
+            _, status, usage = os.wait4(child.pid, 0)
+            child.reaped = True
+            del self._live[child.pid]
+        code = os.waitstatus_to_exitcode(status)
+        child.popen.returncode = code
+        # Until exec the child shares our memory, and the kernel keeps that as its peak: the
+        # figure says something about the command only when it is above our own.
+        known_kb = usage.ru_maxrss if usage.ru_maxrss > own_kb * 1.02 + 1024 else 0
+        return Exit(
+            code=code if code >= 0 else 128 - code,
+            signal=-code if code < 0 else None,
+            wall_secs=ended - child.started,
+            cpu_secs=usage.ru_utime + usage.ru_stime,
+            peak_mb=max(known_kb, child.peak_kb) / 1024,
+            read_bytes=moved[0] if moved else None,
+            written_bytes=moved[1] if moved else None,
+            timed_out=child.timed_out,
+        )
+
+    def live(self) -> list[Child]:
+        """The commands that have not been reaped."""
+        with self._lock:
+            return list(self._live.values())
+
+    def signal_group(self, child: Child, number: int) -> bool:
+        """Signal a live command's process group; False when it was reaped before."""
+        with self._lock:
+            if child.reaped:
+                return False
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
+            return True
+
+    def reap_orphans(self) -> int:
+        """Reap ended processes that came to us as their subreaper; how many.
+
+        By pid only: a bare wait would take a command's status away from the thread that waits
+        for it. Children in our own session were started by other parts and are left to them.
+        """
+        reaped = 0
+        with self._lock:
+            own_session = os.getsid(0)
+            for pid in own_children():
+                if pid in self._live or pid in self.strangers:
+                    continue
+                stat = read_stat(pid)
+                if stat is not None and stat.state == "Z" and stat.session != own_session:
+                    with contextlib.suppress(ChildProcessError):
+                        os.waitpid(pid, os.WNOHANG)
+                        reaped += 1
+        return reaped
+
+    def close(self) -> None:
+        """Give up the descriptors; no command may live."""
+        os.close(self._null)
+
+
+def adopt_orphans() -> None:
+    """Make this process the one to which its orphaned descendants come back."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def deny_inspection() -> None:
+    """Keep other processes of this account from reading our memory and environment."""
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def _prctl(option: int, value: int) -> None:
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.prctl(option, value, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl({option}): {os.strerror(number)}")
+
+
+def own_children() -> list[int]:
+    """The pids of this process's children, zombies included."""
+    return children_of("self")
+
+
+def children_of(pid: int | str) -> list[int]:
+    """The pids of a process's children; empty when it is gone."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            descriptor = os.open(f"/proc/{pid}/task/{thread}/children", os.O_RDONLY)
+            try:
+                text = b""
+                while piece := os.read(descriptor, 65_536):
+                    text += piece
+            finally:
+                os.close(descriptor)
+            found += map(int, text.split())
+    except OSError:
+        pass  # it ended while we looked: what was found is all there is to say
+    return found
+
+
+def read_io(pid: int) -> tuple[int, int] | None:
+    """Bytes that a process and its reaped children read and wrote by system calls."""
+    try:
+        descriptor = os.open(f"/proc/{pid}/io", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        lines = os.read(descriptor, 512).split()
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return int(lines[1]), int(lines[3])
+
+
+def signal_exactly(pid: int, start_time: int, number: int) -> bool:
+    """Signal the process that had this pid and start time; False when it is gone."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return False
+    try:
+        stat = read_stat(pid)
+        if stat is None or stat.start_time != start_time:
+            return False
+        signal.pidfd_send_signal(descriptor, number)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _spawn_message(argv: Sequence[str], cwd: Path | str, error: OSError) -> str:
+    reason = error.strerror or str(error)
+    if not os.path.isdir(cwd):
+        return f"the working directory '{cwd}' is gone; restore it and run again"
+    return f"'{argv[0]}' could not be started: {reason}"
