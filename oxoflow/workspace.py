@@ -1,0 +1,223 @@
+"""Keep every user's runs in their own directories, and read what lies there without being led away.
+
+Owns the paths `users/<username>/runs/<run_id>/` (spec/oxo-flow-api.md 3.5). Rules write into run
+directories, so every file is opened step by step from the run directory down, following no link,
+and only regular files are read. Knows nothing of users' rights: callers pass an owner they checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from oxoflow.errors import InvalidInput, NotFound
+
+WORKFLOW_FILE = "workflow.oxoflow"
+EXECUTION_LOG = "execution.log"
+RECORDS = ".oxo-flow"
+DEEPEST = 8  # levels of directories in a listing (4.4)
+MOST_FILES = 1000
+MOST_LOOKED_AT = 50_000  # entries, so that a directory of millions cannot hold a request
+TAIL_BYTES = 64 * 1024
+_COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not make us wait
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """One file of a run directory; `path` is relative, with slashes."""
+
+    path: str
+    size: int
+    modified: float  # seconds since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of a run, sorted by path; `truncated` when there are more."""
+
+    files: tuple[OutputFile, ...]
+    truncated: bool
+
+
+class Workspace:
+    """The tree of all run directories."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def run_directory(self, username: str, run_id: str) -> Path:
+        """Where a run lives; raises NotFound for names that could lead elsewhere."""
+        if not _COMPONENT.fullmatch(username) or not _RUN_ID.fullmatch(run_id):
+            raise NotFound("Run not found")
+        return self.root / "users" / username / "runs" / run_id
+
+    def create(self, username: str, run_id: str, files: Mapping[str, bytes]) -> Path:
+        """Make a run directory with these files, on the disk before it returns."""
+        directory = self.run_directory(username, run_id)
+        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700)
+        try:
+            for name, content in files.items():
+                self.put(directory, name, content)
+            (directory / RECORDS / "control").mkdir(mode=0o700, parents=True)
+            _sync_directory(directory)
+        except BaseException:
+            self.remove(directory)
+            raise
+        return directory
+
+    def put(self, directory: Path, name: str, content: bytes) -> None:
+        """Write one new file of a run directory that no rule has seen yet."""
+        path = directory / checked_path(name)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(path, "xb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+
+    def remove(self, directory: Path) -> None:
+        """Delete a run directory, following no link; what is gone already is fine."""
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def checked_path(name: str) -> PurePosixPath:
+    """A relative path that stays inside its run directory; raises InvalidInput otherwise."""
+    path = PurePosixPath(name)
+    wrong = (
+        not name
+        or "\0" in name
+        or "\\" in name
+        or path.is_absolute()
+        or ".." in path.parts
+        or path.parts[:1] in ((), (RECORDS,))
+        or any(len(part.encode()) > 255 or part.startswith("~") for part in path.parts)
+        or len(name.encode()) > 4000
+    )
+    if wrong:
+        raise InvalidInput("Invalid path", f"'{name[:200]}' does not name a file of the run")
+    return path
+
+
+def open_below(directory: Path, relative: str, flags: int = os.O_RDONLY) -> int:
+    """A descriptor of a file below `directory`, no link followed on the way; raises OSError."""
+    *parents, last = PurePosixPath(relative).parts
+    at = os.open(directory, _DIRECTORY)
+    try:
+        for part in parents:
+            at, above = os.open(part, _DIRECTORY, dir_fd=at), at
+            os.close(above)
+        if flags & os.O_DIRECTORY:
+            return os.open(last, _DIRECTORY, dir_fd=at)
+        return os.open(last, flags | _FILE, 0o600, dir_fd=at)
+    finally:
+        os.close(at)
+
+
+def open_regular(directory: Path, relative: str) -> int | None:
+    """A descriptor to read a regular file below `directory`; None when there is no such file."""
+    try:
+        descriptor = open_below(directory, relative)
+    except (OSError, ValueError):
+        return None
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+@contextlib.contextmanager
+def directory_below(directory: Path, relative: str) -> Iterator[Path]:
+    """A path to a directory that stays the same one whatever is renamed meanwhile; OSError."""
+    descriptor = open_below(directory, relative, os.O_DIRECTORY)
+    try:
+        yield Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+
+
+def tail(directory: Path, relative: str, lines: int) -> str | None:
+    """The last lines of a text file, at most 64 KiB; bytes that are no text are replaced."""
+    descriptor = open_regular(directory, relative)
+    if descriptor is None:
+        return None
+    try:
+        size = os.fstat(descriptor).st_size
+        start = max(0, size - TAIL_BYTES)
+        text = os.pread(descriptor, TAIL_BYTES, start).decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
+    found = text.split("\n")
+    if found and not found[-1]:
+        found.pop()
+    if start:
+        found = found[1:] or found  # the first is a piece of a line, unless it is all there is
+    return "\n".join(found[-lines:])
+
+
+def list_files(directory: Path) -> Listing:
+    """What a run made: regular files, no links, nothing of our own (4.4)."""
+    budget = [MOST_LOOKED_AT]
+    try:
+        top = os.open(directory, _DIRECTORY)
+    except OSError:
+        return Listing((), False)
+    found: list[OutputFile] = []
+    try:
+        complete = _walk(top, "", 1, found, budget)
+    finally:
+        os.close(top)
+    found.sort(key=lambda file: file.path)
+    return Listing(tuple(found[:MOST_FILES]), not complete or len(found) > MOST_FILES)
+
+
+def _walk(at: int, prefix: str, depth: int, found: list[OutputFile], budget: list[int]) -> bool:
+    """Collect the files of an open directory; False when something was left out."""
+    complete = True
+    with os.scandir(at) as entries:
+        for entry in entries:
+            budget[0] -= 1
+            if budget[0] < 0:
+                return False
+            if depth == 1 and entry.name in (RECORDS, WORKFLOW_FILE, EXECUTION_LOG):
+                continue
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    complete &= depth < DEEPEST and _descend(
+                        at, entry, prefix, depth, found, budget
+                    )
+                elif entry.is_file(follow_symlinks=False):
+                    facts = entry.stat(follow_symlinks=False)
+                    name = (prefix + entry.name).encode("utf-8", "surrogateescape")
+                    path = name.decode("utf-8", "replace")
+                    found.append(OutputFile(path, facts.st_size, facts.st_mtime))
+            except OSError:
+                complete = False
+    return complete
+
+
+def _descend(
+    at: int, entry: os.DirEntry[str], prefix: str, depth: int, found: list[OutputFile],
+    budget: list[int],
+) -> bool:  # fmt: skip
+    inside = os.open(entry.name, _DIRECTORY, dir_fd=at)
+    try:
+        return _walk(inside, f"{prefix}{entry.name}/", depth + 1, found, budget)
+    finally:
+        os.close(inside)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
