@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from oxoflow.errors import WorkflowError
+from oxoflow.errors import Diagnostic, Severity, WorkflowError
 from oxoflow.lang.values import command_text, config_text
 
 REFERENCE = re.compile(r"\{config\.([\w-]+)\}")
@@ -65,7 +65,10 @@ def require_defined(rule: str, texts: Iterable[str | None], values: Mapping[str,
         if key not in values:
             near = difflib.get_close_matches(key, list(values), 1)
             cure = f"did you mean 'config.{near[0]}'?" if near else "add it to [config]"
+            message = (
+                f"rule '{rule}': '{{config.{key}}}' is not defined in [config]; {cure}, "
+                f"or give a value with --config {key}=VALUE"
+            )
             raise WorkflowError(
-                f"rule '{rule}': '{{config.{key}}}' is not defined in [config]; {cure} "
-                f"A value can also be given with --config {key}=VALUE"
+                message, (Diagnostic(Severity.ERROR, "E005", message, rule=rule, suggestion=cure),)
             )

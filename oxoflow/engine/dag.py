@@ -15,7 +15,7 @@ from typing import Any
 
 from oxoflow.engine.configtext import ConfigTexts
 from oxoflow.engine.matching import OutputIndex, looks_like_directory, tidy
-from oxoflow.errors import GraphError
+from oxoflow.errors import Diagnostic, GraphError, Severity
 from oxoflow.lang.model import ExecutionGroup, Job
 
 MAX_EDGES = 5_000_000
@@ -63,7 +63,8 @@ def build_dag(
     children = _children(frozen)
     order = topological_order(frozen, children)
     if len(order) < len(jobs):
-        raise GraphError(_cycle_message(jobs, frozen, order, texts))
+        rule = jobs[find_cycle(frozen, order)[0]].rule.name
+        raise _fault("E006", rule, _cycle_message(jobs, frozen, order, texts), "input")
     shared = tuple((path, tuple(owners)) for path, owners in outputs.shared() if "{" not in path)
     return Dag(jobs, index, frozen, children, order, shared)
 
@@ -91,6 +92,11 @@ def nearest(name: str, names: Sequence[str]) -> str:
     return f"; nearest: '{near[0]}'" if near else ""
 
 
+def _fault(code: str, rule: str, message: str, key: str) -> GraphError:
+    diagnostic = Diagnostic(Severity.ERROR, code, message, rule=rule, key=key)
+    return GraphError(message, (diagnostic,))
+
+
 def _index(jobs: tuple[Job, ...]) -> dict[str, int]:
     index = {job.name: at for at, job in enumerate(jobs)}
     if len(index) < len(jobs):
@@ -98,7 +104,7 @@ def _index(jobs: tuple[Job, ...]) -> dict[str, int]:
         for job in jobs:
             other = seen.setdefault(job.name, job)
             if other is not job:
-                raise GraphError(_duplicate_message(other, job))
+                raise _fault("E016", job.rule.name, _duplicate_message(other, job), "name")
     return index
 
 
@@ -133,9 +139,12 @@ def _file_parents(
             parents[at] = unique
             edges += len(unique)
             if edges > MAX_EDGES:
-                raise GraphError(
+                raise _fault(
+                    "E006",
+                    job.rule.name,
                     f"the workflow has more than {MAX_EDGES} edges at job '{job.name}'; let rules "
-                    "read single files in place of whole directories"
+                    "read single files in place of whole directories",
+                    "input",
                 )
     return parents
 
@@ -148,9 +157,12 @@ def _add_named_parents(
             parent = index.get(name)
             if parent is None:
                 known = sorted({*index, *(other.rule.name for other in jobs)})
-                raise GraphError(
+                raise _fault(
+                    "E007",
+                    job.rule.name,
                     f"rule '{job.rule.name}': depends_on names '{name}', which is no rule"
-                    f"{nearest(name, known)}; correct the name or remove it"
+                    f"{nearest(name, known)}; correct the name or remove it",
+                    "depends_on",
                 )
             if parent != at:
                 found = parents[at] or set()

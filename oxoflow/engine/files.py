@@ -61,6 +61,14 @@ class WorkFiles:
         found = globbing.glob(pattern, root_dir=self.root, recursive=True, include_hidden=True)
         return sorted(found)
 
+    def read(self, path: str) -> bytes | None:
+        """Give the content of a file, None when there is none or it cannot be read."""
+        try:
+            with open(self.full(path), "rb") as handle:
+                return handle.read()
+        except (OSError, ValueError):
+            return None
+
     def digest(self, path: str, status: os.stat_result | None = None) -> str:
         """Give the sha256 of a file, or of a directory's listing and files, or `missing`."""
         status = status or self.status(path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +80,7 @@ class Fingerprinter:
         A glob or a declared directory stands for the files that match. What still holds a
         placeholder, or is remote, is not looked at.
         """
-        files, ancient = self._files, job.rule.ancient
+        files, ancient = self._files, _ancient(job)
         found: Inputs = {}
         for path in self.input_paths(job):
             if path in ancient:
@@ -94,16 +94,13 @@ class Fingerprinter:
         return found
 
     def input_paths(self, job: Job) -> Iterator[str]:
-        """Yield the files that a job's inputs mean now, globs and directories filled in."""
+        """Yield the files that inputs mean now; a glob without any file stands for itself."""
         paths = self._renderer.input_files(job)
-        pattern = job.input.pattern
-        if pattern is not None:
-            for path in paths:
-                yield from self._files.glob(f"{path.rstrip('/')}/{pattern}")
-            return
+        if job.input.pattern is not None:
+            paths = tuple([f"{path.rstrip('/')}/{job.input.pattern}" for path in paths])
         for path in paths:
             if is_glob(path) and "{" not in path and not self._files.exists(path):
-                yield from self._files.glob(path)
+                yield from self._files.glob(path) or (path,)
             else:
                 yield path
 
@@ -196,10 +193,9 @@ def key_of(static: str, inputs: Mapping[str, str]) -> str:
     return _sha(static + "\x1f".join([f"{path}\x1f{digest}" for path, digest in inputs.items()]))
 
 
-def differences(old: str | None, new: str) -> tuple[Difference, ...]:
-    """Say which parts of two keys differ, tables entry by entry (`config.q`, `input.a.txt`)."""
+def differences(old: str | None, after: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """Say which parts differ from stored ones, tables entry by entry (`config.q`, `input.a`)."""
     before = json.loads(old) if old else {}
-    after = json.loads(new)
     found: list[Difference] = []
     for name in dict.fromkeys([*_CAUSES_FIRST, *before, *after]):
         one, two = before.get(name), after.get(name)
@@ -227,6 +223,15 @@ def _texts(job: Job) -> list[str | None]:
     params = [value for value in rule.params.values() if isinstance(value, str)]
     paths = (*job.input.paths, *job.output.paths)
     return [job.shell, job.script, job.pre_exec, *paths, *rule.envvars.values(), *params]
+
+
+def _ancient(job: Job) -> Collection[str]:
+    """Give the inputs whose content does not count, as patterns of the rule or as paths."""
+    ancient = job.rule.ancient
+    if not ancient:
+        return ()
+    pairs = zip(job.rule.input.paths, job.input.paths, strict=False)
+    return {*ancient, *(path for pattern, path in pairs if pattern in ancient)}
 
 
 def _same_file(one: os.stat_result, two: os.stat_result) -> bool:

@@ -31,6 +31,16 @@ class Record(NamedTuple):
     written_bytes: int | None = None
 
 
+class Known(NamedTuple):
+    """The few columns of a record that planning needs."""
+
+    job: str
+    status: str
+    key: str | None
+    static: str | None
+    removed: int
+
+
 class Detail(NamedTuple):
     """What a person asks about a job; `parts` is JSON, see `fingerprint`."""
 

@@ -24,6 +24,7 @@ from oxoflow.engine.records import (
     Failed,
     FileHash,
     Forgotten,
+    Known,
     OutputRecord,
     Planned,
     Record,
@@ -143,6 +144,11 @@ class State:
             " attempts, wall_s, cpu_s, peak_mb, read_bytes, written_bytes FROM jobs"
         )
         return {row[0]: Record._make(row) for row in rows}
+
+    def known(self) -> dict[str, Known]:
+        """Give what planning needs of every job, in one scan."""
+        rows = self._all("SELECT job, status, key, static, removed FROM jobs")
+        return {row[0]: Known._make(row) for row in rows}
 
     def outputs(self) -> dict[str, OutputRecord]:
         """Give the recorded outputs by path."""

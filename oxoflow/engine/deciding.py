@@ -1,0 +1,257 @@
+"""Decide one job: run, skip, check or blocked, with the reasons as data.
+
+Owns the decision table of the design (section 5) for a single job. Reads files and what is known
+from earlier runs; whether jobs above it will run is told by the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from oxoflow.engine.dag import Dag
+from oxoflow.engine.files import DIRECTORY_SIZE, MISSING, WorkFiles
+from oxoflow.engine.fingerprint import Fingerprinter, Inputs, differences, key_of
+from oxoflow.engine.records import Known, OutputRecord
+from oxoflow.engine.render import Renderer
+from oxoflow.engine.state import State
+from oxoflow.lang.condition import evaluate
+from oxoflow.lang.model import Job, Workflow
+
+
+class Verdict(Enum):
+    """What becomes of a job; the values are the words on the wire."""
+
+    RUN = "run"
+    SKIP = "skip"
+    CHECK = "check"  # decided again when the jobs above it are done
+    BLOCKED = "blocked"  # an input is missing that nothing makes
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One fact behind a verdict: the part of the job it is about, and its old and new state.
+
+    Parts are those of a key (`command`, `script`, `environment`, `when`, `output`, `config.NAME`,
+    `params.NAME`, `envvars.NAME`, `input.PATH`), and `record`, `output.PATH`, `forced`,
+    `upstream`, `accepted`.
+    """
+
+    part: str
+    old: str | None = None
+    new: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of one job. `adopt` marks results found on the disk that are to be recorded.
+
+    `inputs` are the input files as they were when this was decided; `Planner.fingerprint` turns
+    them into the key to be recorded after success.
+    """
+
+    index: int
+    job: Job
+    verdict: Verdict
+    reasons: tuple[Reason, ...] = ()
+    outputs: tuple[str, ...] = ()
+    adopt: bool = False
+    inputs: Inputs = field(default_factory=dict)
+
+
+class Decider:
+    """Decide the jobs of one DAG against one directory and one state.
+
+    Holds what is read once; after that any thread may ask. `forced` jobs run whatever is known,
+    for the reason given; the caller may add to it between questions.
+    """
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        dag: Dag,
+        state: State,
+        files: WorkFiles,
+        renderer: Renderer,
+        forced: Mapping[int, Reason],
+    ) -> None:
+        self.fingerprinter = Fingerprinter(workflow, renderer, files)
+        self._config = workflow.config
+        self._dag = dag
+        self._state = state
+        self._files = files
+        self._renderer = renderer
+        self._forced = forced
+        self.known: Mapping[str, Known] = state.known()
+        self._owners: Mapping[str, OutputRecord] = state.outputs()
+
+    def decide(
+        self,
+        index: int,
+        waiting: tuple[str, ...] = (),
+        exists: Callable[[str], bool] | None = None,
+    ) -> Decision:
+        """Decide one job; `waiting` names the jobs above it that will run first.
+
+        `exists` may answer from a snapshot. Reasons that need reading are given for `run` only.
+        """
+        job = self._dag.jobs[index]
+        outputs = self._renderer.outputs(job)
+        verdict = Verdict.RUN
+        adopt = False
+        inputs: Inputs = {}
+        idle = self._idle(job, waiting)
+        if idle is not None:
+            return Decision(index, job, idle[0], (idle[1],), outputs)
+        known = self.known.get(job.name)
+        done = known is not None and known.status == "done"
+        if not waiting:
+            inputs = self._inputs(job, lazy=not done or index in self._forced)
+            missing = [path for path, digest in inputs.items() if digest == MISSING]
+            if missing:
+                optional = job.rule.optional
+                verdict = Verdict.SKIP if optional else Verdict.BLOCKED
+                reasons = tuple(Reason(f"input.{path}", None, MISSING) for path in missing)
+                return Decision(index, job, verdict, reasons, outputs, inputs=inputs)
+        if index in self._forced:
+            found: tuple[Verdict, tuple[Reason, ...]] = (Verdict.RUN, (self._forced[index],))
+        elif known is None:
+            found = self._without_record(job, outputs, inputs, waiting, exists)
+            adopt = found[0] is Verdict.SKIP
+        elif not done:
+            found = (Verdict.RUN, (Reason("record", known.status),))
+        else:
+            found = self._with_record(job, known, outputs, inputs, waiting)
+        return Decision(index, job, found[0], found[1], outputs, adopt, inputs)
+
+    def was_removed(self, job: Job) -> bool:
+        """Say whether a job's outputs were deleted on purpose (a temporary rule)."""
+        known = self.known.get(job.name)
+        return known is not None and known.status == "done" and bool(known.removed)
+
+    def _idle(self, job: Job, waiting: tuple[str, ...]) -> tuple[Verdict, Reason] | None:
+        """Decide what needs no look at files: a condition, or nothing to run."""
+        when = job.rule.when
+        if when and not evaluate(when, self._config, self._files):
+            if waiting and "file_exists" in when:
+                return Verdict.CHECK, Reason("upstream", None, ", ".join(waiting))
+            return Verdict.SKIP, Reason("when", None, "false")
+        if not job.shell and not job.script:
+            return Verdict.SKIP, Reason("command", None, None)
+        return None
+
+    def _inputs(self, job: Job, *, lazy: bool) -> Inputs:
+        """Give the inputs; a deleted temporary file counts with the content it had."""
+        inputs = self.fingerprinter.inputs(job, lazy=lazy)
+        for path, digest in inputs.items():
+            if digest == MISSING:
+                owner = self._owners.get(path)
+                maker = self.known.get(owner.job) if owner else None
+                if maker is not None and maker.removed:
+                    inputs[path] = self._files.last_digest(path) or MISSING
+        return inputs
+
+    def _without_record(
+        self,
+        job: Job,
+        outputs: tuple[str, ...],
+        inputs: Inputs,
+        waiting: tuple[str, ...],
+        exists: Callable[[str], bool] | None,
+    ) -> tuple[Verdict, tuple[Reason, ...]]:
+        """Take results over that somebody else made, by their times, once (fact 47)."""
+        look = exists or self._files.exists
+        if not outputs or not all("{" not in path and look(path) for path in outputs):
+            return Verdict.RUN, (Reason("record"),)
+        for path in outputs:
+            owner = self._foreign_owner(job, path)
+            if owner:
+                return Verdict.RUN, (Reason(f"output.{path}", f"made by {owner}"),)
+        if waiting:
+            return Verdict.CHECK, (Reason("upstream", None, ", ".join(waiting)),)
+        older = self._older(outputs, inputs)
+        if older:
+            return Verdict.RUN, (Reason(f"output.{older[0]}", f"not newer than {older[1]}"),)
+        return Verdict.SKIP, (Reason("record", None, "adopted"),)
+
+    def _with_record(
+        self,
+        job: Job,
+        known: Known,
+        outputs: tuple[str, ...],
+        inputs: Inputs,
+        waiting: tuple[str, ...],
+    ) -> tuple[Verdict, tuple[Reason, ...]]:
+        reasons = () if known.removed else self._spoiled(job, outputs)
+        if reasons:
+            return Verdict.RUN, reasons
+        static = self.fingerprinter.static(job, outputs)
+        if waiting:
+            if static != known.static:
+                return Verdict.RUN, self._changes(job, outputs, {})
+            return Verdict.CHECK, (Reason("upstream", None, ", ".join(waiting)),)
+        digests = self.fingerprinter.settled(inputs)
+        if key_of(static, digests) == known.key:
+            return Verdict.SKIP, ()
+        return Verdict.RUN, self._changes(job, outputs, digests)
+
+    def _spoiled(self, job: Job, outputs: tuple[str, ...]) -> tuple[Reason, ...]:
+        """Name the outputs that are no longer what was verified: gone, cut, or of another job."""
+        reasons = []
+        for path in outputs:
+            if "{" in path or "://" in path:
+                continue
+            status = self._files.status(path)
+            recorded = self._owners.get(path)
+            if status is None:
+                reasons.append(Reason(f"output.{path}", "present", MISSING))
+            elif recorded is None or recorded.job != job.name:
+                owner = self._foreign_owner(job, path)
+                if owner:
+                    reasons.append(Reason(f"output.{path}", f"made by {owner}"))
+            elif recorded.size not in (DIRECTORY_SIZE, status.st_size):
+                new = f"{status.st_size} bytes"
+                reasons.append(Reason(f"output.{path}", f"{recorded.size} bytes", new))
+        return tuple(reasons)
+
+    def _foreign_owner(self, job: Job, path: str) -> str | None:
+        """Name the job that made a path, if it still stands in the workflow but is switched off.
+
+        Two rules whose `when` exclude each other may write one file; a result of the one is then
+        no result of the other.
+        """
+        recorded = self._owners.get(path)
+        if recorded is None or recorded.job == job.name:
+            return None
+        index = self._dag.index.get(recorded.job)
+        if index is None:
+            return None
+        when = self._dag.jobs[index].rule.when
+        active = not when or evaluate(when, self._config, self._files)
+        return None if active else recorded.job
+
+    def _older(self, outputs: tuple[str, ...], inputs: Inputs) -> tuple[str, str] | None:
+        """Give an output that is not strictly newer than an input, and that input (5.1)."""
+        newest, newest_path = -1, ""
+        for path, digest in inputs.items():
+            status = self._files.status(path)
+            if status is not None and digest != "ancient" and status.st_mtime_ns > newest:
+                newest, newest_path = status.st_mtime_ns, path
+        for path in outputs:
+            status = self._files.status(path)
+            if status is not None and status.st_mtime_ns <= newest:
+                return path, newest_path
+        return None
+
+    def _changes(
+        self, job: Job, outputs: tuple[str, ...], inputs: Mapping[str, str]
+    ) -> tuple[Reason, ...]:
+        """Compare with the parts of the last result; without inputs, only what else differs."""
+        parts = self.fingerprinter.parts(job, outputs, inputs)
+        found = differences(self._state.detail(job.name).parts, parts)
+        return tuple(
+            Reason(item.part, item.old, item.new)
+            for item in found
+            if inputs or not item.part.startswith("input.")
+        )

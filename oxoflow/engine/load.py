@@ -1,0 +1,200 @@
+"""Take a workflow from its text or file to a DAG of jobs: the one front door of the engine.
+
+Owns the order of the load steps (spec/oxoflow-format.md 0) and the view of a real directory.
+Every verb, the command line and the runner come through here; what each step does is in `lang`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oxoflow.engine.configtext import require_defined
+from oxoflow.engine.dag import Dag, build_dag
+from oxoflow.engine.files import WorkFiles
+from oxoflow.errors import Diagnostic, ParseError, Severity, UsageError, WorkflowError
+from oxoflow.lang.compose import compose
+from oxoflow.lang.deadline import Deadline
+from oxoflow.lang.expand import expand
+from oxoflow.lang.model import Job, Workflow
+from oxoflow.lang.parse import decode_text, parse_toml, parse_workflow
+from oxoflow.lang.positions import locate
+from oxoflow.lang.validate import validate
+from oxoflow.lang.values import config_text
+from oxoflow.lang.view import NOTHING, FileView
+
+EXTENSION = ".oxoflow"
+DirectoryView = WorkFiles  # a directory as `lang` sees it: exists, glob, read
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A workflow that can be planned, as composed, with its jobs and their DAG."""
+
+    workflow: Workflow
+    jobs: tuple[Job, ...]
+    dag: Dag
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of looking at a text: as far as it went, and everything that is wrong with it."""
+
+    workflow: Workflow | None
+    jobs: tuple[Job, ...]
+    dag: Dag | None
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """The diagnostics that keep the workflow from running."""
+        return tuple(item for item in self.diagnostics if item.severity is Severity.ERROR)
+
+
+def load_text(
+    text: str,
+    *,
+    view: FileView = NOTHING,
+    overrides: Mapping[str, str] | None = None,
+    samples: Sequence[str] = (),
+    directory: str = "",
+    profile: Mapping[str, Any] | None = None,
+    deadline: Deadline | None = None,
+) -> Loaded:
+    """Load a workflow from its text; `directory` is where it lies below the view's root.
+
+    Raises WorkflowError.
+    """
+    workflow = compose(
+        parse_workflow(text),
+        view,
+        directory=directory,
+        overrides=overrides or {},
+        samples=samples,
+        profile=profile,
+    )
+    jobs = expand(workflow, view, deadline=deadline)
+    _require_config(workflow, jobs)
+    dag = build_dag(jobs, execution_groups=workflow.execution_groups, config=workflow.config)
+    return Loaded(workflow, jobs, dag)
+
+
+def load_file(
+    path: Path,
+    *,
+    workdir: Path | None = None,
+    overrides: Mapping[str, str] | None = None,
+    samples: Sequence[str] = (),
+    profile: str | None = None,
+) -> Loaded:
+    """Load a workflow file that runs in `workdir`, by default the file's own directory.
+
+    Raises WorkflowError, and UsageError when the file or the profile is not there.
+    """
+    root = workdir or path.parent
+    text = read_text(path)
+    directory = os.path.relpath(path.parent.absolute(), root.absolute())
+    return load_text(
+        text,
+        view=DirectoryView(str(root.absolute())),
+        overrides=overrides,
+        samples=samples,
+        directory="" if directory == "." else directory,
+        profile=read_profile(path.parent, profile) if profile else None,
+    )
+
+
+def check_text(
+    text: str,
+    view: FileView = NOTHING,
+    *,
+    directory: str = "",
+    overrides: Mapping[str, str] | None = None,
+    look: bool = False,
+    deadline: Deadline | None = None,
+) -> Checked:
+    """Find everything that is wrong with a text; never raises WorkflowError.
+
+    `look` lets the checks that ask for files (missing inputs, scripts) use the view.
+    """
+    workflow: Workflow | None = None
+    jobs: tuple[Job, ...] = ()
+    dag: Dag | None = None
+    found: list[Diagnostic] = []
+    try:
+        workflow = parse_workflow(text)
+        composed = compose(workflow, view, directory=directory, overrides=overrides or {})
+        workflow = composed
+        found += validate(composed, view=view if look else None)
+        jobs = expand(composed, view, deadline=deadline)
+        dag = build_dag(jobs, execution_groups=composed.execution_groups, config=composed.config)
+    except WorkflowError as error:
+        code = "E000" if isinstance(error, ParseError) else "E006"
+        found += error.diagnostics or [Diagnostic(Severity.ERROR, code, error.message)]
+    unique = {(item.code, item.rule, item.message): item for item in reversed(found)}
+    return Checked(workflow, jobs, dag, tuple(locate(text, list(unique.values())[::-1])))
+
+
+def read_text(path: Path) -> str:
+    """Read a workflow file; raises UsageError when it cannot be read."""
+    try:
+        return decode_text(path.read_bytes())
+    except FileNotFoundError:
+        raise UsageError(f"workflow file '{path}' not found; check the path") from None
+    except OSError as error:
+        raise UsageError(f"workflow file '{path}' cannot be read: {error.strerror}") from None
+
+
+def find_workflow(directory: Path) -> Path:
+    """Find the workflow of a directory: `main.oxoflow`, else the alphabetically first (1.1)."""
+    main = directory / f"main{EXTENSION}"
+    if main.is_file():
+        return main
+    found = sorted(path for path in directory.glob(f"*{EXTENSION}") if path.is_file())
+    if not found:
+        raise UsageError(f"no *{EXTENSION} file in '{directory}'; name the workflow file to use")
+    return found[0]
+
+
+def read_profile(directory: Path, name: str) -> dict[str, Any]:
+    """Read `profiles/NAME.toml` (or .oxoflow) beside a workflow (1.19); raises UsageError."""
+    folder = directory / "profiles"
+    for suffix in (".toml", EXTENSION):
+        path = folder / f"{name}{suffix}"
+        if path.is_file():
+            return parse_toml(read_text(path))
+    known = sorted({path.stem for path in folder.glob("*") if path.suffix in (".toml", EXTENSION)})
+    listed = f"profiles there: {', '.join(known)}" if known else f"'{folder}' holds no profile"
+    raise UsageError(f"profile '{name}' not found; {listed}")
+
+
+def _require_config(workflow: Workflow, jobs: Sequence[Job]) -> None:
+    """Stop at the first `{config.key}` that has no value (fact 38), rule by rule."""
+    texts = {key: config_text(value) for key, value in workflow.config.items()}
+    seen: set[tuple[str, str | None]] = set()
+    for job in jobs:
+        mark = (job.rule.name, job.shell if job.rule.transform else None)
+        if mark in seen:
+            continue
+        seen.add(mark)
+        rule = job.rule
+        params = [value for value in rule.params.values() if isinstance(value, str)]
+        require_defined(
+            rule.name,
+            [
+                job.shell,
+                job.script,
+                job.log,
+                job.pre_exec,
+                job.on_success,
+                job.on_failure,
+                *job.input.paths,
+                *job.output.paths,
+                *rule.envvars.values(),
+                *params,
+            ],
+            texts,
+        )

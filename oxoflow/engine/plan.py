@@ -1,0 +1,146 @@
+"""Plan a workflow: a verdict and its reasons for every selected job.
+
+Owns the walk over the DAG; the table for one job is in `deciding`. Dry-run, run, status and the
+API read this one plan. Reads files and state, writes nothing, starts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from oxoflow.engine.deciding import Decider, Decision, Reason, Verdict
+from oxoflow.engine.files import Listing, WorkFiles
+from oxoflow.engine.fingerprint import Fingerprint
+from oxoflow.engine.load import Loaded
+from oxoflow.engine.render import Capacity, Renderer
+from oxoflow.engine.select import ancestors, jobs_called
+from oxoflow.engine.state import State
+
+_NAMED = 3  # parents that a reason spells out
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What a caller wants planned: everything, or what `targets` and `until` need.
+
+    `force` names rules or jobs that run whatever is known; `rerun` forces all selected.
+    """
+
+    targets: tuple[str, ...] = ()
+    until: tuple[str, ...] = ()
+    force: tuple[str, ...] = ()
+    rerun: bool = False
+    paranoid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The decisions on all selected jobs, in topological order, and how many of each kind."""
+
+    decisions: tuple[Decision, ...]
+    summary: Mapping[str, int]
+
+    def by_verdict(self, *verdicts: Verdict) -> list[Decision]:
+        """Give the decisions with one of the verdicts."""
+        return [decision for decision in self.decisions if decision.verdict in verdicts]
+
+
+class Planner:
+    """Everything that deciding about one workflow in one directory needs, read once.
+
+    `plan` first; then the runner asks `decide` for each job whose turn has come, and
+    `fingerprint` once its outputs are verified. Both may be called by any thread.
+    """
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        state: State,
+        workdir: Path,
+        options: PlanOptions,
+        capacity: Capacity,
+    ) -> None:
+        self.dag = loaded.dag
+        self.files = WorkFiles(str(workdir), state.files(), paranoid=options.paranoid)
+        self.renderer = Renderer(loaded.workflow, capacity, workdir=str(workdir))
+        self.selected = _selected(loaded, options)
+        self._forced: dict[int, Reason] = {}
+        self._force(self.selected if options.rerun else ())
+        for name in options.force:
+            self._force(jobs_called(self.dag, name))
+        self._decider = Decider(
+            loaded.workflow, self.dag, state, self.files, self.renderer, self._forced
+        )
+
+    def plan(self) -> Plan:
+        """Decide every selected job from what is on the disk now."""
+        decisions = self._walk()
+        while self._require_removed(decisions):
+            decisions = self._walk()
+        ordered = tuple(decisions.values())
+        summary = {verdict.value: 0 for verdict in Verdict}
+        for decision in ordered:
+            summary[decision.verdict.value] += 1
+        return Plan(ordered, {"jobs": len(ordered), **summary})
+
+    def decide(self, index: int) -> Decision:
+        """Decide a job whose turn has come: the jobs above it are done."""
+        return self._decider.decide(index)
+
+    def fingerprint(self, decision: Decision) -> Fingerprint:
+        """Give the key to record for a decision, its inputs as they were when it was made."""
+        return self._decider.fingerprinter.fingerprint(
+            decision.job, decision.outputs, decision.inputs
+        )
+
+    def _walk(self) -> dict[int, Decision]:
+        exists = Listing(self.files).exists
+        decisions: dict[int, Decision] = {}
+        moving: set[int] = set()  # will run, or may
+        blocked: set[int] = set()
+        parents, jobs = self.dag.parents, self.dag.jobs
+        for index in self.selected:
+            above = [parent for parent in parents[index] if parent in moving]
+            stuck = [parent for parent in parents[index] if parent in blocked]
+            names = tuple([jobs[parent].name for parent in above[:_NAMED]])
+            decision = self._decider.decide(index, names, exists)
+            if stuck and decision.verdict is not Verdict.SKIP:
+                reason = Reason("upstream", None, jobs[stuck[0]].name)
+                decision = Decision(index, jobs[index], Verdict.BLOCKED, (reason,))
+            if decision.verdict is Verdict.BLOCKED:
+                blocked.add(index)
+            elif decision.verdict is not Verdict.SKIP:
+                moving.add(index)
+            decisions[index] = decision
+        return decisions
+
+    def _require_removed(self, decisions: Mapping[int, Decision]) -> bool:
+        """Mark deleted temporary results that a job which may run reads; say if there are new."""
+        before = len(self._forced)
+        for index in reversed(self.selected):
+            if decisions[index].verdict in (Verdict.RUN, Verdict.CHECK) or index in self._forced:
+                for parent in self.dag.parents[index]:
+                    if parent in decisions and self._decider.was_removed(self.dag.jobs[parent]):
+                        self._forced.setdefault(parent, Reason("record", "removed", "needed"))
+        return len(self._forced) > before
+
+    def _force(self, indexes: Iterable[int]) -> None:
+        self._forced.update((index, Reason("forced")) for index in indexes)
+
+
+def make_plan(
+    loaded: Loaded, state: State, workdir: Path, options: PlanOptions, capacity: Capacity
+) -> Plan:
+    """Plan once, for callers that only look."""
+    return Planner(loaded, state, workdir, options, capacity).plan()
+
+
+def _selected(loaded: Loaded, options: PlanOptions) -> tuple[int, ...]:
+    dag = loaded.dag
+    names = (*options.targets, *options.until)
+    if not names:
+        return dag.order
+    wanted = ancestors(dag, [at for name in names for at in jobs_called(dag, name)])
+    return tuple([at for at in dag.order if at in wanted])

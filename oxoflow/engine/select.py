@@ -1,0 +1,176 @@
+"""Answer questions about a DAG: what a target needs, levels, the longest chain, rules as a graph.
+
+Owns target selection and the figures of spec/oxoflow-format.md 4.2. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from oxoflow.engine.dag import Dag, nearest, topological_order
+from oxoflow.engine.matching import tidy
+from oxoflow.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class RuleGraph:
+    """Named nodes and edges by position, producer first: rules, or jobs, ready to be drawn."""
+
+    names: tuple[str, ...]
+    edges: tuple[tuple[int, int], ...]
+
+    @property
+    def named_edges(self) -> list[tuple[str, str]]:
+        """The edges as (producer, consumer) names."""
+        return [(self.names[one], self.names[two]) for one, two in self.edges]
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """The figures of a graph (4.2)."""
+
+    node_count: int
+    edge_count: int
+    max_depth: int
+    max_width: int
+
+
+def jobs_called(dag: Dag, name: str) -> list[int]:
+    """Give the jobs that a name means: a job, a rule, an output path, else names that begin so."""
+    if name in dag.index:
+        return [dag.index[name]]
+    found = [at for at, job in enumerate(dag.jobs) if job.rule.name == name]
+    if not found:
+        path = tidy(name)
+        found = [at for at, job in enumerate(dag.jobs) if path in map(tidy, job.output.paths)]
+    if not found:
+        found = [at for at, job in enumerate(dag.jobs) if job.name.startswith(name)]
+    if not found or not name:
+        rules = list(dict.fromkeys(job.rule.name for job in dag.jobs))
+        shown = ", ".join(rules[:10]) + (" …" if len(rules) > 10 else "")
+        hint = nearest(name, [*rules, *dag.index]) or (f"; rules: {shown}" if rules else "")
+        raise UsageError(f"'{name}' is no rule, job or output of this workflow{hint}")
+    return found
+
+
+def ancestors(dag: Dag, starts: Iterable[int]) -> set[int]:
+    """Give the starts and everything they need, directly or not."""
+    return _reach(starts, dag.parents)
+
+
+def descendants(dag: Dag, starts: Iterable[int]) -> set[int]:
+    """Give the starts and everything that needs them, directly or not."""
+    return _reach(starts, dag.children)
+
+
+def select(dag: Dag, targets: Sequence[str]) -> tuple[int, ...]:
+    """Give the jobs that targets need, in topological order; all without targets (`-t`).
+
+    Raises UsageError for a target that means nothing.
+    """
+    if not targets:
+        return dag.order
+    wanted = ancestors(dag, [at for target in targets for at in jobs_called(dag, target)])
+    return tuple([at for at in dag.order if at in wanted])
+
+
+def order(dag: Dag) -> list[str]:
+    """Give the job names in topological order, ties as declared."""
+    return [dag.jobs[at].name for at in dag.order]
+
+
+def job_graph(dag: Dag) -> RuleGraph:
+    """Give the jobs as a graph to draw."""
+    edges = [(parent, at) for at, found in enumerate(dag.parents) for parent in found]
+    return RuleGraph(tuple([job.name for job in dag.jobs]), tuple(sorted(edges)))
+
+
+def rule_graph(dag: Dag, names: Sequence[str] = ()) -> RuleGraph:
+    """Fold the jobs to their rules; `names` are all rules in file order, with or without jobs."""
+    places = {name: at for at, name in enumerate(names)}
+    of_job = [places.setdefault(job.rule.name, len(places)) for job in dag.jobs]
+    edges = {
+        (of_job[parent], of_job[at])
+        for at, found in enumerate(dag.parents)
+        for parent in found
+        if of_job[parent] != of_job[at]
+    }
+    return RuleGraph(tuple(places), tuple(sorted(edges)))
+
+
+def levels(graph: RuleGraph | Dag) -> list[list[str]]:
+    """Group names by their depth, the longest way from a root; each group sorted (4.2)."""
+    names, parents = _plain(graph)
+    groups: dict[int, list[str]] = {}
+    for at, depth in enumerate(_depths(parents)):
+        groups.setdefault(depth, []).append(names[at])
+    return [sorted(groups[depth]) for depth in sorted(groups)]
+
+
+def critical_path(graph: RuleGraph | Dag) -> list[str]:
+    """Give the longest chain; among equals the alphabetically first, from its end backwards."""
+    names, parents = _plain(graph)
+    if not names:
+        return []
+    depths = _depths(parents)
+    deepest = max(depths)
+    at = min((at for at, depth in enumerate(depths) if depth == deepest), key=names.__getitem__)
+    path = [at]
+    while depths[at]:
+        before = [parent for parent in parents[at] if depths[parent] == depths[at] - 1]
+        at = min(before, key=names.__getitem__)
+        path.append(at)
+    return [names[at] for at in reversed(path)]
+
+
+def metrics(graph: RuleGraph | Dag) -> Metrics:
+    """Give the figures of a graph."""
+    names, parents = _plain(graph)
+    groups = levels(graph)
+    return Metrics(
+        node_count=len(names),
+        edge_count=sum(map(len, parents)),
+        max_depth=len(groups),
+        max_width=max(map(len, groups), default=0),
+    )
+
+
+def parents_of(graph: RuleGraph) -> list[list[int]]:
+    """Give the parents of every node."""
+    parents: list[list[int]] = [[] for _ in graph.names]
+    for parent, child in graph.edges:
+        parents[child].append(parent)
+    return parents
+
+
+def _plain(graph: RuleGraph | Dag) -> tuple[Sequence[str], Sequence[Sequence[int]]]:
+    if isinstance(graph, RuleGraph):
+        return graph.names, parents_of(graph)
+    return [job.name for job in graph.jobs], graph.parents
+
+
+def _depths(parents: Sequence[Sequence[int]]) -> list[int]:
+    """Give every node's depth; rules that wait for each other (their jobs do not) come last."""
+    children: list[list[int]] = [[] for _ in parents]
+    for at, found in enumerate(parents):
+        for parent in found:
+            children[parent].append(at)
+    sequence = topological_order(parents, children)
+    depths = [-1] * len(parents)
+    for at in sequence:
+        depths[at] = 1 + max([depths[parent] for parent in parents[at]], default=-1)
+    for at in sorted(set(range(len(parents))) - set(sequence)):
+        depths[at] = 1 + max([depths[parent] for parent in parents[at]], default=-1)
+    return depths
+
+
+def _reach(starts: Iterable[int], steps: Sequence[Sequence[int]]) -> set[int]:
+    found = set(starts)
+    waiting = list(found)
+    while waiting:
+        for at in steps[waiting.pop()]:
+            if at not in found:
+                found.add(at)
+                waiting.append(at)
+    return found
