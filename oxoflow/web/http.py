@@ -22,6 +22,7 @@ from oxoflow.web.services import Services, services
 __all__ = [
     "Services",
     "Unprocessable",
+    "compact",
     "error_reply",
     "json_body",
     "query_number",
@@ -73,12 +74,15 @@ HTTP_NAMES = {
 }
 
 
+def compact(value: Any) -> str:
+    """JSON without blanks, keys in the order given."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
 def reply(body: Any, status: int = 200) -> Response:
-    """A JSON answer: compact, keys in the order given."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=str)
-    return Response(
-        text.encode("utf-8", "replace") + b"\n", status, content_type="application/json"
-    )
+    """A JSON answer."""
+    data = compact(body).encode("utf-8", "replace") + b"\n"
+    return Response(data, status, content_type="application/json")
 
 
 def speaks_oxify(path: str) -> bool:
