@@ -1,0 +1,92 @@
+"""Note every start of a command before it happens, so that a dead runner leaves no unknown job.
+
+Owns `.oxo-flow/started`: one JSON line before a command starts (which outputs were there) and one
+after it (its process). Lines are in the kernel's hands before the command is, so a killed runner
+loses none; a power cut may lose some, and then the plan's durable mark still keeps the job from
+being taken for done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from oxoflow.engine.disk import trouble
+from oxoflow.engine.identity import ProcessIdentity
+
+# What an output looked like: modification time in ns, size, inode.
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The last recorded start of a job; `before` are the outputs that existed then."""
+
+    job: str
+    outputs: tuple[str, ...]
+    before: Mapping[str, Shape]
+    process: ProcessIdentity | None
+
+
+class Journal:
+    """Append starts; any thread may, each line is one write."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+            self._descriptor = os.open(path, flags, 0o644)
+        except OSError as error:
+            raise trouble(path, error) from error
+
+    def will_start(self, job: str, outputs: tuple[str, ...], before: Mapping[str, Shape]) -> None:
+        """Note that a job's command is about to start; raises DiskTrouble."""
+        self._append([job, outputs, before])
+
+    def has_started(self, job: str, pid: int, start_time: int) -> None:
+        """Note the process of the command."""
+        self._append([job, pid, start_time])
+
+    def close(self) -> None:
+        """Close the file; what stands in it stays until the next run."""
+        os.close(self._descriptor)
+
+    def _append(self, entry: list[object]) -> None:
+        try:
+            os.write(self._descriptor, json.dumps(entry).encode() + b"\n")
+        except OSError as error:
+            raise trouble(self._path, error) from error
+
+
+def read_journal(path: Path, boot: str) -> dict[str, Start]:
+    """The last start of each job that stands in a journal written during boot `boot`."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise trouble(path, error) from error
+    found: dict[str, Start] = {}
+    for line in lines:
+        try:
+            job, second, third = json.loads(line)
+            if isinstance(second, int):
+                start = found[job]
+                process = ProcessIdentity(second, int(third), boot)
+                found[job] = Start(job, start.outputs, start.before, process)
+            else:
+                before = {str(path): _shape(shape) for path, shape in third.items()}
+                found[job] = Start(str(job), tuple(map(str, second)), before, None)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue  # a torn or foreign line says nothing
+    return found
+
+
+def _shape(value: object) -> Shape:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    first, second, third = value
+    return int(first), int(second), int(third)

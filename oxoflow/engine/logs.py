@@ -1,0 +1,120 @@
+"""Copy what jobs print into `execution.log`, line by line, while they run (design 5).
+
+Owns the reading positions in the jobs' log files and the one descriptor of `execution.log`. Jobs
+write their files themselves; nothing here is between a job and its output.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from oxoflow.engine.disk import trouble
+
+_PIECE = 1_048_576
+_ENDLESS = 65_536  # a line longer than this is copied in pieces
+
+
+@dataclass(slots=True, eq=False)
+class _Stream:
+    """One log file of a job: how far it was copied, and the start of an unfinished line."""
+
+    path: Path
+    prefix: bytes
+    offset: int = 0
+    rest: bytes = b""
+
+
+@dataclass(slots=True, eq=False)
+class _Source:
+    """Both streams of one attempt."""
+
+    streams: tuple[_Stream, _Stream]
+    finished: bool = False
+
+
+@dataclass(slots=True)
+class LogCopier:
+    """`copy` and `close` belong to one thread; jobs are announced from any."""
+
+    path: Path
+    _sources: dict[int, _Source] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _descriptor: int = -1
+    _next: int = 0
+
+    def __post_init__(self) -> None:
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._descriptor = os.open(self.path, flags, 0o644)
+        except OSError as error:
+            raise trouble(self.path, error) from error
+
+    def begin(self, job: str, out: Path, err: Path) -> int:
+        """A job starts to write these files; returns the ticket for `finish`."""
+        prefix = f"[{job}] ".encode()
+        with self._lock:
+            self._next += 1
+            self._sources[self._next] = _Source((_Stream(out, prefix), _Stream(err, prefix)))
+            return self._next
+
+    def finish(self, ticket: int, wrote_anything: bool) -> None:
+        """The job has ended: copy what is left at the next occasion, and forget it."""
+        with self._lock:
+            if wrote_anything:
+                self._sources[ticket].finished = True
+            else:
+                del self._sources[ticket]
+
+    def say(self, text: str) -> None:
+        """Write a line of the runner's own."""
+        os.write(self._descriptor, f"{text}\n".encode("utf-8", "replace"))
+
+    def copy(self) -> None:
+        """Append every job's new whole lines; raises DiskTrouble."""
+        with self._lock:
+            sources = list(self._sources.items())
+        for ticket, source in sources:
+            finished = source.finished  # before reading: what comes later was there then
+            for stream in source.streams:
+                self._advance(stream, finished)
+            if finished:
+                with self._lock:
+                    del self._sources[ticket]
+
+    def close(self) -> None:
+        """Copy the rest and close."""
+        try:
+            self.copy()
+        finally:
+            os.close(self._descriptor)
+
+    def _advance(self, stream: _Stream, finished: bool) -> None:
+        try:
+            handle = stream.path.open("rb")
+        except OSError:
+            return  # the job's own business: it may have removed its log
+        with handle:
+            handle.seek(stream.offset)
+            while piece := handle.read(_PIECE):
+                stream.offset += len(piece)
+                self._append(stream, piece)
+        if finished and stream.rest:
+            self._append(stream, b"\n")
+
+    def _append(self, stream: _Stream, piece: bytes) -> None:
+        lines = (stream.rest + piece).split(b"\n")
+        stream.rest = lines.pop()
+        if len(stream.rest) > _ENDLESS:
+            lines.append(stream.rest)
+            stream.rest = b""
+        if not lines:
+            return
+        text = b"".join(stream.prefix + line + b"\n" for line in lines)
+        try:
+            while text:
+                text = text[os.write(self._descriptor, text) :]
+        except OSError as error:
+            raise trouble(self.path, error) from error

@@ -1,0 +1,140 @@
+"""Sample the memory of running jobs and end those whose time is up.
+
+Owns the rhythm of sampling: dense while a job is young, so that short jobs are seen, sparse later.
+Exact figures at the end of a command come from `process`; here only the sum over a tree is found,
+which the kernel does not keep.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from oxoflow.engine.process import Child, ProcessTable, children_of
+from oxoflow.errors import RunError
+
+TICK = 0.025
+_REST = 0.2  # between looks when all jobs are old
+_PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+@dataclass(slots=True, eq=False)
+class Duty:
+    """Something to do every `period` seconds while jobs run, and once more at the end."""
+
+    period: float
+    perform: Callable[[], object]
+    last: float = 0.0
+    failed: bool = False
+
+
+class Meter:
+    """One thread that looks at live jobs, does its duties, and sleeps while nothing lives.
+
+    `expire` is called for a job whose time is up; `report` takes what goes wrong in a duty, which
+    is then not done again.
+    """
+
+    def __init__(
+        self,
+        table: ProcessTable,
+        expire: Callable[[Child], None],
+        report: Callable[[RunError], None],
+        duties: tuple[Duty, ...] = (),
+    ) -> None:
+        self._table = table
+        self._expire = expire
+        self._report = report
+        self._duties = duties
+        self._wake = threading.Event()
+        self._resting = False
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="meter", daemon=True)
+        self._thread.start()
+
+    def job_started(self) -> None:
+        """A command was started: look soon."""
+        if self._resting:
+            self._wake.set()
+
+    def close(self) -> None:
+        """Stop looking; every duty is done once more."""
+        self._closed = True
+        self._wake.set()
+        self._thread.join()
+        self._perform(time.monotonic(), all_now=True)
+
+    def _run(self) -> None:
+        was_idle = False
+        while not self._closed:
+            self._wake.clear()
+            self._resting = True  # before the look: whoever starts after it must wake us
+            now = time.monotonic()
+            live = self._table.live()
+            for child in live:
+                self._look(child, now)
+            self._perform(now, all_now=not live and not was_idle)
+            pause = _pause(live, time.monotonic())
+            self._resting = pause is None or pause > TICK
+            if self._resting or not self._wake.is_set():
+                self._wake.wait(pause)
+            was_idle = not live
+
+    def _perform(self, now: float, all_now: bool = False) -> None:
+        for duty in self._duties:
+            if (all_now or now - duty.last >= duty.period) and not duty.failed:
+                duty.last = now
+                try:
+                    duty.perform()
+                except RunError as error:
+                    duty.failed = True
+                    self._report(error)
+
+    def _look(self, child: Child, now: float) -> None:
+        if child.deadline is not None and now >= child.deadline and not child.timed_out:
+            child.timed_out = True
+            self._expire(child)
+            return
+        age = now - child.started
+        if age < TICK or now - child.sampled < min(1.0, age / 10):
+            return
+        child.sampled = now
+        child.peak_kb = max(child.peak_kb, tree_kilobytes(child.pid))
+
+
+def _pause(live: list[Child], now: float) -> float | None:
+    """Seconds until the next look; None is until a job starts."""
+    if not live:
+        return None
+    youngest = now - max(child.started for child in live)
+    pause = TICK if youngest < 1.0 else _REST
+    deadlines = [c.deadline for c in live if c.deadline is not None and not c.timed_out]
+    return max(0.001, min([pause, *(deadline - now for deadline in deadlines)]))
+
+
+def tree_kilobytes(pid: int) -> int:
+    """Resident memory of a process and everything below it; shared pages count for each."""
+    total = 0
+    waiting = [pid]
+    while waiting:
+        here = waiting.pop()
+        total += _resident_kilobytes(here)
+        waiting += children_of(here)
+    return total
+
+
+def _resident_kilobytes(pid: int) -> int:
+    try:
+        descriptor = os.open(f"/proc/{pid}/statm", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        fields = os.read(descriptor, 128).split()
+    except OSError:
+        return 0
+    finally:
+        os.close(descriptor)
+    return int(fields[1]) * _PAGE_KB if len(fields) > 1 else 0
