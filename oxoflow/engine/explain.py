@@ -1,0 +1,137 @@
+"""Say in words why a job runs or does not, from the reasons that the plan gives as data.
+
+Owns the sentences, and nothing else: every reason has one here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from oxoflow.engine.deciding import Decision, Reason, Verdict
+
+_VERDICTS: Mapping[Verdict, str] = {
+    Verdict.RUN: "runs",
+    Verdict.SKIP: "is skipped",
+    Verdict.CHECK: "is decided once the jobs above it are done",
+    Verdict.BLOCKED: "is blocked",
+}
+_STATES: Mapping[str | None, str] = {
+    None: "it has never run here",
+    "planned": "an earlier run ended before it was finished",
+    "started": "it was interrupted while it ran",
+    "failed": "it failed the last time",
+    "removed": "its temporary outputs were deleted and are needed again",
+}
+_SHOWN = 300  # characters of a value
+
+
+def verdict_words(decision: Decision) -> str:
+    """Give one line for lists: the verdict's first reason."""
+    if not decision.reasons:
+        return "up to date" if decision.verdict is Verdict.SKIP else ""
+    more = len(decision.reasons) - 1
+    first = sentence(decision.reasons[0], decision.verdict).partition("\n")[0]
+    return first + (f" (and {more} more)" if more else "")
+
+
+def explain(decision: Decision) -> str:
+    """Give the whole story of one job's verdict, one reason a line (`--why`)."""
+    head = f"{decision.job.name} {_VERDICTS[decision.verdict]}"
+    if not decision.reasons:
+        return f"{head}: its outputs are there and nothing that decides about them has changed"
+    lines = [sentence(reason, decision.verdict) for reason in decision.reasons]
+    if len(lines) == 1:
+        return f"{head}: {lines[0]}"
+    return "\n".join([f"{head}:", *[f"  - {line}" for line in lines]])
+
+
+def sentence(reason: Reason, verdict: Verdict) -> str:
+    """Give the sentence of one reason."""
+    part, _, name = reason.part.partition(".")
+    worded = _SENTENCES.get(part)
+    if worded is not None:
+        return worded(reason, name, verdict)
+    return f"{part} {name} changed{_change(reason)}"
+
+
+def _record(reason: Reason, name: str, verdict: Verdict) -> str:
+    if reason.new == "adopted":
+        return "its outputs are there and newer than its inputs; they are taken over"
+    return _STATES.get(reason.old, f"its last state is '{reason.old}'")
+
+
+def _output(reason: Reason, name: str, verdict: Verdict) -> str:
+    if not name:
+        return f"its outputs are declared differently{_change(reason)}"
+    if reason.new == "missing":
+        return f"output '{name}' is missing"
+    if reason.new is None:
+        return f"output '{name}' is {reason.old}"
+    return f"output '{name}' is not what was verified: {reason.old} then, {reason.new} now"
+
+
+def _input(reason: Reason, name: str, verdict: Verdict) -> str:
+    if reason.new == "missing" and verdict in (Verdict.BLOCKED, Verdict.SKIP):
+        optional = "" if verdict is Verdict.BLOCKED else "; optional inputs missing"
+        return f"input '{name}' is made by no rule and is not on disk{optional}"
+    if reason.old is None:
+        return f"input '{name}' is new"
+    if reason.new is None:
+        return f"input '{name}' is no longer read"
+    return f"the content of input '{name}' changed ({_short(reason.old)} → {_short(reason.new)})"
+
+
+def _upstream(reason: Reason, name: str, verdict: Verdict) -> str:
+    if verdict is Verdict.BLOCKED:
+        return f"it needs {reason.new}, which is blocked"
+    return f"it depends on {reason.new}, which will run; only changed inputs make it run"
+
+
+def _when(reason: Reason, name: str, verdict: Verdict) -> str:
+    if verdict is Verdict.SKIP:
+        return "condition evaluated to false"
+    return f"its condition changed{_change(reason)}"
+
+
+def _command(reason: Reason, name: str, verdict: Verdict) -> str:
+    if verdict is Verdict.SKIP:
+        return "it has nothing to run"
+    return f"its command changed{_change(reason)}"
+
+
+def _kept(words: str) -> Callable[[Reason, str, Verdict], str]:
+    return lambda reason, name, verdict: words.format(name=name) + _change(reason)
+
+
+_SENTENCES: Mapping[str, Callable[[Reason, str, Verdict], str]] = {
+    "record": _record,
+    "output": _output,
+    "input": _input,
+    "upstream": _upstream,
+    "when": _when,
+    "command": _command,
+    "forced": lambda reason, name, verdict: "it was asked for with --rerun or --force",
+    "script": _kept("its script changed"),
+    "environment": _kept("its environment's definition changed"),
+    "config": _kept("config '{name}' changed"),
+    "params": _kept("parameter '{name}' changed"),
+    "envvars": _kept("variable '{name}' changed"),
+}
+
+
+def _change(reason: Reason) -> str:
+    old = "nothing" if reason.old is None else _short(reason.old)
+    new = "nothing" if reason.new is None else _short(reason.new)
+    if "\n" in old or "\n" in new:
+        return f":\n      before: {_indent(old)}\n      now:    {_indent(new)}"
+    return f": {old} → {new}"
+
+
+def _indent(text: str) -> str:
+    return text.strip("\n").replace("\n", "\n              ")
+
+
+def _short(text: str) -> str:
+    words = [word[:12] if len(word) == 64 and word.isalnum() else word for word in text.split(" ")]
+    text = " ".join(words)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
