@@ -27,7 +27,7 @@ from oxoflow.db.accounts import find_user_named
 from oxoflow.db.home import Home, open_database
 from oxoflow.errors import OxoflowError, UsageError
 from oxoflow.settings import Settings, add_flags, load, variables_help
-from oxoflow.web import auth, cors, http, library, limits, system, tracing
+from oxoflow.web import auth, cors, http, library, limits, pages, system, tracing
 from oxoflow.web.handover import Server, build_server, stop_server
 from oxoflow.web.prefix import Prefix
 from oxoflow.web.services import Services
@@ -35,7 +35,7 @@ from oxoflow.web.services import Services
 SWITCH_INTERVAL = 0.0005  # seconds; Python's own lets many connections starve each other
 HOUR = 3600.0
 PR_SET_DUMPABLE = 4
-BLUEPRINTS = (system.blueprint, auth.blueprint, library.blueprint)
+BLUEPRINTS = (pages.blueprint, system.blueprint, auth.blueprint, library.blueprint)
 
 log = logging.getLogger("oxoflow")
 

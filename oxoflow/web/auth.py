@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flask import Blueprint, Response, request
 
 from oxoflow.access.peer import is_trusted
 from oxoflow.access.sessions import LIFETIME
+from oxoflow.errors import Unauthorized
+from oxoflow.web.deeds import deed, write_deed
 from oxoflow.web.guards import COOKIE, check_origin, find_account
 from oxoflow.web.http import json_body, reply, services
 from oxoflow.web.limits import address
@@ -17,10 +21,16 @@ blueprint = Blueprint("auth", __name__)
 def log_in() -> Response:
     """Open a session; the token comes as JSON and as a cookie."""
     body = json_body(required={"username": str, "password": str})
-    login = services().access.login(
-        body["username"], body["password"], address(), request.headers.get("User-Agent")
-    )
+    name = body["username"]
+    try:
+        login = services().access.login(
+            name, body["password"], address(), request.headers.get("User-Agent")
+        )
+    except Unauthorized:
+        write_deed(deed("login_failed", name, result="failure"))
+        raise
     user = login.user
+    write_deed(replace(deed("login", name), user_id=user.id, username=user.username))
     answer = reply({"token": login.token, "username": user.username, "role": user.role})
     set_cookie(answer, login.token, LIFETIME)
     return answer
@@ -43,6 +53,7 @@ def log_out() -> Response:
         check_origin(account)
         if account.session_hash:
             services().access.sessions.end(account.session_hash)
+            write_deed(deed("logout", account.username, account))
     answer = reply({"status": "logged_out"})
     set_cookie(answer, "", 0)
     return answer

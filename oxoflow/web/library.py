@@ -157,5 +157,3 @@ def delete(workflow_id: str) -> Response:
     services().db.write(work)
     poke()
     return reply({"status": "deleted"})
-
-
