@@ -1,0 +1,52 @@
+"""Advise on a workflow that reads well enough: the W codes and the S warnings.
+
+Owns the order in which advice comes (the text as a whole, then rule by rule) and the table of
+checks; each group of checks lives in `lints`. Errors are `validate`'s. Codes: spec/oxo-flow-api.md
+5.2 and 5.4, numbered as in design.md 10, and W029 to W031 of our own. Linear in the workflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from oxoflow.errors import Diagnostic
+from oxoflow.lang.lints.advice import Facts, collect_facts
+from oxoflow.lang.lints.commands import command_checks
+from oxoflow.lang.lints.document import document_checks
+from oxoflow.lang.lints.paths import path_checks
+from oxoflow.lang.lints.placeholders import placeholder_checks
+from oxoflow.lang.lints.secrets import secret_checks
+from oxoflow.lang.lints.style import style_checks, workflow_checks
+from oxoflow.lang.model import Rule, Workflow
+from oxoflow.lang.view import FileView
+
+RuleCheck = Callable[[Rule, Facts], Iterable[Diagnostic]]
+RULE_CHECKS: tuple[RuleCheck, ...] = (
+    style_checks,
+    path_checks,
+    command_checks,
+    placeholder_checks,
+)
+
+
+def lint(
+    workflow: Workflow,
+    edges: Sequence[tuple[str, str]] | None,
+    *,
+    view: FileView | None = None,
+) -> list[Diagnostic]:
+    """Return all advice about a workflow, written or composed.
+
+    `edges` are (producer rule, consumer rule), None when there is no graph. Without a view no
+    disk is looked at, and W026 and script contents are left out.
+    """
+    return list(_found(workflow, collect_facts(workflow, edges, view)))
+
+
+def _found(workflow: Workflow, facts: Facts) -> Iterator[Diagnostic]:
+    yield from document_checks(workflow)
+    yield from secret_checks(workflow)
+    yield from workflow_checks(workflow)
+    for rule in workflow.rules:
+        for check in RULE_CHECKS:
+            yield from check(rule, facts)

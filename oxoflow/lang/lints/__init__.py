@@ -1,0 +1,1 @@
+"""Hold the checks of `lint`, one concern a file."""

@@ -1,0 +1,143 @@
+"""Gather once what the checks of `lint` ask again and again, and word their findings.
+
+Owns the `Facts` of one workflow and the two ways to make a diagnostic of advice.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from oxoflow.errors import Diagnostic, Severity
+from oxoflow.lang.model import SYSTEM, Environment, Rule, Workflow
+from oxoflow.lang.view import FileView
+from oxoflow.lang.wildcards import PAIR_NAMES, SAMPLE_NAMES
+
+MOST_NAMES = 2000  # names looked through for a "did you mean"
+HOOKS = ("pre_exec", "on_success", "on_failure")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the checks of one rule need to know about the rest of the workflow."""
+
+    workflow: Workflow
+    view: FileView | None
+    names: frozenset[str]
+    writers: Mapping[str, tuple[str, ...]]  # output path as written, to the rules that write it
+    parents: Mapping[str, frozenset[str]] | None  # None: there is no graph
+    children: Mapping[str, frozenset[str]]
+    fan_out_names: frozenset[str]  # wildcards that make one job for each value
+    metadata_names: frozenset[str]  # filled in, but only where another wildcard fans out
+    tables: frozenset[str]
+    conditional: frozenset[str]  # rules with a `when`
+
+    def effective_environment(self, rule: Rule) -> Environment:
+        """Return where the rule's command runs (1.11): group, own, default."""
+        if rule.env_group in self.workflow.env_groups:
+            return self.workflow.env_groups[rule.env_group or ""]
+        own = rule.environment
+        return own if own not in (None, SYSTEM) else self.workflow.defaults.environment or SYSTEM
+
+    def linked(self, first: str, second: str) -> bool:
+        """Return whether one of two rules waits, perhaps through others, for the other."""
+        return self._reaches(first, second) or self._reaches(second, first)
+
+    def _reaches(self, start: str, goal: str) -> bool:
+        seen, waiting = {start}, [start]
+        while waiting:
+            for child in self.children.get(waiting.pop(), ()):
+                if child == goal:
+                    return True
+                if child not in seen:
+                    seen.add(child)
+                    waiting.append(child)
+        return False
+
+
+def collect_facts(
+    workflow: Workflow, edges: Sequence[tuple[str, str]] | None, view: FileView | None
+) -> Facts:
+    """Walk the rules once and return the facts about them."""
+    writers: dict[str, list[str]] = {}
+    for rule in workflow.rules:
+        for path in dict.fromkeys(rule.output.paths):
+            writers.setdefault(path, []).append(rule.name)
+    children: dict[str, set[str]] = {}
+    parents: dict[str, set[str]] = {}
+    for producer, consumer in edges or ():
+        children.setdefault(producer, set()).add(consumer)
+        parents.setdefault(consumer, set()).add(producer)
+    return Facts(
+        workflow=workflow,
+        view=view,
+        names=frozenset(rule.name for rule in workflow.rules),
+        writers={path: tuple(names) for path, names in writers.items()},
+        parents=None if edges is None else _frozen(parents),
+        children=_frozen(children),
+        fan_out_names=frozenset(_fan_out_names(workflow)),
+        metadata_names=frozenset(key for group in workflow.groups for key in group.metadata),
+        tables=frozenset(table.name for table in workflow.values),
+        conditional=frozenset(rule.name for rule in workflow.rules if rule.when),
+    )
+
+
+def _fan_out_names(workflow: Workflow) -> Iterator[str]:
+    """Yield the wildcards that have a source, files that are still to be read included."""
+    if workflow.groups or workflow.sample_groups_file or workflow.sample_pattern:
+        yield from SAMPLE_NAMES
+    if workflow.pairs or workflow.pairs_file or workflow.pairs_pattern:
+        yield from PAIR_NAMES
+    for pair in workflow.pairs:
+        yield from pair.metadata
+    for table in workflow.values:
+        yield table.name
+
+
+def warn(
+    code: str, message: str, rule: Rule | None, key: str | None, cure: str | None = None
+) -> Diagnostic:
+    """Return a warning; `cure` says what to do about it."""
+    return Diagnostic(Severity.WARNING, code, message, rule.name if rule else None, cure, key=key)
+
+
+def note(
+    code: str, message: str, rule: Rule | None, key: str | None, cure: str | None = None
+) -> Diagnostic:
+    """Return a matter of style; `cure` says what would be nicer."""
+    return Diagnostic(Severity.INFO, code, message, rule.name if rule else None, cure, key=key)
+
+
+def meant(name: str, names: Iterable[str]) -> str | None:
+    """Return a "did you mean" for a misspelt name, None when nothing is near."""
+    known = sorted(names)[:MOST_NAMES]
+    near = difflib.get_close_matches(name[:200], known, n=1, cutoff=0.6)
+    return f"did you mean '{near[0]}'?" if near else None
+
+
+def threads_of(rule: Rule, workflow: Workflow) -> int:
+    """Return the threads a rule gets: its own, else the default (1.5)."""
+    if rule.threads is not None:
+        return rule.threads
+    own = rule.resources.threads or 1
+    return own if own > 1 else workflow.defaults.threads or own
+
+
+def memory_of(rule: Rule, workflow: Workflow) -> str | None:
+    """Return the memory a rule gets, as written: its own, else the default (1.5)."""
+    return rule.memory or rule.resources.memory or workflow.defaults.memory
+
+
+def command_texts(rule: Rule) -> list[tuple[str, str]]:
+    """Return (key, text) of everything in a rule that bash will read."""
+    texts = [("shell", rule.shell), *((key, getattr(rule, key)) for key in HOOKS)]
+    if rule.transform:
+        texts.append(("transform.map", rule.transform.map))
+        if rule.transform.combine:
+            texts.append(("transform.combine.shell", rule.transform.combine.shell))
+    return [(key, text) for key, text in texts if text]
+
+
+def _frozen(links: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
+    return {name: frozenset(others) for name, others in links.items()}

@@ -1,0 +1,112 @@
+"""Check the paths that a rule reads and writes.
+
+Owns W017, W018, W026 to W028 and W031 (spec/oxo-flow-api.md 5.3, 5.4, design.md 10). Looks at
+files through the view alone, and without one says nothing about what is on any disk.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+
+from oxoflow.errors import Diagnostic
+from oxoflow.lang.lints.advice import MOST_NAMES, Facts, command_texts, warn
+from oxoflow.lang.model import Rule
+
+_GLOB = re.compile(r"[*?\[{]")
+_WORD = re.compile(r"[^\s'\"`;|&<>()=,:]+")
+MOST_SCRIPT = 256 * 1024  # bytes of a script that are searched
+
+
+def path_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
+    """Yield what is doubtful in the paths of a rule."""
+    for key, paths in (("input", rule.input.paths), ("output", rule.output.paths)):
+        for at, path in enumerate(paths):
+            yield from _place(rule, f"{key}.{at}", path)
+    if facts.view is not None and not rule.optional:
+        yield from _missing(rule, facts)
+    yield from _undeclared(rule, facts)
+    read = set(rule.input.paths)
+    for at, path in enumerate(rule.output.paths):
+        if path in read and not _GLOB.search(path.replace("{", "")):
+            message = f"rule '{rule.name}' reads and writes '{path}'"
+            cure = "write to another file; a failed run would leave half of both"
+            yield warn("W028", message, rule, f"output.{at}", cure)
+    yield from _shared(rule, facts)
+
+
+def _place(rule: Rule, key: str, path: str) -> Iterator[Diagnostic]:
+    if path.startswith("~"):
+        message = f"rule '{rule.name}': '{path}' starts with ~, which is not expanded"
+        yield warn("W018", message, rule, key, "put the directory into [config]")
+    elif path.startswith("/"):
+        message = f"rule '{rule.name}': '{path}' is absolute and binds the workflow to one machine"
+        yield warn("W017", message, rule, key, "put the directory into [config]")
+
+
+def _missing(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
+    view = facts.view
+    assert view is not None
+    for at, path in enumerate(rule.input.paths):
+        concrete = not _GLOB.search(path) and "://" not in path and not path.startswith(("/", "~"))
+        if not concrete or path in facts.writers or view.exists(path):
+            continue
+        if any(output.startswith(path.rstrip("/") + "/") for output in facts.writers):
+            continue
+        message = f"rule '{rule.name}': input '{path}' is made by no rule and is not on disk"
+        yield warn("W026", message, rule, f"input.{at}", nearest_output(path, facts))
+
+
+def nearest_output(path: str, facts: Facts) -> str | None:
+    """Return which output of which rule a missing input probably means."""
+    known = list(facts.writers)[:MOST_NAMES]
+    near = difflib.get_close_matches(path[:200], known, n=1, cutoff=0.75)
+    return f"nearest output: '{near[0]}' (rule '{facts.writers[near[0]][0]}')" if near else None
+
+
+def _undeclared(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
+    """Warn where a command or script names another rule's output and no edge joins the two."""
+    if facts.parents is None:
+        return
+    declared = {*rule.input.paths, *rule.output.paths}
+    told: set[str] = set()
+    for key, text in [*command_texts(rule), *_script_text(rule, facts)]:
+        for word in dict.fromkeys(_WORD.findall(text)):
+            writers = facts.writers.get(word)
+            if writers is None or word in declared or word in told or not _is_path(word):
+                continue
+            told.add(word)
+            others = [name for name in writers if name != rule.name]
+            if others and not any(facts.linked(name, rule.name) for name in others):
+                message = f"rule '{rule.name}' mentions '{word}' of rule '{others[0]}' in {key}"
+                cure = "declare it as an input, or the order of the two rules is left to chance"
+                yield warn("W027", message, rule, key, cure)
+
+
+def _is_path(word: str) -> bool:
+    return "/" in word or "." in word.strip(".")
+
+
+def _script_text(rule: Rule, facts: Facts) -> list[tuple[str, str]]:
+    if not rule.script:
+        return []
+    texts = [("script", rule.script)]
+    name = rule.script.split(maxsplit=1)[0] if rule.script.strip() else ""
+    content = facts.view.read(name) if facts.view and name and "{" not in name else None
+    if content is not None:
+        texts.append(("script", content[:MOST_SCRIPT].decode("utf-8", "replace")))
+    return texts
+
+
+def _shared(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
+    """Warn where two rules write one path and no `when` keeps them apart."""
+    for at, path in enumerate(rule.output.paths):
+        others = facts.writers[path]
+        if len(others) < 2 or others[0] == rule.name:
+            continue
+        if rule.when and others[0] in facts.conditional:
+            continue
+        message = f"rule '{rule.name}' writes '{path}', and so does rule '{others[0]}'"
+        cure = "write to different files, or let their 'when' exclude each other"
+        yield warn("W031", message, rule, f"output.{at}", cure)

@@ -1,0 +1,85 @@
+"""Check the wildcards of a rule against what gives them values.
+
+Owns W024 (no source) and W029 (`${sample}` is filled in, surprise S21 of spec/oxoflow-format.md).
+In commands only names that everybody means as wildcards count: awk and bash have braces too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from oxoflow.errors import Diagnostic
+from oxoflow.lang.lints.advice import Facts, command_texts, meant, warn
+from oxoflow.lang.model import Rule
+from oxoflow.lang.wildcards import ENGINE_NAMES, PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES
+
+_SHELL_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_VALUES = re.compile(r"\{values\.(\w+)\}")
+_ENV = re.compile(r"\{env\.(\w+)\}")
+_USUAL = frozenset((*SAMPLE_NAMES, *PAIR_NAMES))
+
+
+def placeholder_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
+    """Yield the placeholders of a rule that will stay as written, or be filled by surprise."""
+    own = own_names(rule)
+    seen: set[str] = set()
+    for key, paths in (("input", rule.input.paths), ("output", rule.output.paths)):
+        for path in paths:
+            if "{" not in path:
+                continue
+            for name in PLACEHOLDER.findall(path):
+                if name not in seen and name not in own and not _has_source(name, facts):
+                    seen.add(name)
+                    yield _no_source(rule, name, key, facts)
+    for key, text in command_texts(rule):
+        if "{" in text:
+            yield from _command(rule, key, text, own, seen, facts)
+
+
+def own_names(rule: Rule) -> set[str]:
+    """Return the wildcards that the rule itself gives values to."""
+    names = {name for spec in rule.expand_inputs for name in spec.variables}
+    if rule.scatter:
+        names.add(rule.scatter.variable)
+    if rule.transform:
+        names |= {rule.transform.split.by, "chunks"}
+    return names
+
+
+def _command(
+    rule: Rule, key: str, text: str, own: set[str], seen: set[str], facts: Facts
+) -> Iterator[Diagnostic]:
+    for name in dict.fromkeys(PLACEHOLDER.findall(text)):
+        if name in _USUAL and name not in seen | own and not _has_source(name, facts):
+            seen.add(name)
+            yield _no_source(rule, name, key, facts)
+    for name in dict.fromkeys(_SHELL_VARIABLE.findall(text)):
+        if name in facts.fan_out_names or name in own or name in ENGINE_NAMES:
+            message = f"rule '{rule.name}': ${{{name}}} becomes '$' and the value of {{{name}}}"
+            cure = f"write {{{name}}} for the value, or name the shell variable otherwise"
+            yield warn("W029", message, rule, key, cure)
+    for name in dict.fromkeys(_VALUES.findall(text)):
+        if name not in facts.tables:
+            message = f"rule '{rule.name}': {{values.{name}}} has no [[values]] table"
+            yield warn("W024", message, rule, key, meant(name, facts.tables))
+    for name in dict.fromkeys(_ENV.findall(text)):
+        message = f"rule '{rule.name}': {{env.{name}}} is not filled in"
+        yield warn("W024", message, rule, key, f"write the shell variable: ${name}")
+
+
+def _has_source(name: str, facts: Facts) -> bool:
+    return name in facts.fan_out_names or name in facts.metadata_names or name in ENGINE_NAMES
+
+
+def _no_source(rule: Rule, name: str, key: str, facts: Facts) -> Diagnostic:
+    known = facts.fan_out_names | facts.metadata_names
+    cure = meant(name, known) or _CURES.get(name) or f'add a [[values]] table named "{name}"'
+    message = f"rule '{rule.name}': nothing gives {{{name}}} a value, so it stays as written"
+    return warn("W024", message, rule, key, cure)
+
+
+_CURES = {
+    **dict.fromkeys(SAMPLE_NAMES, "add [[sample_groups]], or give --samples at the run"),
+    **dict.fromkeys(PAIR_NAMES, "add [[pairs]], or a pairs_file to [workflow]"),
+}
