@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 
 from oxoflow.errors import UsageError
 from oxoflow.lang.defaults import apply_defaults
-from oxoflow.lang.dockerfile import dockerfile
-from oxoflow.lang.image import Image, Setup, is_plain_path
+from oxoflow.lang.images.dockerfile import dockerfile
+from oxoflow.lang.images.image import Image, Setup, is_plain_path
+from oxoflow.lang.images.singularity import singularity
 from oxoflow.lang.model import SYSTEM, Environment, EnvironmentKind, Rule, Workflow
-from oxoflow.lang.singularity import singularity
 
 PLAIN_BASE = "ubuntu:22.04"
 GPU_BASE = "nvidia/cuda:12.0.0-runtime-ubuntu22.04"

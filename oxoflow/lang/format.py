@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import tomli
 
-from oxoflow.lang import order
-from oxoflow.lang.blocks import Block, Document, Entry, read_document
-from oxoflow.lang.layout import item_text, key_text, value_text
-from oxoflow.lang.literal import has_own_comment, read
 from oxoflow.lang.parse import parse_workflow
+from oxoflow.lang.toml import order
+from oxoflow.lang.toml.blocks import Block, Document, Entry, read_document
+from oxoflow.lang.toml.layout import item_text, key_text, value_text
+from oxoflow.lang.toml.literal import has_own_comment, read
 
 
 def format_workflow(text: str) -> str:

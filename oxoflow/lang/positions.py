@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from oxoflow.errors import Diagnostic
-from oxoflow.lang.literal import Item, read
-from oxoflow.lang.scan import Kind, Lines, Statement, statements, text_of
+from oxoflow.lang.toml.literal import Item, read
+from oxoflow.lang.toml.scan import Kind, Lines, Statement, statements, text_of
 
 Path = tuple[str | int, ...]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from oxoflow.lang.scan import STRING, key_parts
+from oxoflow.lang.toml.scan import STRING, key_parts
 
 DEEPEST = 32  # nested deeper than this, a value is a scalar to us: kept as spelled
 

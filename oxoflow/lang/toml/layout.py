@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-from oxoflow.lang.literal import Item, has_own_comment, read
-from oxoflow.lang.scan import text_of
+from oxoflow.lang.toml.literal import Item, has_own_comment, read
+from oxoflow.lang.toml.scan import text_of
 
 WIDTH = 100
 INDENT = "    "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from oxoflow.lang.scan import Kind, Statement, statements
+from oxoflow.lang.toml.scan import Kind, Statement, statements
 
 Paragraph = list[str]
 

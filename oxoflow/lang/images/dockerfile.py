@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from oxoflow import __version__
-from oxoflow.lang.image import (
+from oxoflow.lang.images.image import (
     CONDA_IMAGE,
     GPU_VARIABLES,
     HOME,

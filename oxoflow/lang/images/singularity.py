@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oxoflow import __version__
-from oxoflow.lang.image import (
+from oxoflow.lang.images.image import (
     CONDA_IMAGE,
     GPU_VARIABLES,
     HOME,

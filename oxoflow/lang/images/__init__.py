@@ -1,0 +1,1 @@
+"""Spell the recipe of a container image."""
