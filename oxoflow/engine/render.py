@@ -112,7 +112,7 @@ class Renderer:
             if secret
             else self.texts
         )
-        self._workflow = workflow
+        self._masks = sorted(filter(None, self.secrets.values()), key=len, reverse=True)
         self._capacity = capacity
         self._workdir = workdir
         self._prelude = (workflow.defaults.shell_prelude or "").strip("\n")
@@ -160,6 +160,12 @@ class Renderer:
         pieces = [self._prelude, job.pre_exec, job.shell, self._script(job)]
         texts = self._open_texts
         return "\n".join([self._fill(text, job, files, {}, None, texts) for text in pieces if text])
+
+    def masked(self, text: str) -> str:
+        """Hide sensitive values in a text that is stored or shown (5.11)."""
+        for value in self._masks:
+            text = text.replace(value, "***")
+        return text
 
     def symbolic_env(self, rule: Rule) -> dict[str, str]:
         """Give a rule's envvars with sensitive values left out."""

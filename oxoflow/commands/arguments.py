@@ -1,0 +1,146 @@
+"""Read the words of a command line by a verb's table of options.
+
+Owns the rules for config overrides among the flags (spec/oxoflow-format.md 1.4) and the wording
+of mistakes. Starts nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from oxoflow.commands.options import Option
+from oxoflow.errors import UsageError
+
+Arguments = argparse.Namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb: what it does in a sentence, its options, and the function that does it.
+
+    `overrides` lets KEY=VALUE words and unknown --KEY=VALUE flags set config values; they arrive
+    in `arguments.overrides`, and --KEY VALUE pairs, which need a known key, in `pairs`.
+    """
+
+    summary: str
+    options: tuple[Option, ...]
+    run: Callable[[Arguments], int]
+    overrides: bool = False
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see '{self.prog} --help'")
+
+
+def read_arguments(name: str, verb: Verb, words: Sequence[str]) -> Arguments:
+    """Parse the words behind a verb. Raises UsageError; `--help` prints and exits."""
+    parser = _Parser(
+        prog=f"oxoflow {name}",
+        description=verb.summary,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for option in verb.options:
+        parser.add_argument(*option.names, help=option.help, **option.settings)
+    if not verb.overrides:
+        rest = _unknown_flag(parser.prog, verb, words)
+        if rest:
+            raise UsageError(rest)
+        return parser.parse_args(list(words))
+    kept, overrides, pairs = _take_overrides(parser.prog, verb, words)
+    arguments = parser.parse_args(kept)
+    for text in arguments.config:
+        overrides.update([_key_value(text, "--config")])
+    arguments.overrides, arguments.pairs = overrides, pairs
+    return arguments
+
+
+def _take_overrides(
+    prog: str, verb: Verb, words: Sequence[str]
+) -> tuple[list[str], dict[str, str], dict[str, str]]:
+    """Sort out KEY=VALUE, --KEY=VALUE and --KEY VALUE; everything else is left to the parser."""
+    known = {name: option for option in verb.options for name in option.names}
+    kept: list[str] = []
+    overrides: dict[str, str] = {}
+    pairs: dict[str, str] = {}
+    waiting = list(words)
+    while waiting:
+        word = waiting.pop(0)
+        name, equals, _ = word.partition("=")
+        if word == "--":
+            return kept + waiting, overrides, pairs
+        if name in known or word in ("-h", "--help") or _is_short(word, known):
+            kept.append(word)
+            if not equals and name in known and known[name].takes_value and waiting:
+                kept.append(waiting.pop(0))
+        elif word.startswith("--"):
+            if equals:
+                _refuse_near_miss(prog, name, known)
+                overrides.update([_key_value(word[2:], name)])
+            elif waiting and not waiting[0].startswith("-") and not near_flag(name, known):
+                pairs[word[2:]] = waiting.pop(0)
+            else:
+                raise UsageError(_unknown_words(prog, word, known))
+        elif equals and not word.startswith("-") and "/" not in name and name:
+            overrides.update([_key_value(word, word)])
+        else:
+            kept.append(word)
+    return kept, overrides, pairs
+
+
+def settle_pairs(pairs: Mapping[str, str], known: Sequence[str], prog: str) -> dict[str, str]:
+    """Take --KEY VALUE pairs whose key the workflow's [config] has; refuse the others."""
+    for key in pairs:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean '--{near[0]}'?" if near else "it is no key of [config] either"
+            raise UsageError(f"unknown option '--{key}': {hint}; see '{prog} --help'")
+    return dict(pairs)
+
+
+def near_flag(name: str, known: Mapping[str, Option]) -> str | None:
+    """Give the flag that a mistyped one most likely means."""
+    found = difflib.get_close_matches(
+        name, [flag for flag in known if flag.startswith("--")], 1, 0.8
+    )
+    return found[0] if found else None
+
+
+def _unknown_flag(prog: str, verb: Verb, words: Sequence[str]) -> str | None:
+    known = {name: option for option in verb.options for name in option.names}
+    for word in words:
+        if word == "--":
+            return None
+        name = word.partition("=")[0]
+        if word.startswith("--") and name not in known and name != "--help":
+            return _unknown_words(prog, name, known)
+    return None
+
+
+def _unknown_words(prog: str, word: str, known: Mapping[str, Option]) -> str:
+    near = near_flag(word, known)
+    hint = f"; did you mean '{near}'?" if near else ""
+    return f"unknown option '{word}'{hint}; see '{prog} --help'"
+
+
+def _refuse_near_miss(prog: str, name: str, known: Mapping[str, Option]) -> None:
+    if near_flag(name, known):
+        raise UsageError(
+            _unknown_words(prog, name, known) + f" (a config value: --config {name[2:]}=VALUE)"
+        )
+
+
+def _is_short(word: str, known: Mapping[str, Option]) -> bool:
+    return len(word) > 1 and word[0] == "-" and word[1] != "-" and word[:2] in known
+
+
+def _key_value(text: str, where: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals and value):
+        raise UsageError(f"'{where}': config values are given as KEY=VALUE, neither side empty")
+    return key, value

@@ -1,0 +1,58 @@
+"""Find and load the workflow that a command line means.
+
+Owns the way from arguments to a loaded workflow and its directory; what loading is, is in
+`engine.load`.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from oxoflow.commands.arguments import Arguments, settle_pairs
+from oxoflow.engine.load import Loaded, find_workflow, load_file, read_text
+from oxoflow.errors import UsageError
+from oxoflow.lang.parse import parse_workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A workflow file and the directory it runs in, both absolute."""
+
+    file: Path
+    workdir: Path
+
+
+def find_place(arguments: Arguments) -> Place:
+    """Resolve FILE and --workdir; raises UsageError when one is not there."""
+    workdir = Path(arguments.workdir) if getattr(arguments, "workdir", None) else None
+    if workdir is not None and not workdir.is_dir():
+        raise UsageError(f"--workdir '{workdir}' is no directory; make it first")
+    named = getattr(arguments, "file", None)
+    if named and Path(named).is_dir():
+        file = find_workflow(Path(named))
+    else:
+        file = Path(named) if named else find_workflow(Path.cwd())
+    if not file.exists():
+        raise UsageError(f"workflow file '{file}' not found; check the path")
+    file = file.absolute()
+    return Place(file, (workdir or file.parent).absolute())
+
+
+def load(arguments: Arguments, place: Place) -> Loaded:
+    """Load the workflow with the overrides, samples and profile of the command line."""
+    overrides = dict(arguments.overrides)
+    if arguments.pairs:
+        known = list(parse_workflow(read_text(place.file)).config)
+        overrides.update(settle_pairs(arguments.pairs, known, "oxoflow"))
+    loaded = load_file(
+        place.file,
+        workdir=place.workdir,
+        overrides=overrides,
+        samples=arguments.samples,
+        profile=arguments.profile,
+    )
+    for warning in loaded.workflow.warnings:
+        print(f"oxoflow: warning: {warning}", file=sys.stderr)
+    return loaded

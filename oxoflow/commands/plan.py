@@ -1,0 +1,114 @@
+"""Show the plan of a run (`plan`, `dry-run`): verdicts and reasons, without running anything.
+
+Owns its text and JSON forms (design, section 10); deciding is in `engine.plan`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from oxoflow.commands.arguments import Arguments, Verb
+from oxoflow.commands.loading import find_place, load
+from oxoflow.commands.options import COMPOSING, FILE, JSON, PLANNING, several
+from oxoflow.engine.capacity import Limits, find_capacity
+from oxoflow.engine.deciding import Decision, Verdict
+from oxoflow.engine.explain import explain, verdict_words
+from oxoflow.engine.plan import Plan, Planner, PlanOptions
+from oxoflow.engine.rundir import RunDirectory
+from oxoflow.engine.select import jobs_called
+from oxoflow.engine.state import State
+
+SCHEMA_VERSION = 1
+
+
+def plan_options(arguments: Arguments) -> PlanOptions:
+    """Read the options that planning and running share."""
+    return PlanOptions(
+        targets=tuple(arguments.target),
+        until=tuple(arguments.until),
+        force=tuple(arguments.force),
+        rerun=arguments.rerun,
+        paranoid=arguments.paranoid,
+    )
+
+
+def show_plan(arguments: Arguments) -> int:
+    """Plan and print."""
+    place = find_place(arguments)
+    loaded = load(arguments, place)
+    state = State.view(RunDirectory(place.workdir).state)
+    try:
+        capacity = find_capacity(loaded.workflow, Limits())
+        planner = Planner(loaded, state, place.workdir, plan_options(arguments), capacity)
+        plan = planner.plan()
+    finally:
+        state.close()
+    if arguments.why:
+        wanted = {at for name in arguments.why for at in jobs_called(loaded.dag, name)}
+        plan = Plan(tuple(d for d in plan.decisions if d.index in wanted), plan.summary)
+    if arguments.json:
+        print(json.dumps(plan_json(plan, planner), indent=1))
+    elif arguments.why:
+        print("\n".join(explain(decision) for decision in plan.decisions))
+    else:
+        print("\n".join(_lines(plan, loaded.workflow.name)))
+    return 0
+
+
+def plan_json(plan: Plan, planner: Planner) -> dict[str, Any]:
+    """Give the plan as it goes over the wire (design, section 10)."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "jobs": [_job_json(decision, planner) for decision in plan.decisions],
+        "summary": dict(plan.summary),
+    }
+
+
+def _job_json(decision: Decision, planner: Planner) -> dict[str, Any]:
+    rendered = planner.renderer.render(decision.job)
+    command = rendered.command
+    return {
+        "job": decision.job.name,
+        "rule": decision.job.rule.name,
+        "verdict": decision.verdict.value,
+        "reasons": [
+            {"part": reason.part, "old": reason.old, "new": reason.new}
+            for reason in decision.reasons
+        ],
+        "command": planner.renderer.masked(command) if command else command,
+        "inputs": list(rendered.inputs),
+        "outputs": list(rendered.outputs),
+    }
+
+
+def _lines(plan: Plan, name: str) -> list[str]:
+    width = min(40, max((len(decision.job.name) for decision in plan.decisions), default=0))
+    lines = [
+        f"{decision.verdict.value:<8} {decision.job.name:<{width}}  {verdict_words(decision)}"
+        for decision in plan.decisions
+    ]
+    return [*(line.rstrip() for line in lines), f"{name}: {summary_words(plan.summary)}"]
+
+
+def summary_words(summary: Mapping[str, int]) -> str:
+    """Word the counts of a plan."""
+    words = {
+        Verdict.RUN: "to run",
+        Verdict.CHECK: "to check",
+        Verdict.SKIP: "up to date or skipped",
+        Verdict.BLOCKED: "blocked",
+    }
+    counted = [f"{summary[key.value]} {text}" for key, text in words.items() if summary[key.value]]
+    return f"{summary['jobs']} jobs: {', '.join(counted) or 'nothing to do'}"
+
+
+_WHY = several("--why", metavar="JOB", help="say in words why this job, rule or output runs or not")
+_VERB = Verb(
+    "Say what a run would do, and why. Runs and writes nothing.",
+    (FILE, *COMPOSING, *PLANNING, _WHY, JSON),
+    show_plan,
+    overrides=True,
+)
+VERBS: Mapping[str, Verb] = {"plan": _VERB, "dry-run": _VERB}
