@@ -241,10 +241,15 @@ def count_runs(
     return {Status(row[0]): int(row[1]) for row in rows}
 
 
-def queued_runs(connection: sqlite3.Connection, limit: int = 1000) -> list[Run]:
-    """What waits for its turn, oldest first."""
+def queued_runs(connection: sqlite3.Connection, per_user: int) -> list[Run]:
+    """What waits for its turn, oldest first; of each user only those that could be next."""
     rows = connection.execute(
-        _SELECT + "WHERE status = 'pending' ORDER BY runs.created_at, runs.id LIMIT ?", (limit,)
+        "WITH line AS (SELECT id, row_number() OVER"
+        " (PARTITION BY user_id ORDER BY created_at, id) AS place"
+        " FROM runs WHERE status = 'pending') "
+        + _SELECT
+        + "JOIN line ON line.id = runs.id WHERE place <= ? ORDER BY runs.created_at, runs.id",
+        (per_user,),
     )
     return [_run(row) for row in rows]
 

@@ -1,0 +1,5 @@
+"""Take runs from submission to their end, and find them again after any restart."""
+
+from oxoflow.supervisor.service import Supervisor
+
+__all__ = ["Supervisor"]

@@ -1,0 +1,145 @@
+"""Let waiting runs in: choose them, start their runners, and record each before it may begin.
+
+Used by the supervisor's thread only, except for `why_waiting`. Follows no run: what was started is
+returned as live.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from oxoflow.db import Database
+from oxoflow.db.events import Event, insert_events
+from oxoflow.db.instants import instant
+from oxoflow.db.runs import (
+    Ending,
+    Run,
+    Status,
+    count_runs,
+    find_run_of_anyone,
+    queued_runs,
+    start_run,
+)
+from oxoflow.supervisor.admission import Holding, Limits, Waiting, admit, reason_to_wait
+from oxoflow.supervisor.ingest import event_of
+from oxoflow.supervisor.launch import Arguments, Launched, launch
+from oxoflow.supervisor.live import Live
+from oxoflow.supervisor.settle import store_ending
+from oxoflow.workspace import Workspace
+
+SPAWN_TRIES = 3
+SPAWN_PAUSE = 0.25  # seconds (spec/oxo-flow-api.md 4.2)
+
+log = logging.getLogger("oxoflow.supervisor")
+
+
+class Gate:
+    """The way from pending to running."""
+
+    def __init__(
+        self,
+        db: Database,
+        workspace: Workspace,
+        limits: Limits,
+        kinds: Mapping[str, Arguments],
+        environment: Mapping[str, str],
+    ) -> None:
+        self._db = db
+        self._workspace = workspace
+        self._limits = limits
+        self._kinds = kinds
+        self._environment = environment
+        self._turns: dict[str, int] = {}
+        self._spawn_trouble: dict[str, int] = {}
+        self.open_at = 0.0  # not before this moment: the machine was short of something
+
+    def why_waiting(self, user_id: str, live: list[Holding]) -> str:
+        """Why a queued run of this user does not start now."""
+        return reason_to_wait(user_id, live, self._limits)
+
+    def let_in(self, live: list[Holding]) -> list[Live]:
+        """Start what may start now."""
+        taken = sum(hold.threads for hold in live)
+        if len(live) >= self._limits.runs or taken >= self._limits.threads:
+            return []
+        queue = queued_runs(self._db.read(), self._limits.runs_per_user)
+        runs = {run.id: run for run in queue}
+        waiting = [Waiting(run.id, run.user_id, run.options.max_jobs) for run in queue]
+        begun = []
+        for admission in admit(waiting, live, self._limits, self._turns):
+            self._turns[admission.user_id] = max(self._turns.values(), default=-1) + 1
+            started = self._begin(runs[admission.run_id], admission.threads)
+            if started is not None:
+                begun.append(started)
+        return begun
+
+    def _begin(self, run: Run, threads: int) -> Live | None:
+        """Start a runner, record it, and only then give it its word."""
+        directory = self._workspace.run_directory(run.username, run.id)
+        try:
+            arguments = self._kinds[run.kind](run, directory, threads)
+            launched = launch(run, directory, arguments, self._environment)
+        except Exception as error:
+            self._not_begun(run, error)
+            return None
+        self._spawn_trouble.pop(run.id, None)
+        now = instant()
+        try:
+            started = self._db.write(
+                lambda c: start_run(c, run.id, launched.identity, launched.nonce, threads, now)
+            )
+        except BaseException:
+            launched.abandon()
+            raise
+        if not started:  # cancelled in this moment
+            launched.abandon()
+            return None
+        launched.release()
+        return Live(
+            _as_started(run, launched, threads, now), directory, launched.process, run.event_offset
+        )
+
+    def _not_begun(self, run: Run, error: Exception) -> None:
+        """No runner came to be: try again when the machine is short of something, else fail."""
+        tries = self._spawn_trouble.get(run.id, 0) + 1
+        short = isinstance(error, OSError) and error.errno in (errno.EAGAIN, errno.ENOMEM)
+        if short and tries < SPAWN_TRIES:
+            self._spawn_trouble[run.id] = tries
+            self.open_at = time.monotonic() + SPAWN_PAUSE
+            return
+        self._spawn_trouble.pop(run.id, None)
+        log.error("run %s could not be started: %s", run.id, error)
+        ending = Ending(Status.FAILED, instant(), error=f"the runner could not be started: {error}")
+        self._db.write(lambda c: store_ending(c, run, Status.PENDING, ending))
+
+    def tell_waiting(self, submitted: list[str], live: list[Holding]) -> bool:
+        """Store one `run_queued` for each new run that has to wait; True when there was one."""
+        pending = count_runs(self._db.read()).get(Status.PENDING, 0)
+        events: list[Event] = []
+        for place, run_id in enumerate(submitted, pending - len(submitted) + 1):
+            run = find_run_of_anyone(self._db.read(), run_id)
+            if run is not None and run.status is Status.PENDING:
+                data = {
+                    "position": max(1, place),
+                    "reason": self.why_waiting(run.user_id, live),
+                }
+                events.append(event_of(run, "run_queued", instant(), data))
+        if events:
+            self._db.write(lambda c: insert_events(c, events))
+        return bool(events)
+
+
+def _as_started(run: Run, launched: Launched, threads: int, now: str) -> Run:
+    """A run just started, as the database has it."""
+    return replace(
+        run,
+        status=Status.RUNNING,
+        identity=launched.identity,
+        nonce=launched.nonce,
+        threads=threads,
+        started_at=now,
+    )

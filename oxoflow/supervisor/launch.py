@@ -1,0 +1,140 @@
+"""Start a runner that does nothing until it is told that its identity is on record (design 2).
+
+Owns the launch pipe and the environment a runner gets. Nothing here waits for the runner, and
+nothing is decided about the run.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from oxoflow import sandbox
+from oxoflow.db.runs import Run
+from oxoflow.engine.identity import ProcessIdentity, identify
+from oxoflow.workspace import RECORDS, WORKFLOW_FILE, open_below
+
+ROOT = Path(__file__).resolve().parents[2]  # the directory that holds the package `oxoflow`
+PROGRAM = (sys.executable, "-s", "-m", "oxoflow")  # what a person types as `oxoflow`
+RUNNER_LOG = f"{RECORDS}/runner.log"  # what the runner itself says; its rules have their own logs
+PASSED = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "USER", "LOGNAME", "SHELL"})
+PASSED_FAMILIES = ("LC_", "CONDA_", "MAMBA_", "MODULE", "LMOD_")
+
+# What a kind of run types: (run, its directory, threads) to the arguments behind `oxoflow`.
+Arguments = Callable[[Run, Path, int], Sequence[str]]
+
+
+def workflow_arguments(run: Run, directory: Path, threads: int) -> list[str]:
+    """What a person would type to run a submitted workflow."""
+    options = run.options
+    arguments = ["run", str(directory / WORKFLOW_FILE), "--workdir", str(directory)]
+    arguments += ["-j", str(threads)]
+    if options.keep_going:
+        arguments.append("-k")
+    for name, value in options.config.items():
+        arguments += ["--config", f"{name}={value}"]
+    for target in options.targets:
+        arguments += ["-t", target]
+    if options.samples:
+        arguments += ["--samples", *options.samples]
+    return arguments
+
+
+@dataclass(slots=True)
+class Launched:
+    """A runner that waits for its word; exactly one of `release` and `abandon` is called."""
+
+    process: subprocess.Popen[bytes]
+    identity: ProcessIdentity
+    nonce: str
+    pipe: int
+
+    def release(self) -> None:
+        """Tell it to begin. When it is gone already, its end is noticed like any other."""
+        try:
+            os.write(self.pipe, b"g")
+        except BrokenPipeError:
+            pass
+        finally:
+            os.close(self.pipe)
+
+    def abandon(self) -> None:
+        """Let it end without having done anything, and wait for that."""
+        os.close(self.pipe)
+        self.process.wait()
+
+
+def launch(
+    run: Run, directory: Path, arguments: Sequence[str], environment: Mapping[str, str]
+) -> Launched:
+    """Start a runner in a session of its own, so that it survives us; raises OSError."""
+    nonce = uuid.uuid4().hex
+    read_end, write_end = os.pipe()
+    try:
+        log = open_below(directory, RUNNER_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        try:
+            argv = [*PROGRAM, *arguments, "--launch", f"{nonce}:{read_end}:{run.id}"]
+            process = subprocess.Popen(
+                sandbox.wrap(argv, directory),
+                cwd=ROOT,  # trusted, and where `-m` finds the package; never the run directory
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(read_end,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
+    except BaseException:
+        os.close(write_end)
+        raise
+    finally:
+        os.close(read_end)
+    identity = identify(process.pid)
+    if identity is None:  # not reaped by anybody but us, so it has a stat: only /proc can be absent
+        os.close(write_end)
+        process.wait()
+        raise OSError("/proc does not show the runner; is it mounted?")
+    return Launched(process, identity, nonce, write_end)
+
+
+def runner_environment(
+    environ: Mapping[str, str], pass_names: Sequence[str], tools: Path
+) -> dict[str, str]:
+    """What a runner, and so every rule, may see of the server's environment.
+
+    The server's own virtual environment is taken from PATH; `tools`, which holds nothing but the
+    `oxoflow` launcher, stands at its end.
+    """
+    wanted = PASSED | {name for name in pass_names if not name.startswith("OXO_FLOW_")}
+    found = {
+        name: text
+        for name, text in environ.items()
+        if name in wanted or name.startswith(PASSED_FAMILIES)
+    }
+    own = {os.path.join(sys.prefix, "bin")} if sys.prefix != sys.base_prefix else set()
+    path = [part for part in found.get("PATH", os.defpath).split(":") if part and part not in own]
+    found["PATH"] = ":".join([*path, str(tools)])
+    return found
+
+
+def write_launcher(tools: Path) -> None:
+    """Make the directory that holds the `oxoflow` command and nothing else."""
+    tools.mkdir(mode=0o755, parents=True, exist_ok=True)
+    start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import runpy; "
+    start += "sys.argv[0] = 'oxoflow'; runpy.run_module('oxoflow', run_name='__main__')"
+    script = f'#!/bin/sh\nexec {_quoted(sys.executable)} -P -s -c {_quoted(start)} "$@"\n'
+    draft = tools / f".oxoflow.{os.getpid()}"
+    draft.write_text(script)
+    draft.chmod(0o755)
+    draft.rename(tools / "oxoflow")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"

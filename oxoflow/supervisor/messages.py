@@ -1,0 +1,40 @@
+"""Tell a live runner something: a message in its control directory, then a signal to look.
+
+Signals only the process that the database has on record for the run. Decides no state.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from pathlib import Path
+
+from oxoflow.db.runs import Run
+from oxoflow.engine.rundir import write_control
+from oxoflow.supervisor import signals
+from oxoflow.workspace import RECORDS, directory_below
+
+log = logging.getLogger("oxoflow.supervisor")
+
+
+def tell(run: Run, directory: Path, type_: str) -> None:
+    """Leave a message and make the runner look at once."""
+    _leave(run, directory, type_)
+    if run.identity is not None:
+        signals.send(run.identity, signal.SIGUSR1)
+
+
+def tell_to_end(run: Run, directory: Path) -> None:
+    """Leave the message to cancel and send one SIGTERM; CONT, as a stopped one would not notice."""
+    _leave(run, directory, "cancel")
+    sent = run.identity is not None and signals.send(run.identity, signal.SIGTERM, signal.SIGCONT)
+    if not sent:
+        log.info("run %s: its recorded runner is gone; nobody was signalled", run.id)
+
+
+def _leave(run: Run, directory: Path, type_: str) -> None:
+    try:
+        with directory_below(directory, f"{RECORDS}/control") as control:
+            write_control(control, {"type": type_})
+    except Exception as error:  # the directory belongs to the rules: anything may be there
+        log.warning("run %s: no message could be left: %s", run.id, error)
