@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from oxoflow.engine.configtext import references
 from oxoflow.engine.files import MISSING, WorkFiles
 from oxoflow.engine.matching import is_glob
 from oxoflow.engine.render import Renderer
@@ -143,16 +142,14 @@ class Fingerprinter:
         return {name: value for name, value in parts.items() if value}
 
     def _config_used(self, job: Job) -> dict[str, str]:
-        texts = self._renderer.texts.for_paths
-        values = {}
-        for key in references(_texts(job), texts):
-            values[key] = (
-                f"sha256:{self._secrets[key]}" if key in self._secrets else texts.get(key, "")
-            )
-        return values
+        texts = self._renderer.texts
+        return {
+            key: f"sha256:{self._secrets[key]}" if key in self._secrets else texts.value(key)
+            for key in texts.keys_read(_texts(job))
+        }
 
     def _secrets_used(self, job: Job) -> str:
-        used = references(_texts(job), self._renderer.texts.for_paths)
+        used = self._renderer.texts.keys_read(_texts(job))
         return repr([(key, self._secrets[key]) for key in used if key in self._secrets])
 
     def _script_digest(self, job: Job) -> str:

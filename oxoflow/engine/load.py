@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oxoflow.engine.configtext import require_defined
+from oxoflow.engine.configtext import ConfigTexts
 from oxoflow.engine.dag import Dag, build_dag
 from oxoflow.engine.files import WorkFiles
 from oxoflow.errors import Diagnostic, ParseError, Severity, UsageError, WorkflowError
@@ -23,7 +23,6 @@ from oxoflow.lang.model import Job, Workflow
 from oxoflow.lang.parse import decode_text, parse_toml, parse_workflow
 from oxoflow.lang.positions import locate
 from oxoflow.lang.validate import validate
-from oxoflow.lang.values import config_text
 from oxoflow.lang.view import NOTHING, FileView
 
 EXTENSION = ".oxoflow"
@@ -173,7 +172,7 @@ def read_profile(directory: Path, name: str) -> dict[str, Any]:
 
 def _require_config(workflow: Workflow, jobs: Sequence[Job]) -> None:
     """Stop at the first `{config.key}` that has no value (fact 38), rule by rule."""
-    texts = {key: config_text(value) for key, value in workflow.config.items()}
+    texts = ConfigTexts(workflow.config)
     seen: set[tuple[str, str | None]] = set()
     for job in jobs:
         mark = (job.rule.name, job.shell if job.rule.transform else None)
@@ -182,7 +181,7 @@ def _require_config(workflow: Workflow, jobs: Sequence[Job]) -> None:
         seen.add(mark)
         rule = job.rule
         params = [value for value in rule.params.values() if isinstance(value, str)]
-        require_defined(
+        texts.require_defined(
             rule.name,
             [
                 job.shell,
@@ -196,5 +195,4 @@ def _require_config(workflow: Workflow, jobs: Sequence[Job]) -> None:
                 *rule.envvars.values(),
                 *params,
             ],
-            texts,
         )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from oxoflow.engine.configtext import ConfigTexts, require_defined
+from oxoflow.engine.configtext import ConfigTexts
 from oxoflow.lang.model import FileSet, Job, Rule, Workflow
 from oxoflow.lang.values import config_text, parse_memory
 
@@ -106,7 +106,7 @@ class Renderer:
     ) -> None:
         self.texts = ConfigTexts(workflow.config)
         secret = {key for key, entry in workflow.declared.items() if entry.sensitive}
-        self.secrets = {key: self.texts.for_paths.get(key, "") for key in sorted(secret)}
+        self.secrets = {key: self.texts.value(key) for key in sorted(secret)}
         self._open_texts = (
             ConfigTexts({key: value for key, value in workflow.config.items() if key not in secret})
             if secret
@@ -127,7 +127,7 @@ class Renderer:
         own = memory_mb if memory_mb is not None else declared_memory(job.rule)
         values = self._values(job, own, memory_mb)
         texts = (job.shell, job.script, job.log, job.pre_exec, job.on_success, job.on_failure)
-        require_defined(job.rule.name, texts, self.texts.for_commands)
+        self.texts.require_defined(job.rule.name, texts)
         log = self._fill(job.log, job, files, values, None, self.texts) if job.log else None
         if log and self._workdir and job.rule.scratch:
             log = _below(log, self._workdir)
