@@ -95,13 +95,12 @@ def load_file(
     """
     root = workdir or path.parent
     text = read_text(path)
-    directory = os.path.relpath(path.parent.absolute(), root.absolute())
     return load_text(
         text,
         view=DirectoryView(str(root.absolute())),
         overrides=overrides,
         samples=samples,
-        directory="" if directory == "." else directory,
+        directory=directory_of(path, root),
         profile=read_profile(path.parent, profile) if profile else None,
     )
 
@@ -135,6 +134,12 @@ def check_text(
         found += error.diagnostics or [Diagnostic(Severity.ERROR, code, error.message)]
     unique = {(item.code, item.rule, item.message): item for item in reversed(found)}
     return Checked(workflow, jobs, dag, tuple(locate(text, list(unique.values())[::-1])))
+
+
+def directory_of(file: Path, root: Path) -> str:
+    """Give where a workflow file lies, as a path relative to the directory it runs in."""
+    relative = os.path.relpath(file.parent.absolute(), root.absolute())
+    return "" if relative == "." else relative
 
 
 def read_text(path: Path) -> str:

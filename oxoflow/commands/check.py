@@ -1,0 +1,96 @@
+"""Check a workflow text: `validate` for errors, `lint` for advice too.
+
+Owns how findings are shown and what exit code they give; the checks are in `lang`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from oxoflow.commands.arguments import Arguments, Verb
+from oxoflow.commands.loading import Place, find_place
+from oxoflow.commands.options import FILE, JSON, WORKDIR, flag
+from oxoflow.commands.output import counts, diagnostic_json, diagnostic_lines, plural, print_json
+from oxoflow.engine.load import Checked, DirectoryView, check_text, directory_of, read_text
+from oxoflow.engine.select import rule_graph
+from oxoflow.errors import Diagnostic, Severity
+from oxoflow.lang.lint import lint
+from oxoflow.lang.positions import locate
+
+
+def _check(place: Place) -> tuple[str, Checked]:
+    text = read_text(place.file)
+    view = DirectoryView(str(place.workdir))
+    checked = check_text(text, view, directory=directory_of(place.file, place.workdir), look=True)
+    return text, checked
+
+
+def _edges(checked: Checked) -> list[tuple[str, str]] | None:
+    return rule_graph(checked.dag).named_edges if checked.dag else None
+
+
+def show_validation(arguments: Arguments) -> int:
+    """Print the errors of a workflow; exit 1 when there are any."""
+    place = find_place(arguments)
+    _, checked = _check(place)
+    errors = checked.errors
+    if arguments.json:
+        print_json(_validation_json(checked))
+    else:
+        _print_findings(place, checked.diagnostics)
+        if not errors and checked.workflow:
+            edges = len(_edges(checked) or ())
+            rules = plural(len(checked.workflow.rules), "rule")
+            print(f"{place.file.name}: valid, {rules}, {plural(edges, 'dependency edge')}")
+    return 1 if errors else 0
+
+
+def _validation_json(checked: Checked) -> dict[str, Any]:
+    edges = _edges(checked)
+    return {
+        "valid": not checked.errors,
+        "errors": [item.message for item in checked.errors],
+        "rules_count": len(checked.workflow.rules) if checked.workflow else None,
+        "edges_count": None if edges is None else len(edges),
+        "diagnostics": [diagnostic_json(item) for item in checked.diagnostics],
+    }
+
+
+def show_lint(arguments: Arguments) -> int:
+    """Print errors and advice; exit 1 for errors, with --strict for warnings too."""
+    place = find_place(arguments)
+    text, checked = _check(place)
+    found = list(checked.diagnostics)
+    if checked.workflow is not None:
+        view = DirectoryView(str(place.workdir))
+        found += locate(text, lint(checked.workflow, _edges(checked), view=view))
+    if arguments.json:
+        print_json({"diagnostics": [diagnostic_json(item) for item in found], **counts(found)})
+    else:
+        _print_findings(place, found)
+        words = [
+            plural(number, name.removesuffix("_count")) for name, number in counts(found).items()
+        ]
+        print(f"{place.file.name}: {', '.join(words)}")
+    bad = {Severity.ERROR, Severity.WARNING} if arguments.strict else {Severity.ERROR}
+    return 1 if any(item.severity in bad for item in found) else 0
+
+
+def _print_findings(place: Place, found: tuple[Diagnostic, ...] | list[Diagnostic]) -> None:
+    for line in diagnostic_lines(place.file.name, found):
+        print(line)
+
+
+VERBS: Mapping[str, Verb] = {
+    "validate": Verb(
+        "Check a workflow for errors. Exit code 1 when there are any.",
+        (FILE, WORKDIR, JSON),
+        show_validation,
+    ),
+    "lint": Verb(
+        "Check a workflow for errors and questionable style.",
+        (FILE, WORKDIR, flag("--strict", help="let warnings fail too"), JSON),
+        show_lint,
+    ),
+}

@@ -1,0 +1,76 @@
+"""Print what verbs find: JSON, diagnostics, sizes and durations in one style.
+
+Owns the wording that several verbs share. Decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from oxoflow.errors import Diagnostic, Severity
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document; what JSON cannot say (infinity, dates) becomes text."""
+    print(json.dumps(_finite(value), indent=1, default=str))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def diagnostic_json(item: Diagnostic) -> dict[str, Any]:
+    """Give one diagnostic as it goes over the wire (spec/oxo-flow-api.md 5.1)."""
+    return {
+        "severity": item.severity.value,
+        "code": item.code,
+        "message": item.message,
+        "rule": item.rule,
+        "suggestion": item.suggestion,
+        "line": item.line,
+        "column": item.column,
+    }
+
+
+def diagnostic_lines(file: str, items: Iterable[Diagnostic]) -> list[str]:
+    """Give diagnostics as lines that editors can jump to."""
+    lines = []
+    for item in items:
+        place = f"{file}:{item.line}:{item.column}" if item.line else file
+        hint = f"; {item.suggestion}" if item.suggestion else ""
+        lines.append(f"{place}: {item.severity.value} {item.code}: {item.message}{hint}")
+    return lines
+
+
+def counts(items: Iterable[Diagnostic]) -> dict[str, int]:
+    """Count diagnostics by severity, under the keys of the lint verb."""
+    found = dict.fromkeys(Severity, 0)
+    for item in items:
+        found[item.severity] += 1
+    return {f"{severity.value}_count": number for severity, number in found.items()}
+
+
+def duration_words(seconds: float) -> str:
+    """Word a duration: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def plural(number: int, word: str) -> str:
+    """Count something: `1 job`, `2 jobs`."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
