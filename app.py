@@ -27,7 +27,20 @@ from oxoflow.db.accounts import find_user_named
 from oxoflow.db.home import Home, open_database
 from oxoflow.errors import OxoflowError, UsageError
 from oxoflow.settings import Settings, add_flags, load, variables_help
-from oxoflow.web import auth, cors, http, library, limits, pages, system, tracing
+from oxoflow.web import (
+    auth,
+    cors,
+    http,
+    library,
+    limits,
+    lint,
+    pages,
+    probes,
+    reports,
+    system,
+    tracing,
+    verbs,
+)
 from oxoflow.web.handover import Server, build_server, stop_server
 from oxoflow.web.prefix import Prefix
 from oxoflow.web.services import Services
@@ -35,7 +48,7 @@ from oxoflow.web.services import Services
 SWITCH_INTERVAL = 0.0005  # seconds; Python's own lets many connections starve each other
 HOUR = 3600.0
 PR_SET_DUMPABLE = 4
-BLUEPRINTS = (pages.blueprint, system.blueprint, auth.blueprint, library.blueprint)
+PARTS = (pages, system, probes, auth, verbs, lint, reports, library)
 
 log = logging.getLogger("oxoflow")
 
@@ -50,8 +63,8 @@ def create_app(services: Services) -> Flask:
     cors.register(app)
     limits.register(app)
     http.register(app)
-    for blueprint in BLUEPRINTS:
-        app.register_blueprint(blueprint)
+    for part in PARTS:
+        app.register_blueprint(part.blueprint)
     if services.settings.base_path:
         app.wsgi_app = Prefix(app.wsgi_app, services.settings.base_path)  # type: ignore[method-assign]
     return app

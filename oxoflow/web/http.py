@@ -22,6 +22,7 @@ from oxoflow.web.services import Services, services
 __all__ = [
     "Services",
     "Unprocessable",
+    "check_members",
     "compact",
     "error_reply",
     "json_body",
@@ -49,7 +50,7 @@ class Unprocessable(errors.InvalidInput):
 STATUSES: dict[type[Exception], tuple[int, str]] = {
     errors.ParseError: (400, "ValidationError"),
     errors.GraphError: (422, "ValidationError"),
-    errors.WorkflowError: (400, "ValidationError"),
+    errors.WorkflowError: (422, "ValidationError"),
     Unprocessable: (422, "ValidationError"),
     errors.InvalidInput: (400, "ValidationError"),
     errors.UsageError: (400, "ValidationError"),
@@ -113,8 +114,10 @@ def _known(error: errors.OxoflowError) -> Response:
     text, detail = error.message, error.detail
     if isinstance(error, errors.GraphError):
         text, detail = "DAG construction failed", detail or error.message
-    elif isinstance(error, errors.WorkflowError):
+    elif isinstance(error, errors.ParseError):
         text, detail = "Invalid workflow TOML", detail or error.message
+    elif isinstance(error, errors.WorkflowError):
+        text, detail = "Workflow cannot be planned", detail or error.message
     elif status == 500:
         log.error("%s %s: %s (%s)", request.method, request.path, text, detail)
         detail = None if not isinstance(error, DatabaseTrouble) else _database_word(detail)
@@ -216,22 +219,30 @@ def json_body(
     body = {} if may_be_empty and not request.get_data(cache=True) else parsed_body()
     if not isinstance(body, dict):
         raise Unprocessable("Invalid request body", "it must be a JSON object")
-    for name, kind in (required or {}).items():
+    for name in required or ():
         if name not in body:
             raise Unprocessable("Invalid request body", f"the field '{name}' is missing")
-        _check_type(name, body[name], kind)
-    for name, kind in (optional or {}).items():
-        if body.get(name) is not None:
-            _check_type(name, body[name], kind)
+    check_members(body, required or {}, may_be_null=False)
+    check_members(body, optional or {})
     return body
 
 
-def _check_type(name: str, value: Any, kind: type) -> None:
-    fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
-    if not fits or (isinstance(value, bool) and kind is not bool):
-        raise Unprocessable(
-            "Invalid request body", f"the field '{name}' must be {TYPE_NAMES[kind]}"
-        )
+def check_members(
+    members: Mapping[str, Any],
+    kinds: Mapping[str, type],
+    within: str = "",
+    may_be_null: bool = True,
+) -> None:
+    """Check the types of the members that are there; `within` ("config.") is for the message."""
+    for name, kind in kinds.items():
+        value = members.get(name)
+        if (value is None and may_be_null) or name not in members:
+            continue
+        fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
+        if not fits or (isinstance(value, bool) and kind is not bool):
+            raise Unprocessable(
+                "Invalid request body", f"the field '{within}{name}' must be {TYPE_NAMES[kind]}"
+            )
 
 
 def query_number(name: str, default: int, low: int, high: int) -> int:

@@ -109,7 +109,7 @@ def test_a_body_above_the_limit_is_413(make_app: MakeApp) -> None:
     [
         (errors.ParseError("line 3"), 400, "Invalid workflow TOML", "ValidationError"),
         (errors.GraphError("cycle"), 422, "DAG construction failed", "ValidationError"),
-        (errors.WorkflowError("too big"), 400, "Invalid workflow TOML", "ValidationError"),
+        (errors.WorkflowError("too big"), 422, "Workflow cannot be planned", "ValidationError"),
         (errors.InvalidInput("no", "why"), 400, "no", "ValidationError"),
         (errors.Unauthorized("who"), 401, "who", "Unauthorized"),
         (errors.Forbidden("no"), 403, "no", "Forbidden"),

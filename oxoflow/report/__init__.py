@@ -1,0 +1,1 @@
+"""Tell what a workflow is and what a run did, as data and as a page; reads no disk."""

@@ -1,0 +1,100 @@
+"""Look at workflow texts for anonymous callers: no disk, no network, bounded time.
+
+Owns how a text becomes what the verbs show, and the words for one that cannot. Knows no route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from oxoflow.engine.dag import Dag, topological_order
+from oxoflow.engine.load import Checked, check_text
+from oxoflow.engine.select import RuleGraph, parents_of, rule_graph
+from oxoflow.errors import Diagnostic, GraphError, ParseError, Severity
+from oxoflow.lang.deadline import Deadline
+from oxoflow.lang.lint import lint
+from oxoflow.lang.model import Workflow
+from oxoflow.lang.positions import locate
+
+SECONDS = 3.0  # for one text
+
+
+def look_at(text: str) -> Checked:
+    """Everything that can be said about a text; raises ParseError when it is no workflow."""
+    checked = check_text(text, deadline=Deadline.after(SECONDS))
+    if checked.workflow is None:
+        raise ParseError(worded(checked.diagnostics), checked.diagnostics)
+    return checked
+
+
+def graph_of(text: str) -> tuple[Workflow, Dag, RuleGraph]:
+    """A text's workflow, its jobs' DAG and that folded to rules; raises GraphError without one."""
+    checked = look_at(text)
+    if checked.workflow is None or checked.dag is None:
+        raise GraphError(worded(checked.errors), checked.errors)
+    return checked.workflow, checked.dag, folded(checked.workflow, checked.dag)
+
+
+def folded(workflow: Workflow, dag: Dag) -> RuleGraph:
+    """The DAG with one node a rule, in file order, rules without jobs included."""
+    return rule_graph(dag, [rule.name for rule in workflow.rules])
+
+
+def rule_order(graph: RuleGraph) -> list[str]:
+    """Rule names in an order in which they can run, ties as in the file."""
+    parents = parents_of(graph)
+    children: list[list[int]] = [[] for _ in graph.names]
+    for producer, consumer in graph.edges:
+        children[producer].append(consumer)
+    order = topological_order(parents, children)
+    # Two rules can need each other's jobs in turn although the jobs form no cycle.
+    rest = [at for at in range(len(graph.names)) if at not in set(order)]
+    return [graph.names[at] for at in (*order, *rest)]
+
+
+def findings(text: str) -> list[Diagnostic]:
+    """The validator's diagnostics, then the advice, as lint shows them; raises ParseError."""
+    checked = look_at(text)
+    assert checked.workflow is not None
+    graph = folded(checked.workflow, checked.dag) if checked.dag else None
+    advice = lint(checked.workflow, graph.named_edges if graph else None)
+    return [*checked.diagnostics, *locate(text, advice)]
+
+
+def worded(diagnostics: Sequence[Diagnostic]) -> str:
+    """What is wrong, in one line; the first error stands for all."""
+    errors = [item for item in diagnostics if item.severity is Severity.ERROR]
+    if not errors:
+        return "the workflow cannot be planned"
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return placed(errors[0]) + more
+
+
+def placed(diagnostic: Diagnostic) -> str:
+    """A message with its place, unless the message names a line itself."""
+    if diagnostic.line is None or f"line {diagnostic.line}" in diagnostic.message:
+        return diagnostic.message
+    column = f" column {diagnostic.column}" if diagnostic.column else ""
+    return f"{diagnostic.message} (line {diagnostic.line}{column})"
+
+
+def shown(diagnostic: Diagnostic) -> dict[str, Any]:
+    """A diagnostic as JSON (spec/oxo-flow-api.md 5.1)."""
+    return {
+        "severity": diagnostic.severity.value,
+        "code": diagnostic.code,
+        "message": diagnostic.message,
+        "rule": diagnostic.rule,
+        "suggestion": diagnostic.suggestion,
+        "line": diagnostic.line,
+        "column": diagnostic.column,
+    }
+
+
+def counted(diagnostics: Sequence[Diagnostic]) -> dict[str, int]:
+    """How many diagnostics there are of each severity."""
+    return {
+        f"{severity.value}_count": sum(item.severity is severity for item in diagnostics)
+        for severity in Severity
+    }

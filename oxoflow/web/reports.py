@@ -1,0 +1,41 @@
+"""Serve reports on workflow texts (spec/oxo-flow-api.md 1.7)."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from oxoflow.db.instants import instant
+from oxoflow.errors import InvalidInput
+from oxoflow.report.model import Report, to_json
+from oxoflow.report.page import to_html
+from oxoflow.report.workflow import report_workflow
+from oxoflow.web.http import json_body, reply
+from oxoflow.web.looking import graph_of, rule_order
+
+FORMATS = ("html", "json")
+# A report shows texts of others: it may style itself, and nothing else.
+REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
+
+blueprint = Blueprint("reports", __name__)
+
+
+@blueprint.post("/api/reports/generate")
+def generate() -> Response:
+    """The report of a workflow that has not run, as a page or as data."""
+    body = json_body(required={"toml_content": str}, optional={"format": str})
+    wanted = body.get("format") or "html"
+    if wanted not in FORMATS:
+        raise InvalidInput("Unsupported report format", f"choose {' or '.join(FORMATS)}")
+    workflow, _, graph = graph_of(body["toml_content"])
+    return answer_report(
+        report_workflow(workflow, rule_order(graph), len(graph.edges), instant()), wanted
+    )
+
+
+def answer_report(report: Report, wanted: str) -> Response:
+    """A report in the wanted format."""
+    if wanted == "json":
+        return reply(to_json(report))
+    page = Response(to_html(report), content_type="text/html; charset=utf-8")
+    page.headers["Content-Security-Policy"] = REPORT_POLICY
+    return page
