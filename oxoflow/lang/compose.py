@@ -1,20 +1,34 @@
 """Put a workflow together from its text, the files beside it, and what its caller chose.
 
 Owns the order of spec/oxoflow-format.md 0 between parsing and expansion; each step lives in a
-module of its own.
+module of its own. Collects what is wrong in all steps before it raises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
-from oxoflow.errors import Diagnostic, Severity, WorkflowError
+from oxoflow.errors import Diagnostic, WorkflowError
+from oxoflow.lang.configrefs import fill, settle
 from oxoflow.lang.defaults import apply_defaults
-from oxoflow.lang.lists import config_list
-from oxoflow.lang.model import SampleGroup, Workflow
-from oxoflow.lang.view import FileView
+from oxoflow.lang.discovery import PatternError, discover_pairs, discover_samples
+from oxoflow.lang.faults import UNUSABLE, error, workflow_failure
+from oxoflow.lang.includes import resolve_includes
+from oxoflow.lang.inherit import apply_extends
+from oxoflow.lang.model import Workflow
+from oxoflow.lang.paths import beside
+from oxoflow.lang.profiles import merge_profile
+from oxoflow.lang.readiness import readiness
+from oxoflow.lang.references import check_references, derive_references
+from oxoflow.lang.selection import ordered_samples, select_samples
+from oxoflow.lang.sheets import SheetError, read_groups, read_pairs
+from oxoflow.lang.validate import validate
+from oxoflow.lang.values import config_text
+from oxoflow.lang.view import NOTHING, FileView
+
+T = TypeVar("T")
 
 
 def compose(
@@ -28,22 +42,117 @@ def compose(
 ) -> Workflow:
     """Give the workflow with everything merged that decides its jobs.
 
-    `directory` is where the workflow file lies, relative to the view's root. Raises WorkflowError.
+    `directory` is where the workflow file lies, relative to the view's root; `profile` is a parsed
+    profile file. With the view that sees nothing, files are left out without complaint.
+    Raises WorkflowError with every problem found.
     """
-    workflow = _inject_lists(workflow)
-    if overrides:
-        workflow = replace(workflow, config={**workflow.config, **overrides})
+    chosen = dict(overrides or {})
+    workflow, problems = resolve_includes(workflow, view, directory)
+    workflow = replace(workflow, config={**workflow.config, **chosen})
+    if view is not NOTHING:
+        workflow = _read_sources(workflow, view, directory, problems)
+    workflow = inject_lists(workflow)
+    problems += check_references(workflow)
+    if not problems:
+        workflow = derive_references(workflow)
+    if profile:
+        workflow, found = merge_profile(workflow, profile)
+        workflow = replace(workflow, config={**workflow.config, **chosen})
+        problems += found
+    if problems:
+        problems += [d for d in validate(workflow) if d not in problems]
+        raise workflow_failure(problems)
+    workflow = apply_defaults(apply_extends(workflow))
     if samples:
-        workflow = _select(workflow, samples)
-    return apply_defaults(workflow)
+        workflow = select_samples(workflow, samples, view, directory, _ready_samples(view))
+    return workflow
 
 
-def _inject_lists(workflow: Workflow) -> Workflow:
+def _ready_samples(view: FileView) -> Callable[[Workflow], list[str]]:
+    def ready(workflow: Workflow) -> list[str]:
+        missing = readiness(workflow, view).missing
+        return [sample for sample in ordered_samples(workflow) if sample not in missing]
+
+    return ready
+
+
+def _read_sources(
+    workflow: Workflow, view: FileView, directory: str, problems: list[Diagnostic]
+) -> Workflow:
+    """Append pairs and groups from files and by discovery, in the order of 0, steps 5 and 6."""
+    pairs, groups, warnings = workflow.pairs, workflow.groups, workflow.warnings
+    if workflow.pairs_file:
+        pairs += _sheet(workflow.pairs_file, "pairs_file", read_pairs, view, directory, problems)
+    pattern = _filled(workflow.pairs_pattern, workflow, problems)
+    if pattern:
+        found = _discover(discover_pairs, pattern, view, directory, problems) or ()
+        warnings = warnings if found else (*warnings, _nothing("pairs_pattern", pattern))
+        pairs += found
+    if workflow.sample_groups_file:
+        path = workflow.sample_groups_file
+        groups += _sheet(path, "sample_groups_file", read_groups, view, directory, problems)
+    pattern = _filled(workflow.sample_pattern, workflow, problems)
+    if pattern:
+        group = _discover(discover_samples, pattern, view, directory, problems)
+        warnings = warnings if group else (*warnings, _nothing("sample_pattern", pattern))
+        groups += (group,) if group else ()
+    return replace(workflow, pairs=pairs, groups=groups, warnings=warnings)
+
+
+def _nothing(key: str, pattern: str) -> str:
+    return f"{key} '{pattern}' matches no file"
+
+
+def _filled(pattern: str | None, workflow: Workflow, problems: list[Diagnostic]) -> str | None:
+    if not pattern or "{config." not in pattern:
+        return pattern
+    texts = {key: config_text(value) for key, value in workflow.config.items()}
+    try:
+        return fill(pattern, settle(texts))
+    except WorkflowError as failure:
+        problems.append(error(UNUSABLE, failure.message, key="config"))
+        return None
+
+
+def _sheet(
+    path: str,
+    key: str,
+    read: Callable[[str, bytes], tuple[T, ...]],
+    view: FileView,
+    directory: str,
+    problems: list[Diagnostic],
+) -> tuple[T, ...]:
+    place = beside(directory, path)
+    data = view.read(place)
+    try:
+        if data is None:
+            raise SheetError(f"there is no such file (looked for '{place}'); correct the path")
+        return read(path, data)
+    except SheetError as fault:
+        message = f"{key} '{path}': {fault}"
+        problems.append(error(UNUSABLE, message, key=f"workflow.{key}"))
+        return ()
+
+
+def _discover(
+    discover: Callable[[str, FileView, str], T],
+    pattern: str,
+    view: FileView,
+    directory: str,
+    problems: list[Diagnostic],
+) -> T | None:
+    try:
+        return discover(pattern, view, directory)
+    except PatternError as fault:
+        key = "pairs_pattern" if discover is discover_pairs else "sample_pattern"
+        problems.append(error(UNUSABLE, f"{key} {fault}", key=f"workflow.{key}"))
+        return None
+
+
+def inject_lists(workflow: Workflow) -> Workflow:
     """Add `samples_list`, `pairs_list` and `samples_<group>` to the config (2.6)."""
-    samples = {sample for group in workflow.groups for sample in group.samples}
-    samples |= {name for pair in workflow.pairs for name in (pair.experiment, pair.control) if name}
     config = dict(workflow.config)
-    _merge_list(config, "samples_list", samples)
+    _merge_list(config, "samples_list", set(ordered_samples(workflow)))
     _merge_list(config, "pairs_list", {pair.pair_id for pair in workflow.pairs})
     for group in workflow.groups:
         config.setdefault(f"samples_{group.name}", ",".join(group.samples))
@@ -51,22 +160,8 @@ def _inject_lists(workflow: Workflow) -> Workflow:
 
 
 def _merge_list(config: dict[str, Any], key: str, names: set[str]) -> None:
+    """Join the names with a string that the author wrote; an array there is replaced (2.6)."""
     if names:
         written = config.get(key)
-        own = config_list(config, key) or () if isinstance(written, str) else ()
-        config[key] = ",".join(sorted(names.union(own)))
-
-
-def _select(workflow: Workflow, samples: Sequence[str]) -> Workflow:
-    wanted = [name.strip() for spec in samples for name in spec.split(",") if name.strip()]
-    if not workflow.groups:
-        return replace(workflow, groups=(SampleGroup("samples", tuple(wanted)),))
-    kept = [
-        replace(group, samples=tuple([s for s in group.samples if s in wanted]))
-        for group in workflow.groups
-    ]
-    groups = tuple([group for group in kept if group.samples])
-    if not groups:
-        message = f"--samples {','.join(wanted)} leaves no sample of the workflow; check the names"
-        raise WorkflowError(message, (Diagnostic(Severity.ERROR, "E018", message),))
-    return replace(workflow, groups=groups)
+        own = [part.strip() for part in written.split(",")] if isinstance(written, str) else []
+        config[key] = ",".join(sorted(names.union(own) - {""}))

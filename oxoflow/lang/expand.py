@@ -1,34 +1,28 @@
 """Turn the rules of a composed workflow into jobs: every wildcard filled, every list joined.
 
-Owns spec/oxoflow-format.md 2.4 and 2.5: which rules fan out over what, the names and order of the
-jobs, and `depends_on` between them. Splitting and combining is in `transform`, fan-in in `gather`.
+Owns the order of spec/oxoflow-format.md 2.4 to 2.7 and `depends_on` between jobs (2.5). What a
+rule fans out over is decided in `fanout`; what a job joins, in `gather`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import replace
+from itertools import repeat
 
-from oxoflow.errors import Diagnostic, Severity, WorkflowError
 from oxoflow.lang.deadline import Deadline
-from oxoflow.lang.lists import config_list
+from oxoflow.lang.fanout import Instances, plan_rule
+from oxoflow.lang.faults import error, workflow_failure
+from oxoflow.lang.gather import Room, expand_job_inputs, gather_scattered
 from oxoflow.lang.model import FileSet, Job, Rule, Workflow
-from oxoflow.lang.sources import Choice, Sources, check_sources, collect_sources
+from oxoflow.lang.sources import check_sources, collect_sources
+from oxoflow.lang.transform import INSTANCE, check_transform
 from oxoflow.lang.view import NOTHING, FileView
-from oxoflow.lang.wildcards import SAMPLE_NAMES, Template
+from oxoflow.lang.wildcards import Template
 
 MAX_JOBS = 200_000
-_ONCE = (Choice("", {}),)
-
-
-@dataclass(frozen=True, slots=True)
-class _Instances:
-    """The jobs that one rule (or one half of a transform) becomes, before their texts are made."""
-
-    rule: Rule
-    names: Sequence[str]
-    bindings: Sequence[Mapping[str, str]]
+_PATHS_PER_JOB = 10  # how many joined paths are allowed for each allowed job
 
 
 def expand(
@@ -39,162 +33,99 @@ def expand(
 ) -> tuple[Job, ...]:
     """Give every job, rules in file order, instances in source order.
 
-    Raises WorkflowError for unusable sources, colliding job names, and more than `limit` jobs.
+    Raises WorkflowError for unusable sources and splits, colliding job names, more than `limit`
+    jobs, or a deadline that passes.
     """
     problems = check_sources(workflow)
+    for rule in workflow.rules:
+        if rule.transform:
+            problems += check_transform(rule)
     if problems:
-        raise WorkflowError(problems[0].message, tuple(problems))
+        raise workflow_failure(problems)
+    planned = _plan(workflow, view, limit, deadline)
+    _check_collisions(planned)
+    names = _names_for_dependants(planned)
+    built: list[list[Job]] = []
+    for instances in planned:
+        _check(deadline)
+        jobs = _build(instances, names)
+        built.append(_with_chunks(jobs, built[-1], instances.chunks) if instances.chunks else jobs)
+    _gather(workflow, built, planned, limit, deadline)
+    return tuple([job for jobs in built for job in jobs])
+
+
+def _check(deadline: Deadline | None) -> None:
+    if deadline:
+        deadline.check("expanding the workflow into jobs")
+
+
+def _plan(
+    workflow: Workflow, view: FileView, limit: int, deadline: Deadline | None
+) -> list[Instances]:
     sources = collect_sources(workflow)
-    planned: list[_Instances] = []
+    splits = Counter([rule.transform.split.by for rule in workflow.rules if rule.transform])
+    planned: list[Instances] = []
     total = 0
     for rule in workflow.rules:
-        instances = _instances(rule, workflow, sources, limit - total)
-        total += len(instances.names)
-        planned.append(instances)
-    names = {instances.rule.name: tuple(instances.names) for instances in planned}
-    _check_collisions(planned)
-    jobs: list[Job] = []
-    for instances in planned:
-        if deadline:
-            deadline.check("expanding the workflow into jobs")
-        jobs += _build(instances, names)
-    return tuple(jobs)
+        _check(deadline)
+        for instances in plan_rule(rule, workflow, sources, view, limit - total, splits):
+            total += len(instances.names)
+            planned.append(instances)
+    return planned
 
 
-def _instances(rule: Rule, workflow: Workflow, sources: Sources, room: int) -> _Instances:
-    choices = _fan_out(rule, sources, room)
-    if rule.scatter:
-        choices = _scatter(rule, choices, workflow, room)
-    return _Instances(
-        rule,
-        [rule.name + choice.suffix for choice in choices],
-        [choice.bindings for choice in choices],
-    )
-
-
-def _fan_out(rule: Rule, sources: Sources, room: int) -> Sequence[Choice]:
-    """Choose the branch of 2.4 and list its choices, value tables outermost."""
-    trigger = sources.trigger
-    if trigger is None:
-        return _ONCE
-    texts = [*rule.input.paths, *rule.output.paths]
-    if rule.shell is not None:
-        texts.append(rule.shell)
-    found = set(trigger.findall("\n".join(texts)))
-    tables = _tables_named(rule, found, sources)
-    if not found and not tables:
-        return _ONCE
-    dimensions = [sources.tables[name] for name in tables]
-    if not found.isdisjoint(sources.pair_names):
-        dimensions.append(sources.pairs)
-    elif sources.has_groups and not found.isdisjoint(SAMPLE_NAMES):
-        dimensions.append(sources.groups)
-    return _cross(rule, dimensions, room)
-
-
-def _tables_named(rule: Rule, found: set[str], sources: Sources) -> list[str]:
-    if not sources.tables:
-        return []
-    wanted = {name.removeprefix("values.") for name in found}
-    if rule.expand_inputs and sources.table_trigger:
-        patterns = "\n".join([spec.pattern for spec in rule.expand_inputs])
-        wanted |= {n.removeprefix("values.") for n in sources.table_trigger.findall(patterns)}
-    return [name for name in sources.tables if name in wanted]
-
-
-def _cross(rule: Rule, dimensions: Sequence[Sequence[Choice]], room: int) -> Sequence[Choice]:
-    if len(dimensions) == 1:
-        _check_room(rule, [len(dimensions[0])], room)
-        return dimensions[0]
-    _check_room(rule, [len(dimension) for dimension in dimensions], room)
-    *tables, last = dimensions
-    crossed = []
-    for outer in product(*tables):
-        suffix = "".join([choice.suffix for choice in outer])
-        values = {name: value for choice in outer for name, value in choice.bindings.items()}
-        crossed += [Choice(suffix + c.suffix, {**c.bindings, **values}) for c in last]
-    return crossed
-
-
-def _scatter(
-    rule: Rule, choices: Sequence[Choice], workflow: Workflow, room: int
-) -> Sequence[Choice]:
-    """Multiply by the values of `scatter` (1.12); no values, no jobs."""
-    scatter = rule.scatter
-    assert scatter is not None
-    values: Sequence[str] = scatter.values
-    if not values and scatter.values_from:
-        values = config_list(workflow.config, scatter.values_from) or ()
-    _check_room(rule, [len(choices), len(values)], room)
-    return [
-        Choice(f"{choice.suffix}_{value}", {**choice.bindings, scatter.variable: value})
-        for choice in choices
-        for value in values
-    ]
-
-
-def _check_room(rule: Rule, sizes: Sequence[int], room: int) -> None:
-    total = 1
-    for size in sizes:
-        total *= size
-    if total > room:
-        factors = " × ".join([str(size) for size in sizes])
-        raise _failure(
-            f"rule '{rule.name}' would become {factors} = {total} jobs, and only {max(room, 0)} "
-            "more are allowed; use shorter lists, or raise the job limit",
-            rule.name,
-        )
-
-
-def _check_collisions(planned: Iterable[_Instances]) -> None:
+def _check_collisions(planned: Iterable[Instances]) -> None:
     owner: dict[str, str] = {}
     for instances in planned:
         for name in instances.names:
             if name in owner:
-                raise _failure(
-                    f"duplicate rule name: rules '{owner[name]}' and '{instances.rule.name}' both "
-                    f"make a job '{name}'; rename a rule, sample or pair",
-                    instances.rule.name,
-                    "E016",
+                rule = instances.rule.name
+                message = (
+                    f"duplicate rule name: rules '{owner[name]}' and '{rule}' both make a job "
+                    f"'{name}'"
                 )
+                hint = "rename a rule, sample, group or pair, or list each only once"
+                raise workflow_failure([error("E016", message, rule=rule, suggestion=hint)])
             owner[name] = instances.rule.name
 
 
-def _failure(message: str, rule: str, code: str = "E018") -> WorkflowError:
-    return WorkflowError(message, (Diagnostic(Severity.ERROR, code, message, rule),))
+def _names_for_dependants(planned: Sequence[Instances]) -> dict[str, tuple[str, ...]]:
+    """Say which jobs stand for a rule in `depends_on`: of a transform, those that combine."""
+    return {instances.rule.name: tuple(instances.names) for instances in planned}
 
 
-def _build(instances: _Instances, names: Mapping[str, tuple[str, ...]]) -> list[Job]:
-    """Make the jobs of one rule, each text cut once and filled per job."""
+def _build(instances: Instances, names: Mapping[str, tuple[str, ...]]) -> list[Job]:
+    """Make the jobs of one rule, each text cut once and filled once per job."""
     rule, rows = instances.rule, instances.bindings
     depends_on = _resolve(rule.depends_on, names)
     if len(rows) == 1 and not rows[0]:
         return [_single(rule, instances.names[0], depends_on)]
-    known = {name for row in rows[:1] for name in row}
+    known: set[str] = set()
     for row in rows:
         if len(row) != len(known):
             known.update(row)
-    count = len(rows)
     columns = zip(
         instances.names,
-        [tuple(row.items()) for row in rows],
+        _shown(rows, known),
         _files(rule.input, rows, known),
         _files(rule.output, rows, known),
-        *[
-            _texts(text, rows, known)
-            for text in (
-                rule.shell,
-                rule.script,
-                rule.log,
-                rule.pre_exec,
-                rule.on_success,
-                rule.on_failure,
-            )
-        ],
-        [depends_on] * count,
-        strict=True,
+        _texts(rule.shell, rows, known),
+        _texts(rule.script, rows, known),
+        _texts(rule.log, rows, known),
+        _texts(rule.pre_exec, rows, known),
+        _texts(rule.on_success, rows, known),
+        _texts(rule.on_failure, rows, known),
+        repeat(depends_on),
     )
-    return [Job(name, rule, *rest) for name, *rest in columns]
+    return [Job(name, rule, *values) for name, *values in columns]
+
+
+def _shown(
+    rows: Sequence[Mapping[str, str]], known: set[str]
+) -> Iterable[tuple[tuple[str, str], ...]]:
+    if INSTANCE in known:
+        return [tuple([item for item in row.items() if item[0] != INSTANCE]) for row in rows]
+    return [tuple(row.items()) for row in rows]
 
 
 def _single(rule: Rule, name: str, depends_on: tuple[str, ...]) -> Job:
@@ -232,11 +163,57 @@ def _files(files: FileSet, rows: Sequence[Mapping[str, str]], known: set[str]) -
 
 
 def _resolve(depends_on: tuple[str, ...], names: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Replace rule names by the names of their jobs (2.5); keep what is unknown for the DAG."""
+    """Replace rule names by the names of their jobs (2.5); what is unknown is for the DAG."""
     if not depends_on:
         return depends_on
     jobs: dict[str, None] = {}
     for name in depends_on:
-        for job in names.get(name, (name,)):
-            jobs[job] = None
+        jobs.update(dict.fromkeys(names.get(name, (name,))))
     return tuple(jobs)
+
+
+def _with_chunks(combining: list[Job], mapped: list[Job], chunks: int) -> list[Job]:
+    """Give each combining job the outputs of its own map jobs, which stand in the same order."""
+    result = []
+    for index, job in enumerate(combining):
+        mine = mapped[index * chunks : (index + 1) * chunks]
+        paths = tuple([path for piece in mine for path in piece.output.paths])
+        result.append(replace(job, input=FileSet(paths)))
+    return result
+
+
+def _gather(
+    workflow: Workflow,
+    built: list[list[Job]],
+    planned: Sequence[Instances],
+    limit: int,
+    deadline: Deadline | None,
+) -> None:
+    """Append what is joined: scattered outputs first, then `expand_inputs`, in place."""
+    places: dict[str, int] = {}
+    for index, instances in enumerate(planned):
+        places.setdefault(instances.rule.name, index)
+    for rule in workflow.rules:
+        target = places.get(rule.scatter.gather) if rule.scatter and rule.scatter.gather else None
+        if target is not None:
+            scattered = _of_rule(rule.name, built, planned, places)
+            built[target] = gather_scattered(built[target], scattered)
+    room = Room(limit * _PATHS_PER_JOB)
+    for index, instances in enumerate(planned):
+        if instances.rule.expand_inputs:
+            _check(deadline)
+            jobs = [expand_job_inputs(job, workflow.config, room) for job in built[index]]
+            built[index] = jobs
+
+
+def _of_rule(
+    name: str,
+    built: Sequence[list[Job]],
+    planned: Sequence[Instances],
+    places: Mapping[str, int],
+) -> list[Job]:
+    """Give the jobs whose outputs stand for a rule: of a transform, those that combine."""
+    index = places[name]
+    after = index + 1
+    combines = after < len(planned) and planned[after].rule.name == name
+    return built[after] if combines else built[index]

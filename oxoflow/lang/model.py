@@ -276,6 +276,17 @@ class Include:
 
 
 @dataclass(frozen=True, slots=True)
+class Module:
+    """An included file as composed (1.7): its identity, its rules, and what it promises."""
+
+    name: str
+    path: str
+    rules: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """One `[[references]]` entry (1.18)."""
 
@@ -351,6 +362,7 @@ class Workflow:
     defaults: Defaults = Defaults()
     rules: tuple[Rule, ...] = ()
     includes: tuple[Include, ...] = ()
+    modules: tuple[Module, ...] = ()  # the includes that composition resolved, nested ones too
     pairs: tuple[Pair, ...] = ()
     groups: tuple[SampleGroup, ...] = ()
     values: tuple[ValueTable, ...] = ()

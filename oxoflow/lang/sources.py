@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from oxoflow.errors import Diagnostic, Severity
+from oxoflow.errors import Diagnostic
+from oxoflow.lang.faults import UNUSABLE, error
 from oxoflow.lang.model import Pair, SampleGroup, Workflow
 from oxoflow.lang.patterns import Pattern, compile_pattern
 from oxoflow.lang.wildcards import (
@@ -113,7 +114,7 @@ def check_sources(workflow: Workflow) -> list[Diagnostic]:
     """Find value tables, constraints, metadata keys and names that cannot be used."""
     return [
         *_check_tables(workflow),
-        *_check_constraints(workflow),
+        *check_constraints(workflow),
         *_check_metadata(workflow),
         *_check_names(workflow),
     ]
@@ -124,26 +125,27 @@ def _check_tables(workflow: Workflow) -> Iterable[Diagnostic]:
     for index, table in enumerate(workflow.values):
         where = f"values.{index}"
         if not table.name:
-            yield _error('a [[values]] table has no name; add name = "…"', where)
+            yield error(UNUSABLE, 'a [[values]] table has no name; add name = "…"', key=where)
         elif table.name in RESERVED_NAMES:
             message = f"[[values]] '{table.name}' has the name of a built-in placeholder; rename it"
-            yield _error(message, f"{where}.name")
+            yield error(UNUSABLE, message, key=f"{where}.name")
         elif table.name in seen:
             message = f"[[values]] '{table.name}' is defined twice; merge or rename the tables"
-            yield _error(message, f"{where}.name")
+            yield error(UNUSABLE, message, key=f"{where}.name")
         if not table.values:
             message = f"[[values]] '{table.name}' has no values; add some or remove the table"
-            yield _error(message, where)
+            yield error(UNUSABLE, message, key=where)
         seen.add(table.name)
 
 
-def _check_constraints(workflow: Workflow) -> Iterable[Diagnostic]:
+def check_constraints(workflow: Workflow) -> Iterable[Diagnostic]:
+    """Find patterns that cannot be compiled (1.16)."""
     for name, text in workflow.constraints.items():
         try:
             compile_pattern(text)
-        except ValueError as error:
-            message = f"[wildcard_constraints] {name} is not a usable pattern: {error}"
-            yield _error(message, f"wildcard_constraints.{name}")
+        except ValueError as fault:
+            message = f"[wildcard_constraints] {name} is not a usable pattern: {fault}"
+            yield error(UNUSABLE, message, key=f"wildcard_constraints.{name}")
 
 
 def _check_metadata(workflow: Workflow) -> Iterable[Diagnostic]:
@@ -156,7 +158,7 @@ def _check_metadata(workflow: Workflow) -> Iterable[Diagnostic]:
                     f"[[{table}]] metadata '{key}' has the name of an engine placeholder, which it "
                     "would replace in every command; rename it"
                 )
-                yield _error(message, f"{table}.{index}.metadata")
+                yield error(UNUSABLE, message, key=f"{table}.{index}.metadata")
 
 
 def _check_names(workflow: Workflow) -> Iterable[Diagnostic]:
@@ -167,7 +169,7 @@ def _check_names(workflow: Workflow) -> Iterable[Diagnostic]:
                 f"[[{table}]] has the value {text[:60]!r}, which holds a command substitution, a "
                 "line break or a NUL; use plain names"
             )
-            yield _error(message, f"{table}.{index}", code="E011")
+            yield error("E011", message, key=f"{table}.{index}")
 
 
 def _wildcard_texts(workflow: Workflow) -> Iterable[tuple[str, int, str]]:
@@ -177,7 +179,3 @@ def _wildcard_texts(workflow: Workflow) -> Iterable[tuple[str, int, str]]:
     for index, group in enumerate(workflow.groups):
         for text in (group.name, *group.samples, *group.metadata.values()):
             yield "sample_groups", index, text
-
-
-def _error(message: str, key: str, code: str = "E018") -> Diagnostic:
-    return Diagnostic(Severity.ERROR, code, message, key=key)

@@ -1,30 +1,92 @@
 """Find what makes a readable workflow wrong: the E codes, each with thing, fact and cure.
 
-Owns the checks of spec/oxo-flow-api.md 5.3 except E006 (the graph's own). Matters of style are
-in `lint`. Looks at no disk unless it is given a view.
+Owns the order of spec/oxo-flow-api.md 5.3; each group of checks lives in `checks`. E006, cycles,
+is the graph's own; matters of style are in `lint`. Looks at no disk unless it is given a view.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from oxoflow.errors import Diagnostic, Severity
-from oxoflow.lang.model import Workflow
+from oxoflow.lang.checks.config import command_texts, config_checks, known_keys
+from oxoflow.lang.checks.fatal import check_execution_groups
+from oxoflow.lang.checks.files import file_checks
+from oxoflow.lang.checks.names import (
+    dependency_checks,
+    env_group_checks,
+    extends_checks,
+    gather_checks,
+)
+from oxoflow.lang.checks.rules import checkpoint_checks, path_checks, rule_checks, sourced_names
+from oxoflow.lang.danger import find_dangers
+from oxoflow.lang.faults import error
+from oxoflow.lang.model import Rule, Workflow
+from oxoflow.lang.nearest import Guesser
+from oxoflow.lang.references import check_references
 from oxoflow.lang.sources import check_sources
+from oxoflow.lang.transform import check_transform
 from oxoflow.lang.view import FileView
+
+_LENIENT_KEYS = frozenset(("name",))
 
 
 def validate(workflow: Workflow, *, view: FileView | None = None) -> list[Diagnostic]:
-    """Give every finding, in the order in which the spec emits them."""
-    found = list(check_sources(workflow))
+    """Give every finding about a workflow, written or composed.
+
+    Names that an include may bring are not missed while includes are unresolved. With a view,
+    absolute inputs that are not there are reported too (E017).
+    """
+    return list(_found(workflow, view))
+
+
+def stops_a_run(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Give the findings that forbid a run: all errors but odd names and `..` paths (S35)."""
+    return [
+        each
+        for each in found
+        if each.severity is Severity.ERROR
+        and each.code != "E009"
+        and not (each.code == "E002" and each.key in _LENIENT_KEYS)
+    ]
+
+
+def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
+    guess = Guesser()
+    whole = len(workflow.modules) >= len(workflow.includes)
+    sourced = sourced_names(workflow)
+    known = known_keys(workflow)
     if not workflow.name.strip():
-        found.append(
-            Diagnostic(Severity.ERROR, "E001", "the workflow name is empty", key="workflow.name")
-        )
-    names = {rule.name for rule in workflow.rules}
+        hint = "give the workflow a name"
+        yield error("E001", "the workflow name is empty", key="workflow.name", suggestion=hint)
+    yield from check_sources(workflow)
     for rule in workflow.rules:
-        for name in rule.depends_on:
-            if name not in names:
-                message = f"rule '{rule.name}' depends on '{name}', which is no rule"
-                found.append(
-                    Diagnostic(Severity.ERROR, "E007", message, rule.name, key="depends_on")
-                )
-    return found
+        yield from rule_checks(rule, sourced, guess)
+        if whole:
+            yield from config_checks(rule, known, guess)
+        yield from check_transform(rule)
+    if whole:
+        yield from dependency_checks(workflow, guess)
+        yield from extends_checks(workflow, guess)
+        yield from gather_checks(workflow, guess)
+    yield from env_group_checks(workflow, guess)
+    yield from check_execution_groups(workflow)
+    yield from check_references(workflow)
+    for rule in workflow.rules:
+        yield from _dangers(rule)
+        yield from checkpoint_checks(rule, sourced)
+    if view is not None:
+        yield from file_checks(workflow, view)
+    for rule in workflow.rules:
+        yield from path_checks(rule)
+
+
+def _dangers(rule: Rule) -> Iterator[Diagnostic]:
+    """Find commands that are refused when they would run (E011)."""
+    for key, text in command_texts(rule):
+        for danger in find_dangers(text):
+            message = (
+                f"rule '{rule.name}': {key} {danger.effect} ({danger.category}): '{danger.line}'"
+            )
+            hint = "remove it; such a command is never run"
+            yield error("E011", message, rule=rule.name, key=key, suggestion=hint)

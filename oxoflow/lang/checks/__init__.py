@@ -1,0 +1,1 @@
+"""Check a readable workflow for errors, one group of checks a module; `validate` orders them."""

@@ -1,0 +1,100 @@
+"""Check that every config key which a rule reads exists.
+
+Owns E005 (spec/oxo-flow-api.md 5.3): an error where text would stay unfilled, a warning where a
+condition or a list merely comes out empty (design.md 10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from oxoflow.errors import Diagnostic
+from oxoflow.lang.condition import config_keys
+from oxoflow.lang.configrefs import MARK, keys_in
+from oxoflow.lang.faults import error, warning
+from oxoflow.lang.model import Rule, Workflow
+from oxoflow.lang.nearest import Guesser
+from oxoflow.lang.references import DERIVED_KEYS
+
+_PREFIX = "config."
+
+
+def config_checks(rule: Rule, known: Collection[str], guess: Guesser) -> Iterator[Diagnostic]:
+    """Yield the undefined keys of one rule, each once."""
+    told: set[str] = set()
+    for field, text in rule_texts(rule):
+        if MARK in text:
+            for key in keys_in([text]):
+                if key not in known and key not in told:
+                    told.add(key)
+                    message = f"rule '{rule.name}': {{config.{key}}} is not defined"
+                    hint = guess.meant(key, known, "config.{}") or f"add {key} = … to [config]"
+                    yield error("E005", message, rule=rule.name, key=field, suggestion=hint)
+    for field, key, effect in _soft_keys(rule):
+        if key not in known and key not in told:
+            told.add(key)
+            message = f"rule '{rule.name}': config.{key} is not defined, so {effect}"
+            hint = guess.meant(key, known, "config.{}") or f"add {key} = … to [config]"
+            yield warning("E005", message, rule=rule.name, key=field, suggestion=hint)
+
+
+def rule_texts(rule: Rule) -> Iterator[tuple[str, str]]:
+    """Give every text of a rule in which `{config.x}` is filled, with its key."""
+    for key, files in (("input", rule.input), ("output", rule.output)):
+        for index, path in enumerate(files.paths):
+            yield f"{key}.{index}", path
+    yield from command_texts(rule)
+    for key, text in (("log", rule.log), ("checkpoint_manifest", rule.checkpoint_manifest)):
+        if text:
+            yield key, text
+    for key, value in (*rule.envvars.items(), *rule.params.items()):
+        if isinstance(value, str):
+            yield f"envvars.{key}" if key in rule.envvars else f"params.{key}", value
+    for index, spec in enumerate(rule.expand_inputs):
+        yield f"expand_inputs.{index}.pattern", spec.pattern
+
+
+def command_texts(rule: Rule) -> Iterator[tuple[str, str]]:
+    """Give every text of a rule that a shell will read, with its key."""
+    for key, text in (
+        ("shell", rule.shell),
+        ("script", rule.script),
+        ("pre_exec", rule.pre_exec),
+        ("on_success", rule.on_success),
+        ("on_failure", rule.on_failure),
+    ):
+        if text:
+            yield key, text
+    if rule.transform:
+        yield "transform.map", rule.transform.map
+        if rule.transform.combine and rule.transform.combine.shell:
+            yield "transform.combine.shell", rule.transform.combine.shell
+
+
+def _soft_keys(rule: Rule) -> Iterator[tuple[str, str, str]]:
+    if rule.when:
+        for key in config_keys(rule.when):
+            yield "when", key, "the condition reads it as false"
+    sources = [("scatter", rule.scatter.values_from)] if rule.scatter else []
+    if rule.transform:
+        sources.append(("transform.split", rule.transform.split.values_from))
+    for field, reference in sources:
+        if reference:
+            yield f"{field}.values_from", reference.removeprefix(_PREFIX), "there are no values"
+    for index, spec in enumerate(rule.expand_inputs):
+        for text in spec.variables.values():
+            key = text.removeprefix(_PREFIX)
+            if text.startswith(_PREFIX) and "{" not in key:
+                yield f"expand_inputs.{index}.variables", key, "its name is taken as the value"
+
+
+def known_keys(workflow: Workflow) -> frozenset[str]:
+    """Give the keys that exist, or will once files are read and lists are injected."""
+    known = {*workflow.config, *[reference.name for reference in workflow.references]}
+    if workflow.groups or workflow.sample_groups_file or workflow.sample_pattern:
+        known |= {"samples_list", *[f"samples_{group.name}" for group in workflow.groups]}
+    if workflow.pairs or workflow.pairs_file or workflow.pairs_pattern:
+        known |= {"samples_list", "pairs_list"}
+    if workflow.reference_dir or "reference_dir" in workflow.config:
+        known |= DERIVED_KEYS
+    return frozenset(known)

@@ -1,0 +1,80 @@
+"""Check the names by which rules call each other and their environments.
+
+Owns E007, E008 and E010 (spec/oxo-flow-api.md 5.3), and entries that name nothing usable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from oxoflow.errors import Diagnostic, WorkflowError
+from oxoflow.lang.expand import expand
+from oxoflow.lang.faults import error, warning
+from oxoflow.lang.inherit import extends_cycle
+from oxoflow.lang.model import Workflow
+from oxoflow.lang.nearest import Guesser
+
+
+def dependency_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
+    """Find depends_on entries that name neither a rule nor a job (E007)."""
+    names = {rule.name for rule in workflow.rules}
+    unknown = [
+        (rule.name, index, name)
+        for rule in workflow.rules
+        for index, name in enumerate(rule.depends_on)
+        if name not in names
+    ]
+    if not unknown:
+        return
+    jobs = _job_names(workflow)
+    for rule, index, name in unknown:
+        if name not in jobs:
+            message = f"rule '{rule}' depends on '{name}', which is no rule"
+            hint = guess.meant(name, names) or "correct the name or remove it"
+            key = f"depends_on.{index}"
+            yield error("E007", message, rule=rule, key=key, suggestion=hint)
+
+
+def _job_names(workflow: Workflow) -> set[str]:
+    """Give the names of all jobs, which depends_on may use as well; none if they cannot be made."""
+    try:
+        return {job.name for job in expand(workflow)}
+    except WorkflowError:
+        return set()
+
+
+def extends_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
+    """Find bases that do not exist, and rules that extend themselves in a circle (E008)."""
+    rules = {rule.name: rule for rule in workflow.rules}
+    for rule in workflow.rules:
+        if rule.extends is None:
+            continue
+        if rule.extends not in rules:
+            message = f"rule '{rule.name}' extends '{rule.extends}', which is no rule"
+            hint = guess.meant(rule.extends, rules) or "correct the name or remove extends"
+        elif cycle := extends_cycle(rule, rules):
+            message = f"rule '{rule.name}' extends itself: {' → '.join(cycle[:20])}"
+            hint = "remove one extends of the circle"
+        else:
+            continue
+        yield error("E008", message, rule=rule.name, key="extends", suggestion=hint)
+
+
+def env_group_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
+    """Find rules that name an environment group which is not defined (E010)."""
+    for rule in workflow.rules:
+        if rule.env_group is not None and rule.env_group not in workflow.env_groups:
+            message = f"rule '{rule.name}': there is no [env_groups.{rule.env_group}]"
+            hint = guess.meant(rule.env_group, workflow.env_groups) or "define it"
+            yield error("E010", message, rule=rule.name, key="env_group", suggestion=hint)
+
+
+def gather_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
+    """Warn where a scatter's gather names no rule: nothing is joined then (1.12)."""
+    names = {rule.name for rule in workflow.rules}
+    for rule in workflow.rules:
+        gather = rule.scatter.gather if rule.scatter else None
+        if gather and gather not in names:
+            message = f"rule '{rule.name}': scatter.gather names '{gather}', which is no rule"
+            hint = guess.meant(gather, names) or "correct the name, or nothing is gathered"
+            yield warning("E007", message, rule=rule.name, key="scatter.gather", suggestion=hint)

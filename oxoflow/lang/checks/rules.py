@@ -1,0 +1,136 @@
+"""Check each rule by itself: name, command, amounts, placeholders, paths.
+
+Owns E002, E003, E004, E009, E013 and E014 (spec/oxo-flow-api.md 5.3).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from oxoflow.errors import Diagnostic
+from oxoflow.lang.faults import error, warning
+from oxoflow.lang.model import FileSet, Rule, Workflow
+from oxoflow.lang.nearest import Guesser
+from oxoflow.lang.values import parse_duration, parse_memory
+from oxoflow.lang.wildcards import PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES, names_in
+
+_NAME_MARKS = frozenset("_-:")
+_DURATION = re.compile(r"\d{1,12}[smhdSMHD]", re.ASCII)
+
+
+def rule_checks(rule: Rule, sourced: frozenset[str], guess: Guesser) -> Iterator[Diagnostic]:
+    """Yield E002 to E004 of one rule; `sourced` are the placeholders that have values."""
+    yield from name_complaints(rule)
+    yield from outputs_without_command(rule)
+    yield from _amounts(rule)
+    yield from _loose_wildcards(rule, sourced, guess)
+
+
+def name_complaints(rule: Rule) -> Iterator[Diagnostic]:
+    """Find a name that is blank or has characters other than letters, digits, `_ - :` (E002)."""
+    if not rule.name.strip():
+        hint = "give the rule a name"
+        yield error("E002", "a rule has a blank name", rule=rule.name, key="name", suggestion=hint)
+        return
+    odd = [c for c in rule.name if not c.isalnum() and c not in _NAME_MARKS]
+    if odd:
+        message = f"rule '{rule.name}': the name holds {odd[0]!r}"
+        hint = "use letters, digits, '_', '-' and ':' only"
+        yield error("E002", message, rule=rule.name, key="name", suggestion=hint)
+
+
+def outputs_without_command(rule: Rule) -> Iterator[Diagnostic]:
+    """Find a rule whose outputs nothing makes (E002)."""
+    if rule.output.paths and not (rule.shell or rule.script or rule.transform):
+        message = f"rule '{rule.name}' has outputs, but nothing that makes them"
+        hint = "add shell, script or transform, or remove the outputs"
+        yield error("E002", message, rule=rule.name, key="output", suggestion=hint)
+
+
+def _amounts(rule: Rule) -> Iterator[Diagnostic]:
+    if rule.threads == 0 or rule.resources.threads == 0:
+        key = "threads" if rule.threads == 0 else "resources.threads"
+        message = f"rule '{rule.name}': threads is 0"
+        yield error("E002", message, rule=rule.name, key=key, suggestion="write 1 or more")
+    if rule.retry_delay is not None and not _DURATION.fullmatch(rule.retry_delay.strip()):
+        try:
+            parse_duration(rule.retry_delay)
+        except ValueError as fault:
+            message = f"rule '{rule.name}': retry_delay {fault}"
+            yield error("E002", message, rule=rule.name, key="retry_delay")
+    if rule.resources.time_limit is not None:
+        try:
+            parse_duration(rule.resources.time_limit)
+        except ValueError as fault:
+            message = f"rule '{rule.name}': time_limit {fault}; as written, it limits nothing"
+            yield warning("E002", message, rule=rule.name, key="resources.time_limit")
+    for key, text in (("memory", rule.memory), ("resources.memory", rule.resources.memory)):
+        if text is not None:
+            try:
+                parse_memory(text)
+            except ValueError as fault:
+                yield error("E004", f"rule '{rule.name}': {key} {fault}", rule=rule.name, key=key)
+
+
+def _loose_wildcards(rule: Rule, sourced: frozenset[str], guess: Guesser) -> Iterator[Diagnostic]:
+    """Find output placeholders that neither an input nor a source fills (E003)."""
+    if not rule.input.paths:
+        return
+    inputs = rule.input.paths
+    own = {rule.scatter.variable} if rule.scatter else set()
+    if rule.transform:
+        own.add(rule.transform.split.by)
+    told: set[str] = set()
+    for index, path in enumerate(rule.output.paths):
+        if "{" not in path:
+            continue
+        for name in PLACEHOLDER.findall(path):
+            if name in sourced or name in own or name in told or name.startswith("_"):
+                continue
+            known = names_in(inputs)
+            if name not in known:
+                told.add(name)
+                message = f"rule '{rule.name}': output '{path}' has {{{name}}}, which no input has"
+                hint = guess.meant(name, [*sorted(known | own | sourced)], "{{}}")
+                hint = hint or f"use {{{name}}} in an input, or give it values"
+                yield error("E003", message, rule=rule.name, key=f"output.{index}", suggestion=hint)
+
+
+def sourced_names(workflow: Workflow) -> frozenset[str]:
+    """Give the placeholders that have values, also those from files not read yet."""
+    names = {table.name for table in workflow.values}
+    if workflow.pairs or workflow.pairs_file or workflow.pairs_pattern:
+        names.update(PAIR_NAMES)
+        names.update(key for pair in workflow.pairs for key in pair.metadata)
+    if workflow.groups or workflow.sample_groups_file or workflow.sample_pattern:
+        names.update(SAMPLE_NAMES)
+        names.update(key for group in workflow.groups for key in group.metadata)
+    return frozenset(names)
+
+
+def path_checks(rule: Rule) -> Iterator[Diagnostic]:
+    """Find paths that climb out of the working directory (E009)."""
+    sets: tuple[tuple[str, FileSet], ...] = (("input", rule.input), ("output", rule.output))
+    for key, files in sets:
+        for index, path in enumerate(files.paths):
+            if ".." in path and ".." in path.split("/"):
+                message = f"rule '{rule.name}': {key} '{path}' may leave the working directory"
+                hint = "link or copy the file below it, or use an absolute path from [config]"
+                yield error("E009", message, rule=rule.name, key=f"{key}.{index}", suggestion=hint)
+
+
+def checkpoint_checks(rule: Rule, sourced: frozenset[str]) -> Iterator[Diagnostic]:
+    """Find checkpoints without manifest (E013) and those that fan out (E014)."""
+    if not rule.checkpoint:
+        return
+    if not rule.checkpoint_manifest:
+        message = f"checkpoint rule '{rule.name}' has no checkpoint_manifest, so it adds nothing"
+        hint = 'add checkpoint_manifest = "…", the file that lists the new samples'
+        yield warning("E013", message, rule=rule.name, key="checkpoint", suggestion=hint)
+    texts = [*rule.input.paths, *rule.output.paths, rule.shell or ""]
+    named = sorted(names_in(texts) & sourced)
+    if named:
+        message = f"checkpoint rule '{rule.name}' uses {{{named[0]}}}, but must run only once"
+        hint = "move the placeholder into a rule after the checkpoint"
+        yield error("E014", message, rule=rule.name, key="checkpoint", suggestion=hint)

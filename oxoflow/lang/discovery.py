@@ -1,0 +1,95 @@
+"""Find samples and pairs by the names of files that are there.
+
+Owns `sample_pattern` and `pairs_pattern` (spec/oxoflow-format.md 1.3, 1.13, 1.14, S22). Looks
+through the view; sorts what it finds, so that no directory order matters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from oxoflow.lang.model import Pair, SampleGroup
+from oxoflow.lang.paths import beside
+from oxoflow.lang.patterns import compile_pattern
+from oxoflow.lang.view import FileView
+from oxoflow.lang.wildcards import PLACEHOLDER
+
+DISCOVERED_GROUP = "auto-discovered"
+_PAIR_PARTS = ("pair_id", "experiment", "control")
+_PIECES = re.compile(r"\{(\w+)\}|(\*+)|(\?)")
+
+
+class _Match(Protocol):
+    def groups(self) -> Sequence[str | None]: ...
+
+
+class _Matcher(Protocol):
+    def fullmatch(self, text: str) -> _Match | None: ...
+
+
+class PatternError(Exception):
+    """A discovery pattern cannot be used; the message says why."""
+
+
+def discover_samples(pattern: str, view: FileView, directory: str) -> SampleGroup | None:
+    """Give the group of all samples whose files match, or None without a match."""
+    _require(pattern, ("sample",))
+    found = {values["sample"] for _, values in _matches(pattern, view, directory, r"([^/]+)")}
+    return SampleGroup(DISCOVERED_GROUP, tuple(sorted(found))) if found else None
+
+
+def discover_pairs(pattern: str, view: FileView, directory: str) -> tuple[Pair, ...]:
+    """Give one pair per `pair_id` in path order; the first matching file decides."""
+    _require(pattern, _PAIR_PARTS)
+    pairs: dict[str, Pair] = {}
+    for _, values in _matches(pattern, view, directory, r"(\S+)"):
+        if values["pair_id"] not in pairs:
+            pairs[values["pair_id"]] = Pair(
+                values["pair_id"], values["experiment"], values["control"]
+            )
+    return tuple(pairs.values())
+
+
+def _require(pattern: str, names: Iterable[str]) -> None:
+    missing = [f"{{{name}}}" for name in names if f"{{{name}}}" not in pattern]
+    if missing:
+        raise PatternError(f"'{pattern}' lacks {' and '.join(missing)}; add what is missing")
+
+
+def _matches(
+    pattern: str, view: FileView, directory: str, placeholder: str
+) -> Iterable[tuple[str, Mapping[str, str]]]:
+    """Give (path, values) of the files that fit, sorted by path from the workflow's directory."""
+    names = PLACEHOLDER.findall(pattern)
+    matcher = _compile(pattern, placeholder)
+    base = beside(directory, "") + "/" if directory else ""
+    for path in sorted(view.glob(beside(directory, _as_glob(pattern)))):
+        relative = path.removeprefix(base)
+        match = matcher.fullmatch(relative)
+        if match:
+            captured = [value or "" for value in match.groups()]
+            values = dict(zip(names, captured, strict=True))
+            if all(values[n] == v for n, v in zip(names, captured, strict=True)):
+                yield relative, values
+
+
+def _compile(pattern: str, placeholder: str) -> _Matcher:
+    pieces, start = [], 0
+    normal = beside("", pattern)
+    for match in _PIECES.finditer(normal):
+        pieces.append(re.escape(normal[start : match.start()]))
+        pieces.append(placeholder if match[1] else "[^/]*" if match[2] else "[^/]")
+        start = match.end()
+    pieces.append(re.escape(normal[start:]))
+    try:
+        compiled: _Matcher = compile_pattern("".join(pieces))  # type: ignore[assignment]
+    except ValueError as error:
+        raise PatternError(f"'{pattern[:80]}' cannot be used: {error}") from None
+    return compiled
+
+
+def _as_glob(pattern: str) -> str:
+    """Write a pattern as a glob: placeholders become `*`, brackets stand for themselves."""
+    return PLACEHOLDER.sub("*", pattern).replace("[", "[[]")

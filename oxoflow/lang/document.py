@@ -1,0 +1,100 @@
+"""Read TOML text into plain values, within bounds, with the place of what is wrong.
+
+Owns S001: everything that keeps a text from being TOML that a workflow can be made of. Knows no
+table of the format.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import tomli
+
+from oxoflow.lang.faults import STRUCTURE, error, parse_failure
+
+MAX_TEXT = 64 * 1024 * 1024  # characters; 100,000 written rules have about 40 million
+MAX_DEPTH = 64
+_CONTAINERS = frozenset((dict, list))
+_WRITTEN_NUL = re.compile(r"\\(?:u0000|U00000000|x00)")
+
+
+def decode_text(data: bytes) -> str:
+    """Decode the bytes of a workflow file. Raises ParseError naming the line that is not UTF-8."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        line = data.count(b"\n", 0, fault.start) + 1
+        column = fault.start - data.rfind(b"\n", 0, fault.start)
+        byte = data[fault.start]
+        message = f"line {line} is not UTF-8 text (byte 0x{byte:02x}); save the file as UTF-8"
+        raise parse_failure([error("S001", message, line=line, column=column)]) from None
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML, with line and column where they are known. Raises ParseError."""
+    if len(text) > MAX_TEXT:
+        message = f"the text has {len(text)} characters, more than {MAX_TEXT}; split the workflow"
+        raise parse_failure([error("S001", message)])
+    _require_encodable(text)
+    try:
+        document = tomli.loads(text.removeprefix("\ufeff"))
+    except tomli.TOMLDecodeError as fault:
+        line, column = getattr(fault, "lineno", None), getattr(fault, "colno", None)
+        message = f"not valid TOML: {fault}"
+        raise parse_failure([error("S001", message, line=line, column=column)]) from None
+    except (ValueError, OverflowError, RecursionError) as fault:
+        message = f"not usable TOML: {str(fault)[:200]}; simplify the value"
+        raise parse_failure([error("S001", message)]) from None
+    _require_shallow(document)
+    if _WRITTEN_NUL.search(text):
+        _require_no_nul(document)
+    return document
+
+
+def _require_encodable(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as fault:
+        line = text.count("\n", 0, fault.start) + 1
+        message = f"line {line} holds a character that no UTF-8 file can hold; remove it"
+        raise parse_failure([error("S001", message, line=line)]) from None
+
+
+def _require_shallow(document: dict[str, Any]) -> None:
+    """Refuse nesting that no later step should have to follow."""
+    if not _deeper_than(document, MAX_DEPTH):
+        return
+    key = next((k for k, value in document.items() if _deeper_than(value, MAX_DEPTH - 1)), None)
+    message = f"'{key}' is nested more than {MAX_DEPTH} levels deep; flatten it"
+    raise parse_failure([error(STRUCTURE, message, key=key)])
+
+
+def _deeper_than(value: Any, depth: int) -> bool:
+    level = [value] if type(value) in _CONTAINERS else []
+    for _ in range(depth):
+        level = [
+            inner
+            for item in level
+            for inner in (item.values() if type(item) is dict else item)
+            if type(inner) in _CONTAINERS
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _require_no_nul(document: dict[str, Any]) -> None:
+    """Refuse NUL characters, which no path and no command can hold."""
+    for key, value in document.items():
+        waiting: list[Any] = [key, value]
+        while waiting:
+            item = waiting.pop()
+            if type(item) is str and "\x00" in item:
+                message = f"'{key[:40]}' holds a NUL character, which no command or path may hold"
+                hint = "remove \\u0000 from the text"
+                raise parse_failure([error("S001", message, key=key, suggestion=hint)])
+            if type(item) is dict:
+                waiting += [*item.keys(), *item.values()]
+            elif type(item) is list:
+                waiting += item

@@ -1,0 +1,178 @@
+"""Decide over what each rule fans out, and name its jobs, before any text is filled.
+
+Owns spec/oxoflow-format.md 2.4 (branches, names, order) and the scatter half of 1.12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from oxoflow.errors import WorkflowError
+from oxoflow.lang.faults import UNUSABLE, error, workflow_failure
+from oxoflow.lang.lists import config_list
+from oxoflow.lang.model import Rule, Scatter, Workflow
+from oxoflow.lang.sources import Choice, Sources
+from oxoflow.lang.transform import (
+    COMBINE_SUFFIX,
+    INSTANCE,
+    SplitError,
+    combine_rule,
+    map_rule,
+    split_values,
+)
+from oxoflow.lang.view import FileView
+from oxoflow.lang.wildcards import SAMPLE_NAMES
+
+_ONCE = (Choice("", {}),)
+
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """The jobs that one rule, or one half of a transform, becomes: names and values.
+
+    `chunks` is set for the combining half: how many map jobs, standing in the instances before
+    these, belong to each job here.
+    """
+
+    rule: Rule
+    names: Sequence[str]
+    bindings: Sequence[Mapping[str, str]]
+    chunks: int = 0
+
+
+def plan_rule(
+    rule: Rule,
+    workflow: Workflow,
+    sources: Sources,
+    view: FileView,
+    room: int,
+    splits: Mapping[str, int],
+) -> list[Instances]:
+    """Give the instances of one rule: one set, or two for a transform that combines.
+
+    `splits` counts the transform rules per variable. Raises WorkflowError above `room` jobs.
+    """
+    choices = _fan_out(rule, sources, room)
+    if rule.scatter:
+        choices = _scatter(rule, rule.scatter, choices, workflow, room)
+    if rule.transform:
+        return _split(rule, choices, workflow, view, room, splits)
+    name = rule.name
+    return [Instances(rule, [name + c.suffix for c in choices], [c.bindings for c in choices])]
+
+
+def _fan_out(rule: Rule, sources: Sources, room: int) -> Sequence[Choice]:
+    """Choose the branch of 2.4 and list its choices, value tables outermost."""
+    trigger = sources.trigger
+    if trigger is None:
+        return _ONCE
+    texts = [*rule.input.paths, *rule.output.paths]
+    if rule.shell is not None:
+        texts.append(rule.shell)
+    found = set(trigger.findall("\n".join(texts)))
+    tables = _tables_named(rule, found, sources)
+    dimensions = [sources.tables[name] for name in tables]
+    if not found.isdisjoint(sources.pair_names):
+        dimensions.append(sources.pairs)
+    elif sources.has_groups and not found.isdisjoint(SAMPLE_NAMES):
+        dimensions.append(sources.groups)
+    if not dimensions:
+        return _ONCE
+    _check_room(rule, [len(dimension) for dimension in dimensions], room)
+    return dimensions[0] if len(dimensions) == 1 else _cross(dimensions)
+
+
+def _tables_named(rule: Rule, found: set[str], sources: Sources) -> list[str]:
+    if not sources.tables:
+        return []
+    wanted = {name.removeprefix("values.") for name in found}
+    if rule.expand_inputs and sources.table_trigger:
+        patterns = "\n".join([spec.pattern for spec in rule.expand_inputs])
+        wanted |= {n.removeprefix("values.") for n in sources.table_trigger.findall(patterns)}
+    return [name for name in sources.tables if name in wanted]
+
+
+def _cross(dimensions: Sequence[Sequence[Choice]]) -> Sequence[Choice]:
+    """Combine value tables with each other and with pairs or samples; the last varies fastest."""
+    *tables, last = dimensions
+    crossed = []
+    for outer in product(*tables):
+        suffix = "".join([choice.suffix for choice in outer])
+        values = {name: value for choice in outer for name, value in choice.bindings.items()}
+        crossed += [Choice(suffix + c.suffix, {**c.bindings, **values}) for c in last]
+    return crossed
+
+
+def _scatter(
+    rule: Rule, scatter: Scatter, choices: Sequence[Choice], workflow: Workflow, room: int
+) -> Sequence[Choice]:
+    """Multiply by the values of `scatter` (1.12); no values, no jobs."""
+    values: Sequence[str] = scatter.values
+    if not values and scatter.values_from:
+        values = config_list(workflow.config, scatter.values_from) or ()
+    return _multiply(rule, choices, scatter.variable, values, room)
+
+
+def _split(
+    rule: Rule,
+    choices: Sequence[Choice],
+    workflow: Workflow,
+    view: FileView,
+    room: int,
+    splits: Mapping[str, int],
+) -> list[Instances]:
+    """Give the map jobs, and the combine jobs when there is a combine (1.12)."""
+    transform = rule.transform
+    assert transform is not None
+    by = transform.split.by
+    try:
+        values = split_values(transform.split, workflow.config, view, room)
+    except SplitError as fault:
+        raise _failure(rule, f"transform.split: {fault.message}", "transform.split") from None
+    own_chunks = splits[by] > 1 or any(choice.suffix for choice in choices)
+    if own_chunks:
+        choices = [
+            Choice(c.suffix, {**c.bindings, INSTANCE: rule.name + c.suffix}) for c in choices
+        ]
+    pieces = _multiply(rule, choices, by, values, room)
+    mapped = map_rule(rule, transform, own_chunks=own_chunks)
+    planned = [
+        Instances(mapped, [rule.name + c.suffix for c in pieces], [c.bindings for c in pieces])
+    ]
+    if transform.combine:
+        combined = combine_rule(rule, transform, transform.combine)
+        names = [rule.name + choice.suffix + COMBINE_SUFFIX for choice in choices]
+        rows = [choice.bindings for choice in choices]
+        planned.append(Instances(combined, names, rows, len(values)))
+    return planned
+
+
+def _multiply(
+    rule: Rule, choices: Sequence[Choice], variable: str, values: Sequence[str], room: int
+) -> list[Choice]:
+    _check_room(rule, [len(choices), len(values)], room)
+    return [
+        Choice(f"{choice.suffix}_{value}", {**choice.bindings, variable: value})
+        for choice in choices
+        for value in values
+    ]
+
+
+def _check_room(rule: Rule, sizes: Sequence[int], room: int) -> None:
+    total = 1
+    for size in sizes:
+        total *= size
+    if total > room:
+        factors = " × ".join([str(size) for size in sizes if size != 1] or ["1"])
+        raise _failure(
+            rule,
+            f"would become {factors} = {total} jobs, and only {max(room, 0)} more are allowed; "
+            "use shorter lists, or raise the job limit (OXO_FLOW_MAX_JOBS)",
+        )
+
+
+def _failure(rule: Rule, message: str, key: str | None = None) -> WorkflowError:
+    message = f"rule '{rule.name}' {message}"
+    return workflow_failure([error(UNUSABLE, message, rule=rule.name, key=key)])

@@ -1,0 +1,209 @@
+"""Bring the rules and config of included files into the workflow that names them.
+
+Owns spec/oxoflow-format.md 1.7 and 3.4 for local files: namespaces, precedence, params, contracts.
+Files are seen through the view only; what leaves its root is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from oxoflow.errors import Diagnostic, ParseError
+from oxoflow.lang.declared import split_config
+from oxoflow.lang.faults import UNUSABLE, error
+from oxoflow.lang.model import Include, Module, Rule, Workflow
+from oxoflow.lang.parse import decode_text, parse_workflow
+from oxoflow.lang.paths import beside, leaves_root, parent, stem
+from oxoflow.lang.view import NOTHING, FileView
+
+MAX_DEPTH = 16
+MAX_FILES = 1000
+_REMOTE = ("http://", "https://")
+
+
+@dataclass(slots=True)
+class _Loading:
+    """What one composition carries through its includes: the view, the findings, the files."""
+
+    view: FileView
+    root: str  # the directory of the workflow file, which no include may leave
+    problems: list[Diagnostic] = field(default_factory=list)
+    parsed: dict[str, Workflow | None] = field(default_factory=dict)
+    count: int = 0
+
+
+def resolve_includes(
+    workflow: Workflow, view: FileView, directory: str
+) -> tuple[Workflow, list[Diagnostic]]:
+    """Merge every include, nested ones first, and give what could not be merged.
+
+    A view that sees nothing leaves the includes unresolved, which is not an error.
+    """
+    if not workflow.includes or view is NOTHING:
+        return workflow, []
+    loading = _Loading(view, directory)
+    merged = _merge_all(workflow, "", ("this file",), loading)
+    if not loading.problems:
+        loading.problems += _broken_promises(merged)
+        merged = replace(merged, warnings=(*merged.warnings, *_undeclared_reads(merged)))
+    return merged, loading.problems
+
+
+def _merge_all(
+    workflow: Workflow, directory: str, trail: tuple[str, ...], loading: _Loading
+) -> Workflow:
+    for index, include in enumerate(workflow.includes):
+        key = f"include.{index}.path"
+        found = _load(include, directory, trail, loading)
+        if isinstance(found, str):
+            where = "" if len(trail) == 1 else f"in '{trail[-1]}': "
+            at = key if len(trail) == 1 else None
+            loading.problems.append(error(UNUSABLE, where + found, key=at))
+        elif found is not None:
+            path, module = found
+            module = _merge_all(module, parent(path), (*trail, path), loading)
+            workflow = _merge(workflow, include, path, module)
+    return workflow
+
+
+def _load(
+    include: Include, directory: str, trail: tuple[str, ...], loading: _Loading
+) -> tuple[str, Workflow] | str | None:
+    """Give the parsed file and its path, or what is wrong; None when that was said before."""
+    written = include.path
+    if include.repo or written.startswith(_REMOTE):
+        return (
+            f"include '{include.repo or written}' is remote, and only local files are included; "
+            "download it next to the workflow and include the copy"
+        )
+    path = beside(directory, written)
+    if leaves_root(path):
+        return (
+            f"include '{written}' points outside the workflow's directory; copy the file into it "
+            "and include it by a relative path"
+        )
+    if path in trail[1:] or len(trail) > MAX_DEPTH:
+        chain = " → ".join([*trail, path][-6:])
+        return (
+            f"include '{written}' is nested too deep or circular ({chain}); the depth limit is "
+            f"{MAX_DEPTH}"
+        )
+    loading.count += 1
+    if loading.count > MAX_FILES:
+        return f"more than {MAX_FILES} files are included; include each file once"
+    if path not in loading.parsed:
+        loading.parsed[path] = None
+        data = loading.view.read(beside(loading.root, path))
+        if data is None:
+            return f"include '{written}' is not there (looked for '{path}'); correct the path"
+        loading.parsed[path] = _parse(path, data, loading)
+    module = loading.parsed[path]
+    return (path, module) if module else None
+
+
+def _parse(path: str, data: bytes, loading: _Loading) -> Workflow | None:
+    try:
+        return parse_workflow(decode_text(data))
+    except ParseError as failure:
+        for found in failure.diagnostics:
+            line = f", line {found.line}" if found.line else ""
+            message = f"in '{path}'{line}: {found.message}"
+            loading.problems.append(
+                error(found.code, message, suggestion=found.suggestion, key="include")
+            )
+        return None
+
+
+def _merge(host: Workflow, include: Include, path: str, module: Workflow) -> Workflow:
+    """Append what the host does not have: the host wins, then params, then the module (3.4)."""
+    own = {rule.name for rule in module.rules}
+    prefix = f"{include.namespace}::" if include.namespace else ""
+    rules = [_prefixed(rule, prefix, own) for rule in module.rules] if prefix else module.rules
+    present = {rule.name for rule in host.rules}
+    params, declared_params = split_config(include.params)
+    plain = {**params, **host.config}
+    config: dict[str, Any] = {**module.config, **plain}
+    declared = {**module.declared, **declared_params, **host.declared}
+    for key in declared_params:
+        plain.pop(key, None) if key not in host.config else None
+    nested = [replace(m, rules=tuple([prefix + name for name in m.rules])) for m in module.modules]
+    record = Module(
+        include.name or stem(path),
+        path,
+        tuple([rule.name for rule in rules]),
+        include.inputs,
+        include.outputs,
+    )
+    return replace(
+        host,
+        rules=(*host.rules, *_first_of_each(rules, present)),
+        config=config,
+        declared={k: d for k, d in declared.items() if k in host.declared or k not in plain},
+        modules=(*host.modules, record, *nested),
+        warnings=(*host.warnings, *module.warnings),
+    )
+
+
+def _first_of_each(rules: Iterable[Rule], present: set[str]) -> Iterable[Rule]:
+    for rule in rules:
+        if rule.name not in present:
+            present.add(rule.name)
+            yield rule
+
+
+def _prefixed(rule: Rule, prefix: str, own: set[str]) -> Rule:
+    """Rename a rule and what it calls by name inside its own file: `ns::name` is tried first."""
+
+    def named(name: str) -> str:
+        return prefix + name if name in own else name
+
+    scatter = rule.scatter
+    if scatter and scatter.gather:
+        scatter = replace(scatter, gather=named(scatter.gather))
+    return replace(
+        rule,
+        name=prefix + rule.name,
+        depends_on=tuple([named(name) for name in rule.depends_on]),
+        extends=named(rule.extends) if rule.extends else None,
+        scatter=scatter,
+    )
+
+
+def _broken_promises(workflow: Workflow) -> list[Diagnostic]:
+    """Check the contracts of 1.7: inputs made by somebody, outputs made by the module itself."""
+    outputs = {rule.name: rule.output.paths for rule in workflow.rules}
+    made = {path for paths in outputs.values() for path in paths}
+    problems = []
+    for module in workflow.modules:
+        own = {path for name in module.rules for path in outputs.get(name, ())}
+        for path in module.inputs:
+            if "{" not in path and path not in made:
+                message = f"module '{module.name}' needs '{path}', which no rule makes"
+                hint = "add a rule with that output, or correct the include's inputs"
+                problems.append(error(UNUSABLE, message, key="include", suggestion=hint))
+        for path in module.outputs:
+            if "{" not in path and path not in own:
+                message = f"module '{module.name}' promises '{path}', which none of its rules makes"
+                hint = "correct the include's outputs"
+                problems.append(error(UNUSABLE, message, key="include", suggestion=hint))
+    return problems
+
+
+def _undeclared_reads(workflow: Workflow) -> Iterable[str]:
+    """Name the module files that other rules read although the contract does not list them."""
+    rules = {rule.name: rule for rule in workflow.rules}
+    for module in workflow.modules:
+        if not module.outputs:
+            continue
+        inside = set(module.rules)
+        made = {path for name in inside if name in rules for path in rules[name].output.paths}
+        private = made.difference(module.outputs)
+        for rule in workflow.rules:
+            if rule.name not in inside:
+                for path in sorted(private.intersection(rule.input.paths)):
+                    yield (
+                        f"rule '{rule.name}' reads '{path}' of module '{module.name}', which its "
+                        "contract does not list under outputs"
+                    )

@@ -1,0 +1,54 @@
+"""Tell which samples have all the input files that no rule makes.
+
+Owns the readiness of spec/oxoflow-format.md 2.8. Looks through a view; changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from oxoflow.lang.configrefs import fill, settle
+from oxoflow.lang.expand import expand
+from oxoflow.lang.model import Job, Workflow
+from oxoflow.lang.values import config_text
+from oxoflow.lang.view import FileView
+
+_SAMPLE_BINDINGS = ("sample", "experiment", "control")
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """The missing files of each sample that lacks some, and those that belong to no sample."""
+
+    missing: Mapping[str, tuple[str, ...]]
+    unattributed: tuple[str, ...]
+
+
+def readiness(workflow: Workflow, view: FileView) -> Readiness:
+    """Look for every external input of every job that must have its inputs."""
+    texts = settle({key: config_text(value) for key, value in workflow.config.items()})
+    jobs = expand(workflow, view)
+    made = {fill(path, texts) for job in jobs for path in job.output.paths}
+    missing: dict[str, dict[str, None]] = {}
+    unattributed: dict[str, None] = {}
+    for job in jobs:
+        if job.rule.optional:
+            continue
+        for written in job.input.paths:
+            path = fill(written, texts)
+            if path in made or "{" in path or "*" in path or view.exists(path):
+                continue
+            sample = _owner(job, path)
+            (missing.setdefault(sample, {}) if sample else unattributed)[path] = None
+    return Readiness(
+        {sample: tuple(paths) for sample, paths in missing.items()}, tuple(unattributed)
+    )
+
+
+def _owner(job: Job, path: str) -> str | None:
+    """Give the longest sample name of the job that stands in the path."""
+    bindings = dict(job.bindings)
+    names = [bindings[key] for key in _SAMPLE_BINDINGS if bindings.get(key)]
+    inside = [name for name in names if name in path]
+    return max(inside, key=len) if inside else None

@@ -1,0 +1,161 @@
+"""Read sample sheets and pair sheets: CSV, TSV or JSON bytes into groups and pairs.
+
+Owns the file formats of spec/oxoflow-format.md 1.13 and 1.14. Gets bytes, never opens a file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from oxoflow.lang.lists import split_commas
+from oxoflow.lang.model import Pair, SampleGroup
+from oxoflow.lang.paths import suffix
+from oxoflow.lang.shapes import Table, Wrong
+from oxoflow.lang.tables import PAIR, SAMPLE_GROUP
+
+T = TypeVar("T")
+MAX_BYTES = 50 * 1024 * 1024
+_DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", "": "\t"}
+_PAIR_COLUMNS = {
+    "pair_id": ("pair_id",),
+    "experiment": ("experiment", "tumor"),
+    "control": ("control", "normal"),
+}
+_TYPE_COLUMNS = ("experiment_type", "tumor_type")
+
+
+class SheetError(Exception):
+    """A sheet cannot be read; the message names row and cure, not the file."""
+
+
+def read_pairs(path: str, data: bytes) -> tuple[Pair, ...]:
+    """Read a pair sheet (1.13); the suffix of `path` chooses the format. Raises SheetError."""
+    return _read(path, data, PAIR, _pairs)
+
+
+def read_groups(path: str, data: bytes) -> tuple[SampleGroup, ...]:
+    """Read a sample sheet (1.14); the suffix of `path` chooses the format. Raises SheetError."""
+    return _read(path, data, SAMPLE_GROUP, _groups)
+
+
+def _read(
+    path: str,
+    data: bytes,
+    table: Table[T],
+    read_rows: Callable[[Sequence[str], Iterator[tuple[int, list[str]]]], Iterator[T]],
+) -> tuple[T, ...]:
+    if len(data) > MAX_BYTES:
+        raise SheetError(f"it is larger than {MAX_BYTES // 1024 // 1024} MiB; split it")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SheetError(f"line {line} is not UTF-8 text; save the file as UTF-8") from None
+    if "\x00" in text:
+        raise SheetError("it holds a NUL byte; save it as plain text")
+    kind = suffix(path)
+    if kind == ".json":
+        return _from_json(text, table)
+    if kind not in _DELIMITERS:
+        raise SheetError(f"its format '{kind}' is unknown; use .csv, .tsv, .txt or .json")
+    rows = _rows(text, _DELIMITERS[kind])
+    header = next(rows, None)
+    if header is None:
+        raise SheetError("it is empty; start it with a header row")
+    return tuple(read_rows(header[1], rows))
+
+
+def _from_json(text: str, table: Table[T]) -> tuple[T, ...]:
+    try:
+        items = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SheetError(f"it is not valid JSON: {error}") from None
+    if not isinstance(items, list):
+        raise SheetError("it must hold a JSON array of objects")
+    result = []
+    for number, item in enumerate(items, 1):
+        try:
+            result.append(table.read(_without_null(item)))
+        except Wrong as error:
+            fault = error.faults[0]
+            where = ".".join([str(step) for step in fault.path])
+            raise SheetError(f"entry {number}: {where} {fault.text}") from None
+    return tuple(result)
+
+
+def _without_null(item: Any) -> Any:
+    """A JSON null says what an absent key says."""
+    if isinstance(item, dict):
+        return {key: value for key, value in item.items() if value is not None}
+    return item
+
+
+def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Give the rows that hold something, trimmed and numbered; the header is row 1."""
+    lines = [line for line in io.StringIO(text, newline="") if not line.lstrip().startswith("#")]
+    reader = csv.reader(lines, delimiter=delimiter)
+    number = 0
+    try:
+        for cells in reader:
+            trimmed = [cell.strip() for cell in cells]
+            if any(trimmed) or len(trimmed) > 1:
+                number += 1
+                yield number, trimmed
+    except csv.Error as error:
+        raise SheetError(f"row {number + 1} cannot be read: {error}") from None
+
+
+def _columns(header: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Find each wanted column under one of its names."""
+    places = {}
+    for name, choices in wanted.items():
+        found = [header.index(choice) for choice in choices if choice in header]
+        if not found:
+            either = " or ".join([f"'{choice}'" for choice in choices])
+            listed = ", ".join(header)[:100]
+            raise SheetError(f"there is no column {either} in the header row ({listed})")
+        places[name] = found[0]
+    return places
+
+
+def _checked(
+    header: Sequence[str], rows: Iterator[tuple[int, list[str]]]
+) -> Iterator[tuple[int, list[str]]]:
+    for number, cells in rows:
+        if len(cells) != len(header):
+            raise SheetError(
+                f"row {number} has {len(cells)} cells, and the header has {len(header)} (row 1 is "
+                "the header); make them equal"
+            )
+        yield number, cells
+
+
+def _pairs(header: Sequence[str], rows: Iterator[tuple[int, list[str]]]) -> Iterator[Pair]:
+    places = _columns(header, _PAIR_COLUMNS)
+    kinds = [header.index(name) for name in _TYPE_COLUMNS if name in header]
+    used = {*places.values(), *kinds}
+    others = [(i, name) for i, name in enumerate(header) if i not in used and name]
+    for number, cells in _checked(header, rows):
+        pair_id, experiment = cells[places["pair_id"]], cells[places["experiment"]]
+        if not pair_id or not experiment:
+            empty = "experiment" if pair_id else "pair_id"
+            raise SheetError(f"row {number} has an empty {empty}; fill it in")
+        yield Pair(
+            pair_id,
+            experiment,
+            cells[places["control"]],
+            next((cells[i] for i in kinds if cells[i]), None),
+            {name: cells[i] for i, name in others},
+        )
+
+
+def _groups(header: Sequence[str], rows: Iterator[tuple[int, list[str]]]) -> Iterator[SampleGroup]:
+    places = _columns(header, {"name": ("name",), "samples": ("samples",)})
+    for number, cells in _checked(header, rows):
+        if not cells[places["name"]]:
+            raise SheetError(f"row {number} has an empty name; fill it in")
+        yield SampleGroup(cells[places["name"]], split_commas(cells[places["samples"]]))
