@@ -114,10 +114,11 @@ def listen(app: Flask, settings: Settings) -> Server:
     """Bind the address; raises UsageError with one sentence when that is impossible."""
     try:
         return build_server(app, host=settings.host, port=settings.port)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that cannot be looked up
+        reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"cannot listen on {settings.host} port {settings.port} "
-            f"({error.strerror or error}): choose another with --host or --port"
+            f"cannot listen on {settings.host} port {settings.port} ({reason}): "
+            "choose another with --host or --port"
         ) from None
 
 
@@ -125,6 +126,7 @@ def serve(settings: Settings) -> int:
     """Run the server until SIGTERM or SIGINT; runs go on without it."""
     sys.setswitchinterval(SWITCH_INTERVAL)
     hide_memory()
+    told = catch_signals()
     home = Home(settings.home)
     db = open_database(settings.home)
     try:
@@ -134,7 +136,7 @@ def serve(settings: Settings) -> int:
         housekeeper = Housekeeper(services)
         housekeeper.start()
         greet(settings, server, db, generated)
-        run_until_told(server)
+        run_until_told(server, told)
         housekeeper.stop()
     finally:
         db.close()
@@ -142,17 +144,22 @@ def serve(settings: Settings) -> int:
     return 0
 
 
-def run_until_told(server: Server) -> None:
-    """Serve in this thread; a second one ends it, so that no signal handler takes a lock."""
+def catch_signals() -> threading.Event:
+    """Set the returned event on SIGTERM or SIGINT; a second signal ends the process at once."""
     told = threading.Event()
 
     def stop(number: int, frame: Any) -> None:
         if told.is_set():
-            os._exit(128 + number)  # asked twice: at once
+            os._exit(128 + number)
         told.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    return told
+
+
+def run_until_told(server: Server, told: threading.Event) -> None:
+    """Serve in this thread; a second one ends it, so that no signal handler takes a lock."""
 
     def wait() -> None:
         told.wait()

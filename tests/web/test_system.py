@@ -1,0 +1,91 @@
+"""What the server says about itself."""
+
+import os
+from collections.abc import Sequence
+
+from flask.testing import FlaskClient
+
+import oxoflow
+from oxoflow.web.probes import Environments
+
+
+def test_health_has_exactly_two_keys(client: FlaskClient) -> None:
+    assert client.get("/api/health").json == {"status": "ok", "version": oxoflow.__version__}
+
+
+def test_version_keeps_the_names_of_the_contract(client: FlaskClient) -> None:
+    body = client.get("/api/version").json
+    assert set(body) == {"version", "crate_name", "rust_version", "python_version"}
+    assert body["version"] == oxoflow.__version__
+
+
+def test_system_describes_the_process(client: FlaskClient) -> None:
+    body = client.get("/api/system").json
+    assert {"version", "rust_version", "os", "arch", "pid", "uptime_secs"} <= set(body)
+    assert body["os"] == "linux"
+    assert body["pid"] == os.getpid()
+    assert 0 <= body["uptime_secs"] < 600
+    assert any("not isolated" in warning for warning in body["warnings"])
+    assert any("root" in warning for warning in body["warnings"]) == (os.geteuid() == 0)
+
+
+def test_metrics_count_requests_and_measure_the_host(client: FlaskClient) -> None:
+    first = client.get("/api/metrics").json
+    assert set(first) == {
+        "uptime_secs", "version", "pid", "os", "arch", "cpu_count",
+        "total_requests", "active_workflows", "host",
+    }  # fmt: skip
+    assert set(first["host"]) == {
+        "cpu_usage_percent", "total_memory_mb", "used_memory_mb", "total_swap_mb", "used_swap_mb",
+    }  # fmt: skip
+    assert first["host"]["total_memory_mb"] > first["host"]["used_memory_mb"] > 0
+    assert first["active_workflows"] == 0
+    client.get("/nowhere")
+    assert client.get("/api/metrics").json["total_requests"] == first["total_requests"] + 2
+
+
+def test_the_license_is_open(client: FlaskClient) -> None:
+    body = client.get("/api/license").json
+    assert set(body) == {"valid", "license_type", "issued_to", "schema", "message"}
+    assert body["valid"] is True
+
+
+def test_environments_begin_with_system(client: FlaskClient) -> None:
+    body = client.get("/api/environments").json
+    assert set(body) == {"available"}
+    assert body["available"][0] == "system"
+
+
+def test_environments_are_probed_once_a_minute_in_a_fixed_order() -> None:
+    asked: list[str] = []
+    now = [0.0]
+
+    def works(command: Sequence[str]) -> bool:
+        asked.append(command[0])
+        return command[0] in ("apptainer", "conda", "podman")
+
+    environments = Environments(works, lambda: now[0])
+    assert environments.available() == ("system", "conda", "docker", "singularity")
+    count = len(asked)
+    now[0] = 59
+    environments.available()
+    assert len(asked) == count
+    now[0] = 60
+    environments.available()
+    assert len(asked) == 2 * count
+
+
+def test_the_front_page_is_small_and_fetches_nothing_from_afar(client: FlaskClient) -> None:
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert answer.content_type == "text/html; charset=utf-8"
+    assert "http://" not in answer.text
+    assert "https://" not in answer.text
+    policy = answer.headers["Content-Security-Policy"]
+    assert "'self'" in policy
+    assert "unsafe" not in policy
+    for name in ("front.css", "front.js"):
+        assert f"static/{name}" in answer.text
+        with client.get(f"/static/{name}") as file:
+            assert file.status_code == 200
+            assert "http" not in file.text
