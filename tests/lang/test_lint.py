@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import pytest
+
+from oxoflow.errors import Severity
+from oxoflow.lang.lint import lint
+from oxoflow.lang.parse import parse_workflow
+from tests.lang.fakes import Files
+
+HEAD = '[workflow]\nname = "w"\ndescription = "d"\nauthor = "a"\n'
+CLEAN_RULE = """
+[[rules]]
+name = "{name}"
+description = "does {name}"
+output = ["{name}.txt"]
+log = "logs/{name}.log"
+target = true
+shell = "date > {{output}} 2> {{log}}"
+environment = {{ conda = "env.lock" }}
+{extra}
+"""
+
+
+def rule(extra: str = "", name: str = "a") -> str:
+    return CLEAN_RULE.format(name=name, extra=extra)
+
+
+def bare(keys: str, name: str = "a") -> str:
+    return f'[[rules]]\nname = "{name}"\ndescription = "d"\n{keys}\n'
+
+
+def found(text: str, view=None, graph: bool = True):
+    workflow = parse_workflow(text)
+    edges = [
+        (one.name, two.name)
+        for one in workflow.rules
+        for two in workflow.rules
+        if set(one.output.paths) & set(two.input.paths) or one.name in two.depends_on
+    ]
+    return lint(workflow, edges if graph else None, view=view)
+
+
+def codes(text: str, view=None, graph: bool = True) -> list[str]:
+    return [diagnostic.code for diagnostic in found(text, view, graph)]
+
+
+def test_a_clean_workflow_gives_nothing_at_all():
+    assert found(HEAD + rule() + rule(name="b")) == []
+
+
+GROUPS = '[[sample_groups]]\nname = "g"\nsamples = ["S1"]\n'
+PRODUCER = rule(name="p")
+
+# code, text that has it, text that has not
+CASES = [
+    ("W001", '[workflow]\nname = "w"\nauthor = "a"', HEAD),
+    ("W001", '[workflow]\nname = "w"\ndescription = " "\nauthor = "a"', HEAD),
+    ("W002", '[workflow]\nname = "w"\ndescription = "d"', HEAD),
+    ("W003", HEAD + '[[rules]]\nname = "a"', HEAD + rule()),
+    ("W004", HEAD + bare('shell = "date"'), HEAD + rule()),
+    ("W004", HEAD + bare('shell = "date"'), HEAD + bare('script = "a.py"')),
+    ("W005", HEAD + rule("resources.threads = 9"), HEAD + rule("resources.threads = 8")),
+    (
+        "W005",
+        HEAD + rule("resources.threads = 9"),
+        HEAD + rule('resources.threads = 9\nresources.memory = "8G"'),
+    ),
+    (
+        "W005",
+        HEAD + "[defaults]\nthreads = 16\n" + rule(),
+        HEAD + '[defaults]\nthreads = 16\nmemory = "8G"\n' + rule(),
+    ),
+    ("W006", HEAD + rule(name="a-b"), HEAD + rule(name="a_b")),
+    ("W007", HEAD + rule().replace("target = true", ""), HEAD + rule()),
+    (
+        "W007",
+        HEAD + rule().replace("target = true", ""),
+        HEAD + rule().replace("target = true", "") + rule('input = ["a.txt"]', name="b"),
+    ),
+    ("W008", HEAD + rule().replace("environment", "#"), HEAD + rule()),
+    (
+        "W008",
+        HEAD + rule().replace("environment", "#"),
+        HEAD + '[defaults]\nenvironment = { docker = "x:1" }\n' + rule().replace("environ", "#"),
+    ),
+    ("W009", HEAD + rule("resources.threads = 33"), HEAD + rule("resources.threads = 32")),
+    ("W010", HEAD + bare("checkpoint = true"), HEAD + rule("checkpoint = true")),
+    (
+        "W011",
+        HEAD + rule('shadow = "minimal"'),
+        HEAD + rule('shadow = "minimal"\ninput = ["x"]'),
+    ),
+    ("W012", HEAD + rule("retries = 2"), HEAD + rule('retries = 2\nretry_delay = "5s"')),
+    (
+        "W013",
+        HEAD + rule('on_failure = "date"'),
+        HEAD + rule('on_failure = "date"\nretries = 1\nretry_delay = "5s"'),
+    ),
+    (
+        "W014",
+        HEAD + rule('depends_on = ["pp"]') + PRODUCER,
+        HEAD + rule('depends_on = ["p"]') + PRODUCER,
+    ),
+    ("W015", HEAD + rule('extends = "pp"'), HEAD + rule('extends = "p"') + PRODUCER),
+    ("W016", HEAD + rule().replace("env.lock", "env.yaml"), HEAD + rule()),
+    (
+        "W016",
+        HEAD + rule().replace('conda = "env.lock"', 'pixi = "pixi.toml"'),
+        HEAD + rule().replace('conda = "env.lock"', 'docker = "x:1"'),
+    ),
+    ("W016", HEAD + '[env_groups.qc]\nconda = "a.yml"', HEAD + '[env_groups.qc]\nconda="a.lock"'),
+    ("W017", HEAD + rule('input = ["/data/x"]'), HEAD + rule('input = ["data/x"]')),
+    ("W018", HEAD + rule('input = ["~/x"]'), HEAD + rule('input = ["x~"]')),
+    ("W019", HEAD + bare('script = "a.py"'), HEAD + rule()),
+    (
+        "W019",
+        HEAD + bare('script = "a.py"'),
+        HEAD + bare('script = "a.py"\nwhen = " false "'),
+    ),
+    (
+        "W019",
+        HEAD + bare('script = "a.py"'),
+        HEAD + bare('script = "a.py"') + rule('depends_on = ["a"]', name="b"),
+    ),
+    ("W020", HEAD + rule('pre_exec = "a; b"'), HEAD + rule('pre_exec = "mkdir -p tmp"')),
+    ("W021", HEAD + rule('on_success = "echo $(date)"'), HEAD + rule('on_success = "date"')),
+    (
+        "W022",
+        HEAD + rule('on_failure = "`date`"'),
+        HEAD + rule('on_failure = """\ndate\n"""\nretries = 1'),
+    ),
+    ("W023", HEAD + bare('shell = "echo $(date)"'), HEAD + bare('shell = "echo $((1 + 2))"')),
+    ("W023", HEAD + bare('shell = "rm -rf tmp"'), HEAD + bare('shell = "rm -r tmp"')),
+    ("W023", HEAD + bare('shell = "rm -v -fr tmp"'), HEAD + bare('shell = "rm -f tmp"')),
+    ("W023", HEAD + bare('shell = "chmod -R 0777 x"'), HEAD + bare('shell = "chmod 775 x"')),
+    ("W023", HEAD + bare('shell = "a && eval $x"'), HEAD + bare('shell = "evaluate x"')),
+    ("W023", HEAD + bare('shell = "curl u | sudo bash"'), HEAD + bare('shell = "curl u|sha1sum"')),
+    ("W023", HEAD + bare('shell = "echo `date`"'), HEAD + bare('shell = "# `date`"')),
+    ("W024", HEAD + rule('input = ["{sample}.fq"]'), HEAD + GROUPS + rule('input=["{sample}.fq"]')),
+    (
+        "W024",
+        HEAD + rule('input = ["{sample}.fq"]'),
+        HEAD.replace("name", 'sample_pattern = "{sample}.fq"\nname', 1)
+        + rule('input = ["{sample}.fq"]'),
+    ),
+    (
+        "W024",
+        HEAD + rule('input = ["{lane}.fq"]'),
+        HEAD + rule('input = ["{lane}.fq"]\nscatter = { variable = "lane", values = ["1"] }'),
+    ),
+    (
+        "W024",
+        HEAD + rule('input = ["{k}.fq"]'),
+        HEAD + '[[values]]\nname = "k"\nvalues = [1]\n' + rule('input = ["{k}.fq"]'),
+    ),
+    ("W024", HEAD + bare('shell = "echo {sample}"'), HEAD + bare("shell = 'awk {print}'")),
+    ("W024", HEAD + bare('shell = "echo {values.k}"'), HEAD + bare('shell = "echo {config.k}"')),
+    ("W024", HEAD + bare('shell = "echo {env.HOME}"'), HEAD + bare('shell = "echo ${HOME}"')),
+    ("W025", HEAD + rule("threads = 2"), HEAD + rule("resources.threads = 2")),
+    ("W025", HEAD + rule('memory = "2G"'), HEAD + rule('resources.memory = "2G"')),
+    (
+        "W027",
+        HEAD + PRODUCER + bare('shell = "cat p.txt"'),
+        HEAD + PRODUCER + bare('shell = "cat p.txt"\ninput = ["p.txt"]'),
+    ),
+    (
+        "W027",
+        HEAD + PRODUCER + bare('shell = "cat p.txt"'),
+        HEAD + PRODUCER + bare('shell = "cat p.txt"\ndepends_on = ["p"]'),
+    ),
+    ("W028", HEAD + rule('input = ["a.txt"]'), HEAD + rule('input = ["b.txt"]')),
+    (
+        "W029",
+        HEAD + GROUPS + bare('shell = "echo ${sample}"'),
+        HEAD + GROUPS + bare('shell = "echo {sample} ${samples}"'),
+    ),
+    (
+        "W030",
+        HEAD + GROUPS + bare("shell = '''\n# for {sample}\ndate\n'''"),
+        HEAD + GROUPS + bare("shell = '''\n# for {sample}\ndate {sample}\n'''"),
+    ),
+    (
+        "W031",
+        HEAD + rule() + rule().replace('name = "a"', 'name = "b"'),
+        HEAD + rule('when = "x"') + rule('when = "!x"').replace('name = "a"', 'name = "b"'),
+    ),
+    ("S006", HEAD + "[storage]\nx = 1", HEAD + "[ai]\nx = 1"),
+    (
+        "S006",
+        HEAD + "[[rule]]\nname = 'a'",
+        HEAD + '[[references]]\nname="a"\noutput="o"\nbuild="b c"',
+    ),
+    ("S006", HEAD + rule('inputs = ["x"]'), HEAD + rule('input = ["x"]')),
+    ("S006", HEAD + rule("named_input = { a = 'x' }"), HEAD + rule("input = { a = 'x' }")),
+    ("S006", '[workflow]\nname = "w"\nauthors = "x"', HEAD),
+    ("S007", HEAD.replace("\n", '\nformat_version = "2.0"\n', 1), HEAD),
+    (
+        "S007",
+        HEAD.replace("\n", '\nformat_version = "2.0"\n', 1),
+        HEAD.replace("\n", '\nformat_version = "1.3"\n', 1),
+    ),
+    ("S008", HEAD + '[config]\nk = "AKIAABCDEFGHIJKLMNOP"', HEAD + '[config]\nk = "akia"'),
+    ("S008", HEAD + '[config]\npassword = "hunter22"', HEAD + '[config]\npassword = ""'),
+    ("S008", HEAD + '[config]\ndb_password = "hunter22"', HEAD + '[config]\npassword_file = "a/b"'),
+    (
+        "S008",
+        HEAD + bare('shell = "tool --api_key=abcdef123456"'),
+        HEAD + bare('shell = "tool --api_key=$API_KEY"'),
+    ),
+    (
+        "S008",
+        HEAD + bare('shell = "echo sk-abcdefghijklmnopqrstuv"'),
+        HEAD + bare('shell = "echo task-abcdefghijklmnopqrstuv"'),
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "bad", "good"), CASES)
+def test_every_code_has_a_text_that_shows_it_and_one_that_does_not(code, bad, good):
+    assert code in codes(bad)
+    assert code not in codes(good)
+
+
+def test_all_codes_of_the_tables_are_covered():
+    tested = {code for code, _, _ in CASES} | {"W026"}
+    assert {f"W{number:03}" for number in range(1, 32)} <= tested
+
+
+def test_a_missing_input_names_the_rule_that_nearly_makes_it():
+    text = (
+        HEAD + rule(name="fetch").replace("fetch.txt", "raw/A.fastq") + rule('input = ["raw/A.fq"]')
+    )
+    [diagnostic] = [d for d in found(text, Files({})) if d.code == "W026"]
+    assert diagnostic.rule == "a"
+    assert diagnostic.suggestion == "nearest output: 'raw/A.fastq' (rule 'fetch')"
+    assert "W026" not in codes(text, Files({"raw/A.fq": b""}))
+    assert "W026" not in codes(text), "without a view nothing is said about any disk"
+
+
+def test_script_contents_are_searched_when_files_can_be_seen():
+    text = HEAD + PRODUCER + bare('script = "s.py x"')
+    assert "W027" in codes(text, Files({"s.py": b"open('p.txt')"}))
+    assert "W027" not in codes(text, Files({"s.py": b"open('q.txt')"}))
+
+
+def test_without_a_graph_nothing_is_said_about_leaves_and_edges():
+    text = HEAD + rule().replace("target = true", "") + bare('shell = "cat a.txt"', name="b")
+    assert {"W007", "W019", "W027"} <= set(codes(text))
+    assert not {"W007", "W019", "W027"} & set(codes(text, graph=False))
+
+
+def test_advice_comes_for_the_text_first_and_then_rule_by_rule():
+    text = '[workflow]\nname = "w"\n[zzz]\n' + bare("", "b-b") + bare("threads = 64", "a-a")
+    assert [(d.code, d.rule) for d in found(text)] == [
+        ("S006", None),
+        ("W001", None),
+        ("W002", None),
+        ("W006", "b-b"),
+        ("W005", "a-a"),
+        ("W009", "a-a"),
+        ("W006", "a-a"),
+        ("W025", "a-a"),
+    ]
+
+
+def test_severities_are_those_of_the_catalogue():
+    infos = {"W006", "W007", "W008", "W012", "W013", "W016", "W025"}
+    for code, bad, _ in CASES:
+        for diagnostic in found(bad):
+            if diagnostic.code == code:
+                wanted = Severity.INFO if code in infos else Severity.WARNING
+                assert diagnostic.severity is wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "suggestion"),
+    [
+        (HEAD + "[[rule]]\nname = 'a'", "did you mean 'rules'?"),
+        (HEAD + rule('inputs = ["x"]'), "did you mean 'input'?"),
+        (HEAD + rule('depends_on = ["aligne"]') + rule(name="align"), "did you mean 'align'?"),
+    ],
+)
+def test_a_likely_fix_is_suggested(text, suggestion):
+    assert suggestion in [diagnostic.suggestion for diagnostic in found(text)]
+
+
+def test_a_secret_is_never_repeated_in_the_message():
+    text = HEAD + '[config]\npassword = "hunter22"\n'
+    [diagnostic] = [d for d in found(text) if d.code == "S008"]
+    assert "hunter22" not in repr(diagnostic)
+    assert diagnostic.key == "config.password"

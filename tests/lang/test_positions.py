@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import pytest
+import tomli
+from hypothesis import given, settings
+
+from oxoflow.errors import Diagnostic, Severity
+from oxoflow.lang.positions import Index, locate
+from tests.lang.toml_texts import texts
+
+TEXT = '''\
+# a comment with [rules] in it
+[workflow]
+name = "w"   # name = "x"
+
+[config]
+"odd key" = 1
+ref = "x"
+
+[[rules]]
+name = "a"
+shell = """
+[[rules]]
+name = "not a rule"
+"""
+input = [ # = [
+  "one", 'two # "',
+  "three",
+]
+resources.memory = "x"
+
+[[rules]]
+name = 'b'
+environment = { conda = "e.yaml", "x" = 1 }
+  [rules.resources]
+    threads = 0
+
+[[rules]]
+name = "b"
+shell = "x"
+
+[[include]]
+path = "qc.oxoflow"
+namespace = "qc"
+'''
+
+
+def place(rule: str | None, key: str | None, text: str = TEXT) -> tuple[int, int]:
+    diagnostic = Diagnostic(Severity.ERROR, "E000", "m", rule=rule, key=key)
+    [found] = locate(text, [diagnostic])
+    return found.line, found.column
+
+
+@pytest.mark.parametrize(
+    ("rule", "key", "expected"),
+    [
+        (None, None, (1, 1)),
+        (None, "workflow.name", (3, 1)),
+        (None, "workflow.description", (2, 1)),
+        (None, "config.odd key", (6, 1)),
+        (None, "config.ref", (7, 1)),
+        (None, "rules.0.shell", (11, 1)),
+        (None, "rules", (9, 1)),
+        (None, "nothing.like.it", (1, 1)),
+        ("a", None, (9, 1)),
+        ("a", "log", (9, 1)),
+        ("a", "shell", (11, 1)),
+        ("a", "input", (15, 1)),
+        ("a", "input.1", (16, 10)),
+        ("a", "input[2]", (17, 3)),
+        ("a", "input.9", (15, 1)),
+        ("a", "resources.memory", (19, 1)),
+        ("a", "resources.disk", (19, 1)),
+        ("b", "name", (28, 1)),
+        ("b", "rules.1.name", (22, 1)),
+        (None, "rules.1.environment.conda", (23, 17)),
+        (None, "rules.1.environment.x", (23, 35)),
+        (None, "rules.1.resources.threads", (25, 5)),
+        (None, "rules.1.resources", (24, 3)),
+        ("qc::trim", "shell", (31, 1)),
+        ("unknown", "shell", (31, 1)),
+    ],
+)
+def test_a_diagnostic_is_placed_at_its_key_or_as_near_as_the_text_allows(rule, key, expected):
+    assert place(rule, key) == expected
+
+
+def test_line_ends_and_a_byte_order_mark_do_not_move_anything():
+    assert place("a", "input.1", "\ufeff" + TEXT.replace("\n", "\r\n")) == (16, 10)
+
+
+def test_rules_in_one_inline_array_are_found_too():
+    text = 'workflow.name = "w"\nrules = [\n  { name = "a", shell = "x" },\n  { name = "b" },\n]\n'
+    assert place("a", "shell", text) == (3, 17)
+    assert place("b", "shell", text) == (4, 3)
+
+
+def test_a_place_that_is_known_is_kept():
+    diagnostic = Diagnostic(Severity.ERROR, "S001", "m", line=7, column=3)
+    assert locate(TEXT, [diagnostic]) == [diagnostic]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "[", "[[rules]", 'a = """', "= 1", "\x00", "]]]", "a=["]
+)
+def test_a_text_that_is_no_toml_still_has_places(text):
+    assert place("a", "shell", text) == (1, 1)
+
+
+@settings(max_examples=80, deadline=None)
+@given(texts())
+def test_every_key_of_a_document_has_its_place_in_the_text(text):
+    index = Index(text)
+    lines = text.replace("\r\n", "\n").split("\n")
+    for path in paths(tomli.loads(text)):
+        assert index.nearest(path) == path
+        line, column = index.place(path)
+        assert lines[line - 1][column - 1 :].strip()
+
+
+def paths(value, base=()):
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        yield (*base, key)
+        if isinstance(item, (dict, list)):
+            yield from paths(item, (*base, key))
