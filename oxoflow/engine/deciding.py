@@ -90,11 +90,11 @@ class Decider:
         self,
         index: int,
         waiting: tuple[str, ...] = (),
-        exists: Callable[[str], bool] | None = None,
+        present: Callable[[str], bool] | None = None,
     ) -> Decision:
         """Decide one job; `waiting` names the jobs above it that will run first.
 
-        `exists` may answer from a snapshot. Reasons that need reading are given for `run` only.
+        `present` may answer from a snapshot. Reasons that need reading are given for `run` only.
         """
         job = self._dag.jobs[index]
         outputs = self._renderer.outputs(job)
@@ -117,7 +117,7 @@ class Decider:
         if index in self._forced:
             found: tuple[Verdict, tuple[Reason, ...]] = (Verdict.RUN, (self._forced[index],))
         elif known is None:
-            found = self._without_record(job, outputs, inputs, waiting, exists)
+            found = self._without_record(job, outputs, inputs, waiting, present)
             adopt = found[0] is Verdict.SKIP
         elif not done:
             found = (Verdict.RUN, (Reason("record", known.status),))
@@ -158,10 +158,10 @@ class Decider:
         outputs: tuple[str, ...],
         inputs: Inputs,
         waiting: tuple[str, ...],
-        exists: Callable[[str], bool] | None,
+        present: Callable[[str], bool] | None,
     ) -> tuple[Verdict, tuple[Reason, ...]]:
         """Take results over that somebody else made, by their times, once (fact 47)."""
-        look = exists or self._files.exists
+        look = present or self._files.present
         if not outputs or not all("{" not in path and look(path) for path in outputs):
             return Verdict.RUN, (Reason("record"),)
         for path in outputs:
@@ -205,7 +205,8 @@ class Decider:
             status = self._files.status(path)
             recorded = self._owners.get(path)
             if status is None:
-                reasons.append(Reason(f"output.{path}", "present", MISSING))
+                if not self._files.present(path):
+                    reasons.append(Reason(f"output.{path}", "present", MISSING))
             elif recorded is None or recorded.job != job.name:
                 owner = self._foreign_owner(job, path)
                 if owner:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from oxoflow.engine.matching import is_glob
 from oxoflow.engine.records import FileHash
 
 READERS = min(4, os.cpu_count() or 1)
@@ -53,6 +54,10 @@ class WorkFiles:
     def exists(self, path: str) -> bool:
         """Say whether something stands at a path."""
         return self.status(path) is not None
+
+    def present(self, path: str) -> bool:
+        """Say whether a path, or any file that it matches as a glob, is there."""
+        return self.exists(path) or (is_glob(path) and bool(self.glob(path)))
 
     def glob(self, pattern: str) -> list[str]:
         """Give the paths that match, sorted, hidden ones included (S30)."""
@@ -171,8 +176,10 @@ class Listing:
         self._files = files
         self._names: dict[str, frozenset[str]] = {}
 
-    def exists(self, path: str) -> bool:
+    def present(self, path: str) -> bool:
         """Say whether something stood at a path when its directory was first looked at."""
+        if is_glob(path):
+            return self._files.present(path)
         folder, slash, name = path.rstrip("/").rpartition("/")
         if name in ("", ".", ".."):
             return self._files.exists(path)

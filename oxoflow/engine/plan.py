@@ -96,7 +96,7 @@ class Planner:
         )
 
     def _walk(self) -> dict[int, Decision]:
-        exists = Listing(self.files).exists
+        present = Listing(self.files).present
         decisions: dict[int, Decision] = {}
         moving: set[int] = set()  # will run, or may
         blocked: set[int] = set()
@@ -105,7 +105,7 @@ class Planner:
             above = [parent for parent in parents[index] if parent in moving]
             stuck = [parent for parent in parents[index] if parent in blocked]
             names = tuple([jobs[parent].name for parent in above[:_NAMED]])
-            decision = self._decider.decide(index, names, exists)
+            decision = self._decider.decide(index, names, present)
             if stuck and decision.verdict is not Verdict.SKIP:
                 reason = Reason("upstream", None, jobs[stuck[0]].name)
                 decision = Decision(index, jobs[index], Verdict.BLOCKED, (reason,))

@@ -143,6 +143,7 @@ class Accepted(NamedTuple):
     """A person declared the present outputs valid for the present definition."""
 
     job: str
+    rule: str
     at: float
     who: str
     old_key: str | None

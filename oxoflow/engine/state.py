@@ -105,8 +105,10 @@ _STATEMENTS: Mapping[type, tuple[str, ...]] = {
         "DELETE FROM details WHERE job = :job",
     ),
     Accepted: (
-        "UPDATE jobs SET status = 'done', key = :key, static = :static WHERE job = :job",
-        "UPDATE details SET parts = :parts WHERE job = :job",
+        "INSERT INTO jobs (job, rule, status, key, static) VALUES (:job, :rule, 'done', :key,"
+        " :static) ON CONFLICT (job) DO UPDATE SET status = 'done', key = :key, static = :static",
+        "INSERT INTO details (job, parts) VALUES (:job, :parts)"
+        " ON CONFLICT (job) DO UPDATE SET parts = :parts",
         "INSERT INTO accepted (job, at, who, old_key, key)"
         " VALUES (:job, :at, :who, :old_key, :key)",
     ),

@@ -1,0 +1,170 @@
+"""Show and judge what runs left behind: `records`, `logs`, `accept`.
+
+Owns the three verbs; what is known is in `engine.state`, what a key is in `engine.fingerprint`.
+"""
+
+from __future__ import annotations
+
+import getpass
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from oxoflow.commands.arguments import Arguments, Verb
+from oxoflow.commands.loading import find_place, load
+from oxoflow.commands.options import COMPOSING, JSON, WORKDIR, value
+from oxoflow.commands.output import plural, print_json
+from oxoflow.engine.accept import accept
+from oxoflow.engine.capacity import Limits, find_capacity
+from oxoflow.engine.dag import nearest
+from oxoflow.engine.events import timestamp
+from oxoflow.engine.plan import Planner, PlanOptions
+from oxoflow.engine.records import Record
+from oxoflow.engine.rundir import RunDirectory, WorkdirLock
+from oxoflow.engine.state import State
+from oxoflow.errors import UsageError
+
+COLUMNS = (
+    "job", "rule", "status", "exit_code", "attempts", "started_at", "finished_at",
+    "wall_s", "cpu_s", "peak_mb", "read_bytes", "written_bytes",
+)  # fmt: skip
+
+
+def here(arguments: Arguments) -> RunDirectory:
+    """Give the directory that a verb without a workflow is about."""
+    root = Path(arguments.workdir or ".")
+    if not root.is_dir():
+        raise UsageError(f"--workdir '{root}' is no directory; correct the path")
+    return RunDirectory(root.absolute())
+
+
+def show_records(arguments: Arguments) -> int:
+    """Print one row a job that ran, as TSV or JSON."""
+    state = State.view(here(arguments).state)
+    try:
+        records = state.records()
+    finally:
+        state.close()
+    rows = [record_row(record) for record in _in_order(records.values())]
+    if arguments.json:
+        print_json({"records": rows})
+    else:
+        print("\t".join(COLUMNS))
+        for row in rows:
+            print("\t".join(_cell(row[column]) for column in COLUMNS))
+    return 0
+
+
+def record_row(record: Record) -> dict[str, Any]:
+    """Give a record under its column names, times as on the wire."""
+    row = {column: getattr(record, column) for column in COLUMNS}
+    for column in ("started_at", "finished_at"):
+        row[column] = timestamp(row[column]) if row[column] is not None else None
+    return row
+
+
+def _in_order(records: Iterable[Record]) -> list[Record]:
+    return sorted(records, key=lambda record: (record.started_at or float("inf"), record.job))
+
+
+def _cell(item: Any) -> str:
+    if item is None:
+        return ""
+    text = f"{item:.3f}" if isinstance(item, float) else str(item)
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+
+
+def show_logs(arguments: Arguments) -> int:
+    """Print what a job wrote to its streams."""
+    directory = here(arguments)
+    streams = {}
+    for name, path in zip(("stdout", "stderr"), directory.job_logs(arguments.job), strict=True):
+        if path.is_file():
+            streams[name] = path.read_bytes()
+    if not streams:
+        raise UsageError(_no_log(directory, arguments.job))
+    wanted = [arguments.stream] if arguments.stream else list(streams)
+    if arguments.json:
+        texts = {name: data.decode("utf-8", "replace") for name, data in streams.items()}
+        print_json({"job": arguments.job, **{name: texts.get(name, "") for name in wanted}})
+        return 0
+    sys.stdout.flush()
+    for name in wanted:
+        data = streams.get(name, b"")
+        if len(wanted) > 1 and data:
+            sys.stdout.buffer.write(f"==> {name} <==\n".encode())
+        sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+    return 0
+
+
+def _no_log(directory: RunDirectory, job: str) -> str:
+    state = State.view(directory.state)
+    try:
+        names = sorted(state.records())
+    finally:
+        state.close()
+    if job in names:
+        return f"job '{job}' has not written any log; it may not have started"
+    return f"no job '{job}' has run in '{directory.root}'{nearest(job, names)}"
+
+
+def accept_results(arguments: Arguments) -> int:
+    """Record that the present outputs of jobs are valid for their present definition."""
+    arguments.file = arguments.workflow
+    place = find_place(arguments)
+    loaded = load(arguments, place)
+    directory = RunDirectory(place.workdir)
+    directory.create()
+    lock = WorkdirLock(directory.lock)
+    lock.acquire()
+    try:
+        state = State(directory.state)
+        try:
+            capacity = find_capacity(loaded.workflow, Limits())
+            planner = Planner(loaded, state, place.workdir, PlanOptions(), capacity)
+            accepted = accept(planner, state, arguments.jobs, getpass.getuser(), time.time())
+        finally:
+            state.close()
+    finally:
+        lock.release()
+    names = [change.job for change in accepted]
+    if arguments.json:
+        print_json({"accepted": names})
+    else:
+        for name in names:
+            print(name)
+        print(f"{plural(len(names), 'result')} accepted")
+    return 0
+
+
+VERBS: Mapping[str, Verb] = {
+    "records": Verb(
+        "List the jobs that ran here as TSV: times, CPU seconds, peak memory, bytes, exit codes.",
+        (WORKDIR, JSON),
+        show_records,
+    ),
+    "logs": Verb(
+        "Show what a job wrote.",
+        (
+            value("job", metavar="JOB", help="the job's name"),
+            value("--stream", choices=("stdout", "stderr"), help="one stream only"),
+            WORKDIR,
+            JSON,
+        ),
+        show_logs,
+    ),
+    "accept": Verb(
+        "Declare the results of jobs valid for their present definition, after a harmless edit.",
+        (
+            value("jobs", nargs="+", metavar="JOB", help="jobs or rules"),
+            value("--workflow", metavar="FILE", help="the workflow file (default: as for run)"),
+            *COMPOSING,
+            JSON,
+        ),
+        accept_results,
+        overrides=True,
+    ),
+}
