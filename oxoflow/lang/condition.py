@@ -16,6 +16,10 @@ from oxoflow.lang.view import FileView
 MAX_DEPTH = 100
 _COMPARISONS = ("==", "!=", ">=", "<=", ">", "<")
 _CONFIG_REF = re.compile(r"config\.([\w-]+)")
+WILDCARD_MARK = "wildcard."
+_WILDCARD_TEST = re.compile(
+    r"""\bwildcard\.([\w-]+)(?:\s*(==|!=|>=|<=|>|<)\s*("[^"]*"|'[^']*'|[^\s&|()]+))?"""
+)
 _FILE_EXISTS = re.compile(r"""file_exists\(\s*(["'])(.*)\1\s*\)""", re.DOTALL)
 _QUOTED = re.compile(r'"[^"]*"|\'[^\']*\'')
 _INTEGER = re.compile(r"[+-]?\d{1,30}", re.ASCII)
@@ -32,6 +36,20 @@ def evaluate(text: str, config: Mapping[str, Any], view: FileView) -> bool:
 def config_keys(text: str) -> list[str]:
     """Give the config keys that a `when` reads, each once, in order."""
     return list(dict.fromkeys(_CONFIG_REF.findall(_QUOTED.sub("", text))))
+
+
+def settle_wildcards(text: str, bindings: Mapping[str, str]) -> str:
+    """Replace every test of `wildcard.name` by true or false, for one job (later than the spec).
+
+    A name that the job lacks compares as false, also with `!=`, as an undefined config key does.
+    """
+
+    def decide(match: re.Match[str]) -> str:
+        value = bindings.get(match[1], _MISSING)
+        holds = _compare(value, match[2], match[3]) if match[2] else _truthy(bindings.get(match[1]))
+        return "true" if holds else "false"
+
+    return _WILDCARD_TEST.sub(decide, text)
 
 
 def is_literally_false(text: str) -> bool:

@@ -5,6 +5,7 @@ Owns spec/oxoflow-format.md 1.5, 3.5 and the effective environment of 1.11 (S7).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,13 +23,15 @@ def apply_defaults(workflow: Workflow) -> Workflow:
     )
 
 
-def _with_defaults(rule: Rule, defaults: Defaults, groups: Any) -> Rule:
+def _with_defaults(rule: Rule, defaults: Defaults, groups: Mapping[str, Environment]) -> Rule:
     changes: dict[str, Any] = {}
     resources = rule.resources
     if defaults.threads is not None and rule.threads is None and (resources.threads or 1) <= 1:
         changes["resources"] = resources = replace(resources, threads=defaults.threads)
     if defaults.memory is not None and rule.memory is None and resources.memory is None:
-        changes["resources"] = replace(resources, memory=defaults.memory)
+        changes["resources"] = resources = replace(resources, memory=defaults.memory)
+    if defaults.time_limit is not None and resources.time_limit is None:
+        changes["resources"] = resources = replace(resources, time_limit=defaults.time_limit)
     environment: Environment | None = groups.get(rule.env_group) if rule.env_group else None
     if environment is None and (rule.environment is None or rule.environment == SYSTEM):
         environment = defaults.environment

@@ -62,7 +62,7 @@ def _check(deadline: Deadline | None) -> None:
 def _plan(
     workflow: Workflow, view: FileView, limit: int, deadline: Deadline | None
 ) -> list[Instances]:
-    sources = collect_sources(workflow)
+    sources = collect_sources(workflow, view)
     splits = Counter([rule.transform.split.by for rule in workflow.rules if rule.transform])
     planned: list[Instances] = []
     total = 0
@@ -99,7 +99,8 @@ def _build(instances: Instances, names: Mapping[str, tuple[str, ...]]) -> list[J
     rule, rows = instances.rule, instances.bindings
     depends_on = _resolve(rule.depends_on, names)
     if len(rows) == 1 and not rows[0]:
-        return [_single(rule, instances.names[0], depends_on)]
+        jobs = [_single(rule, instances.names[0], depends_on)]
+        return _with_conditions(jobs, instances.conditions)
     known: set[str] = set()
     for row in rows:
         if len(row) != len(known):
@@ -117,7 +118,16 @@ def _build(instances: Instances, names: Mapping[str, tuple[str, ...]]) -> list[J
         _texts(rule.on_failure, rows, known),
         repeat(depends_on),
     )
-    return [Job(name, rule, *values) for name, *values in columns]
+    jobs = [Job(name, rule, *values) for name, *values in columns]
+    return _with_conditions(jobs, instances.conditions)
+
+
+def _with_conditions(jobs: list[Job], conditions: Sequence[str]) -> list[Job]:
+    """Give each job a rule that carries the job's own `when`; equal ones share it."""
+    if not conditions:
+        return jobs
+    rules = {text: replace(jobs[0].rule, when=text) for text in set(conditions)}
+    return [replace(job, rule=rules[text]) for job, text in zip(jobs, conditions, strict=True)]
 
 
 def _shown(

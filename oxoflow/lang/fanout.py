@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from oxoflow.errors import WorkflowError
+from oxoflow.lang.condition import WILDCARD_MARK, evaluate, settle_wildcards
 from oxoflow.lang.faults import UNUSABLE, error, workflow_failure
 from oxoflow.lang.lists import config_list
 from oxoflow.lang.model import Rule, Scatter, Workflow
@@ -40,6 +41,7 @@ class Instances:
     names: Sequence[str]
     bindings: Sequence[Mapping[str, str]]
     chunks: int = 0
+    conditions: Sequence[str] = ()  # one `when` a job, where it tests the job's own values
 
 
 def plan_rule(
@@ -55,12 +57,31 @@ def plan_rule(
     `splits` counts the transform rules per variable. Raises WorkflowError above `room` jobs.
     """
     choices = _fan_out(rule, sources, room)
+    if rule.when and WILDCARD_MARK in rule.when:
+        choices = [c for c in choices if _may_run(rule.when, c, workflow, view)]
     if rule.scatter:
         choices = _scatter(rule, rule.scatter, choices, workflow, room)
     if rule.transform:
         return _split(rule, choices, workflow, view, room, splits)
-    name = rule.name
-    return [Instances(rule, [name + c.suffix for c in choices], [c.bindings for c in choices])]
+    return [_instances(rule, choices)]
+
+
+def _instances(
+    rule: Rule, choices: Sequence[Choice], ending: str = "", chunks: int = 0
+) -> Instances:
+    """Name the jobs; a `when` that tests wildcards is settled for each of them."""
+    rows = [choice.bindings for choice in choices]
+    conditions: Sequence[str] = ()
+    if rule.when and WILDCARD_MARK in rule.when:
+        conditions = [settle_wildcards(rule.when, row) for row in rows]
+    names = [rule.name + choice.suffix + ending for choice in choices]
+    return Instances(rule, names, rows, chunks, conditions)
+
+
+def _may_run(when: str, choice: Choice, workflow: Workflow, view: FileView) -> bool:
+    """Say whether a job can ever run: files may still appear, so they are no reason to drop it."""
+    settled = settle_wildcards(when, choice.bindings)
+    return "file_exists" in settled or evaluate(settled, workflow.config, view)
 
 
 def _fan_out(rule: Rule, sources: Sources, room: int) -> Sequence[Choice]:
@@ -137,15 +158,10 @@ def _split(
             Choice(c.suffix, {**c.bindings, INSTANCE: rule.name + c.suffix}) for c in choices
         ]
     pieces = _multiply(rule, choices, by, values, room)
-    mapped = map_rule(rule, transform, own_chunks=own_chunks)
-    planned = [
-        Instances(mapped, [rule.name + c.suffix for c in pieces], [c.bindings for c in pieces])
-    ]
+    planned = [_instances(map_rule(rule, transform, own_chunks=own_chunks), pieces)]
     if transform.combine:
         combined = combine_rule(rule, transform, transform.combine)
-        names = [rule.name + choice.suffix + COMBINE_SUFFIX for choice in choices]
-        rows = [choice.bindings for choice in choices]
-        planned.append(Instances(combined, names, rows, len(values)))
+        planned.append(_instances(combined, choices, COMBINE_SUFFIX, len(values)))
     return planned
 
 

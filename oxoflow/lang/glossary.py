@@ -168,6 +168,7 @@ _PAIR: Mapping[str, str] = {
     "experiment_type": "Kind of experiment, for {experiment_type}",
     "tumor_type": "The same as experiment_type",
     "metadata": "Further wildcards of the pair",
+    "when": "Condition without which the pair does not count",
 }
 _REFERENCE: Mapping[str, str] = {
     "name": "Name, also the config key for the output",
@@ -185,6 +186,7 @@ _OTHER: Mapping[str, Mapping[str, str]] = {
         "memory": "Memory",
         "environment": "Environment",
         "shell_prelude": "Lines put above every command",
+        "time_limit": "Time limit",
     },
     "report": {
         "template": "Template file",
@@ -206,7 +208,11 @@ _OTHER: Mapping[str, Mapping[str, str]] = {
         "samples": "Samples, for {sample}",
         "metadata": "Further placeholders of the group",
     },
-    "values": {"name": "Name of the wildcard", "values": "Strings, numbers or booleans"},
+    "values": {
+        "name": "Name of the wildcard",
+        "values": "Strings, numbers or booleans",
+        "values_from": "Config key with the values, instead of values",
+    },
     "resource_groups": {"max": "Units there are", "wait": "queue, or fail when none is left"},
     "resource_budget": {
         "max_threads": "Threads of all jobs together",

@@ -231,6 +231,7 @@ class Defaults:
     memory: str | None = None
     environment: Environment | None = None
     shell_prelude: str | None = None
+    time_limit: str | None = None  # later than the spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +243,7 @@ class Pair:
     control: str = ""
     experiment_type: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    when: str | None = None  # later than the spec: the pair counts only when this holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +260,8 @@ class ValueTable:
     """One `[[values]]` entry, its values already as text (1.15)."""
 
     name: str
-    values: tuple[str, ...]
+    values: tuple[str, ...] = ()
+    values_from: str | None = None  # later than the spec: a list in [config], instead of `values`
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,3 +287,8 @@ class Table(Generic[T]):
     def _aliases(self, key: str) -> str:
         attribute = self.fields[key][0]
         return " and ".join([f"'{k}'" for k, (name, _) in self.fields.items() if name == attribute])
+
+
+def same(**shapes: Shape[Any]) -> dict[str, tuple[str, Shape[Any]]]:
+    """Give fields whose attribute is called like their key."""
+    return {key: (key, shape) for key, shape in shapes.items()}

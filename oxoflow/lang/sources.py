@@ -10,9 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from oxoflow.errors import Diagnostic
+from oxoflow.lang.condition import evaluate
 from oxoflow.lang.faults import UNUSABLE, error
-from oxoflow.lang.model import Pair, SampleGroup, Workflow
+from oxoflow.lang.lists import config_list
+from oxoflow.lang.model import Pair, SampleGroup, ValueTable, Workflow
 from oxoflow.lang.patterns import Pattern, compile_pattern
+from oxoflow.lang.view import FileView
 from oxoflow.lang.wildcards import (
     ENGINE_NAMES,
     PAIR_NAMES,
@@ -46,17 +49,24 @@ class Sources:
     table_trigger: re.Pattern[str] | None
 
 
-def collect_sources(workflow: Workflow) -> Sources:
-    """Gather the choices of a workflow whose sources were checked."""
+def collect_sources(workflow: Workflow, view: FileView) -> Sources:
+    """Gather the choices of a workflow whose sources were checked.
+
+    `view` is asked only by the conditions of pairs.
+    """
     constraints = {name: compile_pattern(text) for name, text in workflow.constraints.items()}
-    pairs = [Choice(f"_{pair.pair_id}", _pair_bindings(pair)) for pair in workflow.pairs]
+    pairs = [
+        Choice(f"_{pair.pair_id}", _pair_bindings(pair))
+        for pair in workflow.pairs
+        if pair.when is None or evaluate(pair.when, workflow.config, view)
+    ]
     groups = [choice for group in workflow.groups for choice in _group_choices(group)]
     tables = {
         table.name: tuple(
             _allowed(
                 [
                     Choice(f"_{table.name}_{_NOT_ALNUM.sub('_', value)}", {table.name: value})
-                    for value in table.values
+                    for value in table_values(workflow, table)
                 ],
                 constraints,
             )
@@ -75,6 +85,13 @@ def collect_sources(workflow: Workflow) -> Sources:
         trigger_pattern(names, tables),
         trigger_pattern(tables, tables),
     )
+
+
+def table_values(workflow: Workflow, table: ValueTable) -> tuple[str, ...]:
+    """Give the values of a table: a list in `[config]` when it names one, else its own."""
+    if table.values_from:
+        return config_list(workflow.config, table.values_from) or ()
+    return table.values
 
 
 def _pair_bindings(pair: Pair) -> dict[str, str]:
@@ -132,8 +149,9 @@ def _check_tables(workflow: Workflow) -> Iterable[Diagnostic]:
         elif table.name in seen:
             message = f"[[values]] '{table.name}' is defined twice; merge or rename the tables"
             yield error(UNUSABLE, message, key=f"{where}.name")
-        if not table.values:
-            message = f"[[values]] '{table.name}' has no values; add some or remove the table"
+        if not table_values(workflow, table):
+            where_from = f": '{table.values_from}' gives none" if table.values_from else ""
+            message = f"[[values]] '{table.name}' has no values{where_from}; add some, or remove it"
             yield error(UNUSABLE, message, key=where)
         seen.add(table.name)
 

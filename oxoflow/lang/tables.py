@@ -1,7 +1,7 @@
-"""List every table and key of a `.oxoflow` file with its shape (spec/oxoflow-format.md 1).
+"""List every table of a `.oxoflow` file with its keys and shapes (spec/oxoflow-format.md 1).
 
 The one list from which files are parsed and the JSON Schema is made. `[config]` is read in
-`declared`, and the top level is put together in `parse`.
+`declared`, rules in `rule_tables`, and the top level is put together in `parse`.
 """
 
 from __future__ import annotations
@@ -13,31 +13,26 @@ from typing import Any
 from oxoflow.lang.model import (
     Budget,
     Cluster,
-    Combine,
     Defaults,
-    Environment,
-    EnvironmentKind,
     ExecutionGroup,
-    ExpandInput,
-    FileSet,
-    GpuSpec,
     Include,
     Pair,
     Reference,
     ResourceGroup,
-    Resources,
-    Rule,
     SampleGroup,
-    Scatter,
-    Split,
-    Transform,
     ValueTable,
 )
+from oxoflow.lang.rule_tables import (
+    COMBINE,
+    ENVIRONMENT,
+    RESOURCES,
+    RULE,
+    SCATTER,
+    STRING_MAP,
+    TRANSFORM,
+)
 from oxoflow.lang.shapes import (
-    BOOLEAN,
     COUNT,
-    INTEGER,
-    NUMBER,
     SCALARS,
     STRING,
     STRINGS,
@@ -47,208 +42,27 @@ from oxoflow.lang.shapes import (
     list_of,
     mapping_of,
     one_of,
-    wrong,
+    same,
 )
 
-_STRING_MAP = mapping_of(STRING)
-_NAMED_FILES_SCHEMA = {"type": "object", "additionalProperties": {"type": "string"}}
-_FILES_SCHEMA = {"anyOf": [dict(STRINGS.schema), _NAMED_FILES_SCHEMA]}
-_NO_FILES = FileSet()
+__all__ = [
+    "CLUSTER",
+    "COMBINE",
+    "ENVIRONMENT",
+    "OTHER_TOP_LEVEL",
+    "PAIR",
+    "PROFILE_DEFAULTS",
+    "REFERENCE",
+    "RESOURCES",
+    "RULE",
+    "SAMPLE_GROUP",
+    "SCATTER",
+    "TOP_LEVEL",
+    "TRANSFORM",
+    "WORKFLOW",
+]
 
-
-def _same(**shapes: Shape[Any]) -> dict[str, tuple[str, Shape[Any]]]:
-    """Fields whose attribute is called like their key."""
-    return {key: (key, shape) for key, shape in shapes.items()}
-
-
-def _read_files(value: Any) -> FileSet:
-    if type(value) is list:
-        return FileSet(STRINGS.read(value)) if value else _NO_FILES
-    if type(value) is not dict:
-        hint = f'write ["{value}"]' if type(value) is str else None
-        raise wrong("a list of paths or a table of named paths", value, hint)
-    named = _STRING_MAP.read(value)
-    names = tuple(sorted(named))
-    return FileSet(tuple([named[name] for name in names]), names)
-
-
-def _read_inputs(value: Any) -> FileSet:
-    """Read `input`: as `output`, or `{ path, pattern }` for a filtered directory (1.9, S3)."""
-    if type(value) is dict and set(value) == {"path", "pattern"}:
-        directory = _STRING_MAP.read(value)
-        return FileSet((directory["path"],), (), directory["pattern"])
-    return _read_files(value)
-
-
-FILES = Shape(_read_files, _FILES_SCHEMA)
-INPUTS = Shape(_read_inputs, _FILES_SCHEMA)
-
-
-def _read_modules(value: Any) -> tuple[str, ...]:
-    if type(value) is str:
-        return tuple([part.strip() for part in value.split(",") if part.strip()])
-    return STRINGS.read(value)
-
-
-_MODULES = Shape(_read_modules, {"anyOf": [dict(STRINGS.schema), {"type": "string"}]})
-
-
-def _make_environment(
-    requirements: str | None = None,
-    modules: tuple[str, ...] = (),
-    **specs: str,
-) -> Environment:
-    """Take the first environment set, in the order of 1.11 (S24)."""
-    for kind in EnvironmentKind:
-        spec = specs.get(kind.value)
-        if spec:
-            prefix = specs.get(f"{kind.value}_prefix")
-            wanted = requirements if kind is EnvironmentKind.VENV else None
-            return Environment(kind, spec, prefix, wanted)
-    if modules:
-        return Environment(EnvironmentKind.MODULES, ",".join(modules), modules=modules)
-    return Environment()
-
-
-ENVIRONMENT = Table(
-    _make_environment,
-    {
-        **_same(
-            mamba=STRING,
-            mamba_prefix=STRING,
-            conda=STRING,
-            conda_prefix=STRING,
-            pixi=STRING,
-            docker=STRING,
-            singularity=STRING,
-            venv=STRING,
-            modules=_MODULES,
-        ),
-        "venv_requirements": ("requirements", STRING),
-    },
-)
-GPU_SPEC = Table(
-    GpuSpec, _same(count=COUNT, model=STRING, memory_gb=COUNT, compute_capability=STRING)
-)
-RESOURCES = Table(
-    Resources,
-    _same(
-        threads=COUNT,
-        memory=STRING,
-        gpu=COUNT,
-        gpu_spec=GPU_SPEC.shape,
-        disk=STRING,
-        time_limit=STRING,
-        partition=STRING,
-        groups=mapping_of(COUNT),
-    ),
-)
-SCATTER = Table(
-    Scatter,
-    _same(variable=STRING, values=SCALARS, values_from=STRING, gather=STRING),
-    required=("variable",),
-)
-
-
-def _read_split_count(value: Any) -> str:
-    """A number may stand without quotes (S38)."""
-    return str(value) if type(value) is int else STRING.read(value)
-
-
-SPLIT = Table(
-    Split,
-    _same(
-        by=STRING,
-        values=SCALARS,
-        values_from=STRING,
-        n=Shape(_read_split_count, {"type": ["string", "integer"]}),
-        glob=STRING,
-    ),
-    required=("by",),
-)
-COMBINE = Table(Combine, _same(shell=STRING, aggregate=BOOLEAN, method=STRING, header=STRING))
-
-
-def _read_combine(value: Any) -> Combine:
-    """A bare string is the combining command (S38)."""
-    return Combine(shell=value) if type(value) is str else COMBINE.read(value)
-
-
-TRANSFORM = Table(
-    Transform,
-    _same(
-        split=SPLIT.shape,
-        map=STRING,
-        combine=Shape(_read_combine, {"anyOf": [{"type": "string"}, dict(COMBINE.schema)]}),
-        cleanup=BOOLEAN,
-    ),
-    required=("split", "map"),
-)
-EXPAND_INPUT = Table(
-    ExpandInput, _same(pattern=STRING, variables=_STRING_MAP), required=("pattern",)
-)
-
-
-RULE = Table(
-    Rule,
-    _same(
-        name=STRING,
-        input=INPUTS,
-        output=FILES,
-        expand_inputs=list_of(EXPAND_INPUT.shape),
-        shell=STRING,
-        script=STRING,
-        interpreter=STRING,
-        description=STRING,
-        threads=COUNT,
-        memory=STRING,
-        resources=RESOURCES.shape,
-        environment=ENVIRONMENT.shape,
-        env_group=STRING,
-        log=STRING,
-        benchmark=STRING,
-        params=TABLE,
-        envvars=_STRING_MAP,
-        priority=INTEGER,
-        target=BOOLEAN,
-        required=BOOLEAN,
-        optional=BOOLEAN,
-        when=STRING,
-        depends_on=STRINGS,
-        extends=STRING,
-        checkpoint=BOOLEAN,
-        checkpoint_manifest=STRING,
-        scatter=SCATTER.shape,
-        transform=TRANSFORM.shape,
-        retries=COUNT,
-        retry_delay=STRING,
-        retry_memory_factor=NUMBER,
-        pre_exec=STRING,
-        on_success=STRING,
-        on_failure=STRING,
-        temporary=BOOLEAN,
-        temp_output=STRINGS,
-        protected_output=STRINGS,
-        scratch=BOOLEAN,
-        shadow=one_of("minimal", "shallow", "full"),
-        ancient=STRINGS,
-        pipe=BOOLEAN,
-        checksum=one_of("md5", "sha256"),
-        cache=BOOLEAN,
-        cache_key=STRING,
-        input_function=STRING,
-        localrule=BOOLEAN,
-        group=STRING,
-        format_hint=STRINGS,
-        tags=STRINGS,
-        rule_metadata=TABLE,
-        resource_hint=TABLE,
-    ),
-    required=("name",),
-    keep_extra=True,
-)
-
-WORKFLOW_FIELDS = _same(
+WORKFLOW_FIELDS = same(
     name=STRING,
     version=STRING,
     description=STRING,
@@ -256,7 +70,7 @@ WORKFLOW_FIELDS = _same(
     min_version=STRING,
     format_version=STRING,
     genome_build=STRING,
-    interpreter_map=_STRING_MAP,
+    interpreter_map=STRING_MAP,
     pairs_file=STRING,
     sample_groups_file=STRING,
     pairs_pattern=STRING,
@@ -266,7 +80,13 @@ WORKFLOW_FIELDS = _same(
 WORKFLOW: Table[dict[str, Any]] = Table(dict, WORKFLOW_FIELDS, required=("name",))
 DEFAULTS = Table(
     Defaults,
-    _same(threads=COUNT, memory=STRING, environment=ENVIRONMENT.shape, shell_prelude=STRING),
+    same(
+        threads=COUNT,
+        memory=STRING,
+        environment=ENVIRONMENT.shape,
+        shell_prelude=STRING,
+        time_limit=STRING,
+    ),
 )
 
 
@@ -286,7 +106,7 @@ PROFILE_DEFAULTS = Table(
 )
 INCLUDE = Table(
     Include,
-    _same(
+    same(
         path=STRING,
         namespace=STRING,
         name=STRING,
@@ -308,32 +128,36 @@ PAIR = Table(
         "normal": ("control", STRING),
         "experiment_type": ("experiment_type", STRING),
         "tumor_type": ("experiment_type", STRING),
-        "metadata": ("metadata", _STRING_MAP),
+        "metadata": ("metadata", STRING_MAP),
+        "when": ("when", STRING),
     },
     required=("pair_id", "experiment"),
 )
 SAMPLE_GROUP = Table(
-    SampleGroup, _same(name=STRING, samples=STRINGS, metadata=_STRING_MAP), required=("name",)
+    SampleGroup, same(name=STRING, samples=STRINGS, metadata=STRING_MAP), required=("name",)
 )
 
 
-def _make_value_table(name: str = "", values: tuple[str, ...] = ()) -> ValueTable:
-    return ValueTable(name, values)
+def _make_value_table(
+    name: str = "", values: tuple[str, ...] = (), values_from: str | None = None
+) -> ValueTable:
+    """A missing name is not a structural fault: it is told with the table's other ones (1.15)."""
+    return ValueTable(name, values, values_from)
 
 
-VALUE_TABLE = Table(_make_value_table, _same(name=STRING, values=SCALARS))
+VALUE_TABLE = Table(_make_value_table, same(name=STRING, values=SCALARS, values_from=STRING))
 RESOURCE_GROUP = Table(
-    ResourceGroup, _same(max=COUNT, wait=one_of("queue", "fail")), required=("max",)
+    ResourceGroup, same(max=COUNT, wait=one_of("queue", "fail")), required=("max",)
 )
-BUDGET = Table(Budget, _same(max_threads=COUNT, max_memory=STRING, max_jobs=COUNT))
+BUDGET = Table(Budget, same(max_threads=COUNT, max_memory=STRING, max_jobs=COUNT))
 EXECUTION_GROUP = Table(
     ExecutionGroup,
-    _same(name=STRING, rules=STRINGS, mode=one_of("parallel", "sequential")),
+    same(name=STRING, rules=STRINGS, mode=one_of("parallel", "sequential")),
     required=("name",),
 )
 REFERENCE = Table(
     Reference,
-    _same(
+    same(
         name=STRING,
         output=STRING,
         build=STRING,
@@ -347,12 +171,12 @@ REFERENCE = Table(
 )
 REFERENCE_DB: Table[dict[str, Any]] = Table(
     dict,
-    _same(name=STRING, version=STRING, source=STRING, checksum=STRING, accessed_date=STRING),
+    same(name=STRING, version=STRING, source=STRING, checksum=STRING, accessed_date=STRING),
     required=("name",),
 )
 CLUSTER = Table(
     Cluster,
-    _same(
+    same(
         backend=one_of("slurm", "pbs", "sge", "lsf"),
         partition=STRING,
         account=STRING,
@@ -363,14 +187,12 @@ CLUSTER = Table(
         extra_args=STRINGS,
     ),
 )
-REPORT: Table[dict[str, Any]] = Table(
-    dict, _same(template=STRING, format=STRINGS, sections=STRINGS)
-)
+REPORT: Table[dict[str, Any]] = Table(dict, same(template=STRING, format=STRINGS, sections=STRINGS))
 CITATION: Table[dict[str, Any]] = Table(
-    dict, _same(doi=STRING, url=STRING, authors=STRINGS, title=STRING)
+    dict, same(doi=STRING, url=STRING, authors=STRINGS, title=STRING)
 )
 PLUGINS: Table[dict[str, Any]] = Table(
-    dict, _same(rules=STRINGS, executor=STRING, reports=STRINGS, trusted_keys_file=STRING)
+    dict, same(rules=STRINGS, executor=STRING, reports=STRINGS, trusted_keys_file=STRING)
 )
 
 # Key of the file, attribute of Workflow ("" when only `document` keeps it), shape of the value.
@@ -381,7 +203,7 @@ TOP_LEVEL: Mapping[str, tuple[str, Shape[Any]]] = {
     "pairs": ("pairs", list_of(PAIR.shape)),
     "sample_groups": ("groups", list_of(SAMPLE_GROUP.shape)),
     "values": ("values", list_of(VALUE_TABLE.shape)),
-    "wildcard_constraints": ("constraints", _STRING_MAP),
+    "wildcard_constraints": ("constraints", STRING_MAP),
     "resource_groups": ("resource_groups", mapping_of(RESOURCE_GROUP.shape)),
     "env_groups": ("env_groups", mapping_of(ENVIRONMENT.shape)),
     "resource_budget": ("budget", BUDGET.shape),
