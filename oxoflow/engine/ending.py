@@ -69,10 +69,17 @@ def end_job(table: ProcessTable, child: Child) -> None:
     table.reap_orphans()
 
 
-def end_run(table: ProcessTable, run_id: str, grace: float = 5.0, limit: float = 6.5) -> Receipt:
+def end_run(
+    table: ProcessTable,
+    run_id: str,
+    grace: float = 5.0,
+    limit: float = 6.5,
+    hurry: Callable[[], bool] = lambda: False,
+) -> Receipt:
     """End everything below this process: TERM, `grace` seconds, KILL, all within `limit` seconds.
 
-    Blocks. Other threads reap the commands meanwhile; orphans are reaped here.
+    Blocks. Other threads reap the commands meanwhile; orphans are reaped here. `hurry` cuts the
+    grace short.
     """
     begun = time.monotonic()
     marker = f"{MARKER}={run_id}".encode()
@@ -81,7 +88,7 @@ def end_run(table: ProcessTable, run_id: str, grace: float = 5.0, limit: float =
         table.signal_group(child, signal.SIGTERM)
     ending.look()
     ending.send(signal.SIGTERM)
-    while ending.alive and time.monotonic() < begun + grace:
+    while ending.alive and time.monotonic() < begun + grace and not hurry():
         time.sleep(_LOOK_AGAIN)
         table.reap_orphans()
         ending.look()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oxoflow.engine.disk import trouble
@@ -23,12 +23,16 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The last recorded start of a job; `before` are the outputs that existed then."""
+    """The last recorded start of a job, at `at` seconds since the epoch.
+
+    `before` are the outputs that existed then; outputs may include a scratch directory.
+    """
 
     job: str
     outputs: tuple[str, ...]
     before: Mapping[str, Shape]
-    process: ProcessIdentity | None
+    at: float
+    process: ProcessIdentity | None = None
 
 
 class Journal:
@@ -42,9 +46,11 @@ class Journal:
         except OSError as error:
             raise trouble(path, error) from error
 
-    def will_start(self, job: str, outputs: tuple[str, ...], before: Mapping[str, Shape]) -> None:
+    def will_start(
+        self, job: str, outputs: tuple[str, ...], before: Mapping[str, Shape], at: float
+    ) -> None:
         """Note that a job's command is about to start; raises DiskTrouble."""
-        self._append([job, outputs, before])
+        self._append([job, at, outputs, before])
 
     def has_started(self, job: str, pid: int, start_time: int) -> None:
         """Note the process of the command."""
@@ -72,14 +78,14 @@ def read_journal(path: Path, boot: str) -> dict[str, Start]:
     found: dict[str, Start] = {}
     for line in lines:
         try:
-            job, second, third = json.loads(line)
-            if isinstance(second, int):
-                start = found[job]
-                process = ProcessIdentity(second, int(third), boot)
-                found[job] = Start(job, start.outputs, start.before, process)
+            job, *rest = json.loads(line)
+            if len(rest) == 2:
+                pid, start_time = map(int, rest)
+                found[job] = replace(found[job], process=ProcessIdentity(pid, start_time, boot))
             else:
-                before = {str(path): _shape(shape) for path, shape in third.items()}
-                found[job] = Start(str(job), tuple(map(str, second)), before, None)
+                at, outputs, before = rest
+                shapes = {str(output): _shape(shape) for output, shape in before.items()}
+                found[job] = Start(str(job), tuple(map(str, outputs)), shapes, float(at))
         except (ValueError, TypeError, KeyError, AttributeError):
             continue  # a torn or foreign line says nothing
     return found

@@ -128,15 +128,12 @@ class ProcessTable:
             del self._live[child.pid]
         code = os.waitstatus_to_exitcode(status)
         child.popen.returncode = code
-        # Until exec the child shares our memory, and the kernel keeps that as its peak: the
-        # figure says something about the command only when it is above our own.
-        known_kb = usage.ru_maxrss if usage.ru_maxrss > own_kb * 1.02 + 1024 else 0
         return Exit(
             code=code if code >= 0 else 128 - code,
             signal=-code if code < 0 else None,
             wall_secs=ended - child.started,
             cpu_secs=usage.ru_utime + usage.ru_stime,
-            peak_mb=max(known_kb, child.peak_kb) / 1024,
+            peak_mb=max(_own_peak_kb(child, usage, own_kb), child.peak_kb) / 1024,
             read_bytes=moved[0] if moved else None,
             written_bytes=moved[1] if moved else None,
             timed_out=child.timed_out,
@@ -178,6 +175,20 @@ class ProcessTable:
     def close(self) -> None:
         """Give up the descriptors; no command may live."""
         os.close(self._null)
+
+
+def _own_peak_kb(child: Child, usage: resource.struct_rusage, runner_kb: int) -> int:
+    """What the kernel's figures say about a command's peak memory.
+
+    Until exec the child shares our memory, and the kernel keeps that as its peak: the figure says
+    something about the command only when it is above our own. Below that, samples tell; and a
+    command too short for a sample cannot have had more than the pages that it touched.
+    """
+    if usage.ru_maxrss > runner_kb * 1.02 + 1024:
+        return usage.ru_maxrss
+    if child.sampled:
+        return 0
+    return min(usage.ru_maxrss, usage.ru_minflt * _PAGE_KB)
 
 
 def adopt_orphans() -> None:

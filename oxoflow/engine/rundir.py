@@ -136,9 +136,9 @@ class RunDirectory:
         return self.records / "lock"
 
     @property
-    def slots(self) -> Path:
-        """Which job runs in which slot just now (`slots.py`)."""
-        return self.records / "slots"
+    def started(self) -> Path:
+        """Which commands the last run started (`journal`)."""
+        return self.records / "started"
 
     @property
     def execution_log(self) -> Path:

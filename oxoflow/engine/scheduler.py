@@ -11,7 +11,7 @@ fit keeps its place and stops everybody behind it, else a large task would starv
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from graphlib import TopologicalSorter
 
@@ -181,6 +181,14 @@ class Scheduler:
         if self._status[index] is not Status.PARKED:
             raise ValueError(f"task {index} is {self._status[index]}, not parked")
         self._parked -= 1
+        self._make_ready(index, now)
+
+    def requeue(self, index: int, need: Need, now: float) -> None:
+        """A running task wants to start again with another need."""
+        if self._status[index] is not Status.RUNNING or not self._ever_fits(need):
+            raise ValueError(f"task {index}, {self._status[index]}, cannot start again with {need}")
+        self._leave(index)
+        self._tasks[index] = replace(self._tasks[index], need=need)
         self._make_ready(index, now)
 
     def stop(self) -> None:

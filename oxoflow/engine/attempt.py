@@ -1,0 +1,125 @@
+"""Run one command of a job: its log files, its process, its time limit, its measurements.
+
+Owns the two log descriptors of a job and the one way in which commands and hooks are started.
+What an exit means is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from oxoflow.engine.disk import trouble
+from oxoflow.engine.ending import JOB_MARKER, end_job
+from oxoflow.engine.journal import Journal
+from oxoflow.engine.logs import LogCopier
+from oxoflow.engine.metering import Meter
+from oxoflow.engine.process import Exit, ProcessTable
+from oxoflow.engine.rundir import RunDirectory, log_name
+
+_ARGUMENT_LIMIT = 120_000  # bytes; Linux refuses single arguments of 128 KiB
+_TAIL = 2048
+
+
+class JobLogs:
+    """The stdout and stderr files of one job, open from its first attempt to its last."""
+
+    def __init__(self, directory: RunDirectory, copier: LogCopier, job: str) -> None:
+        self._paths = directory.job_logs(job)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+        try:
+            self.out = os.open(self._paths[0], flags, 0o644)
+            self.err = os.open(self._paths[1], flags, 0o644)
+        except OSError as error:
+            raise trouble(directory.logs, error) from error
+        self._copier = copier
+        self._ticket = copier.begin(job, *self._paths)
+        self._attempt_began_at = 0
+
+    def begin_attempt(self) -> None:
+        """What `tail` gives starts here."""
+        self._attempt_began_at = os.fstat(self.err).st_size
+
+    def note(self, text: str) -> None:
+        """Add a line of our own to stderr."""
+        try:
+            os.write(self.err, f"{text}\n".encode("utf-8", "replace"))
+        except OSError as error:
+            raise trouble(self._paths[1], error) from error
+
+    def tail(self) -> str:
+        """The last of what this attempt wrote to stderr."""
+        try:
+            with self._paths[1].open("rb") as handle:
+                size = os.fstat(handle.fileno()).st_size
+                start = max(self._attempt_began_at, size - _TAIL)
+                handle.seek(start)
+                text = handle.read(_TAIL).decode("utf-8", "replace")
+        except OSError:
+            return ""
+        return f"…\n{text}" if start > self._attempt_began_at else text
+
+    def close(self) -> None:
+        """Close both files and hand the rest over to the copier."""
+        wrote = os.fstat(self.out).st_size + os.fstat(self.err).st_size > 0
+        os.close(self.out)
+        os.close(self.err)
+        self._copier.finish(self._ticket, wrote)
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Start commands for jobs and wait for them; shared by all worker threads."""
+
+    directory: RunDirectory
+    table: ProcessTable
+    meter: Meter
+    journal: Journal
+    variables: Mapping[bytes, bytes]
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        job: str,
+        token: str,
+        logs: JobLogs,
+        cwd: str,
+        variables: Mapping[str, str],
+        timeout: float | None = None,
+    ) -> Exit:
+        """Run to the end; raises SpawnFailed. Nothing of a command that failed lives on."""
+        env = {**self.variables, JOB_MARKER.encode(): os.fsencode(token)}
+        for name, value in variables.items():
+            env[os.fsencode(name)] = os.fsencode(value)
+        child = self.table.spawn(
+            self._short(argv, job),
+            cwd=cwd,
+            env=env,
+            stdout=logs.out,
+            stderr=logs.err,
+            token=token,
+            timeout=timeout,
+        )
+        self.journal.has_started(job, child.pid, child.start_time)
+        self.meter.job_started()
+        ended = self.table.wait(child)
+        if ended.code != 0:
+            end_job(self.table, child)
+        return ended
+
+    def _short(self, argv: Sequence[str], job: str) -> Sequence[str]:
+        """A shell text that is too long for an argument goes through a file."""
+        if len(argv) != 3 or len(argv[2]) * 4 < _ARGUMENT_LIMIT or argv[1] != "-c":
+            return argv
+        text = argv[2].encode()
+        if len(text) < _ARGUMENT_LIMIT:
+            return argv
+        path = self.directory.records / "scripts" / f"{log_name(job)}.sh"
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(text)
+        except OSError as error:
+            raise trouble(path, error) from error
+        return (argv[0], str(path))

@@ -1,0 +1,104 @@
+"""Drive a scheduler with worker threads until nothing is left, or until somebody says stop.
+
+Owns the main loop: one queue of completions and words from outside, drained fully before more is
+started; no polling but the bounded look at `control/`. What a task does is a function passed in, so
+that rules and OxiFY nodes are driven alike.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Generic, Protocol, TypeVar
+
+from oxoflow.engine.control import POLL_SECONDS, Cancel, Control, LookNow
+from oxoflow.engine.rundir import ControlMessage
+from oxoflow.engine.scheduler import Scheduler
+
+End = TypeVar("End")
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """Something went wrong that is no failure of a task; `task` if it was worked on."""
+
+    error: BaseException
+    task: int | None = None
+
+
+class Handler(Protocol[End]):  # type: ignore[misc]
+    """What the owner of a run does with what the loop brings. All in the loop's thread."""
+
+    def ended(self, end: End) -> None:
+        """A task came to its end; tell the scheduler."""
+
+    def cancel(self, exit_code: int) -> None:
+        """Somebody wants the run to end."""
+
+    def message(self, message: ControlMessage) -> None:
+        """A message arrived in `control/`."""
+
+    def broke(self, error: BaseException, task: int | None) -> None:
+        """Records cannot be kept, or a worker has a fault: the run cannot go on."""
+
+    def may_start(self) -> bool:
+        """False while nothing new may start although there is room in the pools."""
+
+
+class Driver(Generic[End]):
+    """One run's loop. `run` blocks; others put words and crashes into `queue`, from any thread."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        slots: int,
+        work: Callable[[int], End],
+        queue: SimpleQueue[object],
+    ) -> None:
+        self._scheduler = scheduler
+        self._work = work
+        self._queue = queue
+        self._pool = ThreadPoolExecutor(slots, thread_name_prefix="job")
+
+    def run(self, handler: Handler[End], control: Control) -> None:
+        """Start what may start and handle what ends, until the scheduler is finished."""
+        scheduler = self._scheduler
+        try:
+            while not scheduler.finished:
+                if handler.may_start():
+                    for task in scheduler.start(time.monotonic()):
+                        self._pool.submit(self._perform, task)
+                if not scheduler.running and scheduler.stuck():
+                    raise RuntimeError(f"tasks {scheduler.stuck()[:5]} can never start")
+                self._handle_next(handler, control)
+        finally:
+            self._pool.shutdown(wait=True)
+
+    def _perform(self, task: int) -> None:
+        try:
+            self._queue.put(self._work(task))
+        except BaseException as error:
+            self._queue.put(Crash(error, task))
+
+    def _handle_next(self, handler: Handler[End], control: Control) -> None:
+        """Wait for something to happen, then handle all that has."""
+        look = False
+        try:
+            item = self._queue.get(timeout=POLL_SECONDS)
+            while True:
+                if isinstance(item, Cancel):
+                    handler.cancel(item.exit_code)
+                elif isinstance(item, LookNow):
+                    look = True
+                elif isinstance(item, Crash):
+                    handler.broke(item.error, item.task)
+                else:
+                    handler.ended(item)  # type: ignore[arg-type]
+                item = self._queue.get_nowait()
+        except Empty:
+            pass
+        for message in control.messages(now=look):
+            handler.message(message)

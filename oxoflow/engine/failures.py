@@ -1,0 +1,63 @@
+"""Say in words how a command ended, and what probably caused it.
+
+Owns the tables of exit codes and signals, and the signs of memory running out. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Mapping
+
+TIMED_OUT = 124
+BEFORE_SPAWN = -1  # the exit code of a job that failed without, or after, its command
+_CODES: Mapping[int, str] = {
+    1: "a general error; its own messages say more",
+    2: "wrong usage of a command, or a syntax error in the shell text",
+    126: "a command was found but could not be executed; check its permissions and interpreter",
+    127: "a command was not found; check its spelling, PATH or the rule's environment",
+    128: "a command called exit with an invalid value",
+    255: "an exit value out of range, or a failure of ssh or a container tool",
+}
+_SIGNALS: Mapping[int, str] = {
+    signal.SIGHUP: "its terminal went away",
+    signal.SIGINT: "interrupted",
+    signal.SIGQUIT: "asked to quit with a core dump",
+    signal.SIGILL: "an instruction this processor does not have; the program was built for another",
+    signal.SIGABRT: "the program gave up, often after an internal check or a failed allocation",
+    signal.SIGBUS: "a memory access failed, often a mapped file that was cut or a full disk",
+    signal.SIGFPE: "an arithmetic error",
+    signal.SIGKILL: "probably out of memory; give the rule more, or run fewer jobs at once",
+    signal.SIGSEGV: "an invalid memory access; a bug in the program or a corrupt input",
+    signal.SIGPIPE: "wrote into a pipe that nobody read any more",
+    signal.SIGALRM: "its own alarm went off",
+    signal.SIGTERM: "asked to end from outside",
+    signal.SIGXCPU: "used up its limit of CPU time",
+    signal.SIGXFSZ: "a file grew beyond the limit on file sizes",
+    signal.SIGSYS: "used a system call that is not allowed here",
+}
+_NO_MEMORY = re.compile(
+    r"out of memory|cannot allocate memory|MemoryError|bad_alloc|OutOfMemoryError|oom-kill"
+    r"|cannot allocate vector|memory exhausted|unable to allocate",
+    re.IGNORECASE,
+)
+
+
+def describe_exit(code: int) -> str:
+    """How a command ended: `exit code 127: a command was not found; ...`."""
+    number = code - 128
+    if number in _SIGNALS:
+        name = signal.Signals(number).name
+        return f"exit code {code}: ended by {name}: {_SIGNALS[number]}"
+    cause = _CODES.get(code)
+    return f"exit code {code}: {cause}" if cause else f"exit code {code}"
+
+
+def describe_timeout(seconds: float) -> str:
+    """What is said of a command whose time was up."""
+    return f"command timed out after {seconds:g} s; raise time_limit or --timeout if it needs more"
+
+
+def ran_out_of_memory(code: int, stderr_tail: str) -> bool:
+    """True when an end looks as if memory had run out; the kernel's killer sends SIGKILL."""
+    return code == 128 + signal.SIGKILL or (code != 0 and bool(_NO_MEMORY.search(stderr_tail)))

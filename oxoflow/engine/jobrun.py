@@ -1,0 +1,272 @@
+"""Carry one job from its decision to its record: prepare, attempt, verify, clean up.
+
+Owns the life of a job (spec/oxoflow-format.md 5.2-5.5, 5.7) as one worker thread lives it. Which
+job runs when is the scheduler's business; what is written is handed to the reporter.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from oxoflow.engine.attempt import Commands, JobLogs
+from oxoflow.engine.deciding import Decision, Verdict
+from oxoflow.engine.failures import (
+    BEFORE_SPAWN,
+    TIMED_OUT,
+    describe_exit,
+    describe_timeout,
+    ran_out_of_memory,
+)
+from oxoflow.engine.journal import Shape
+from oxoflow.engine.logs import LogCopier
+from oxoflow.engine.outputs import ParentDirectories, clean_up, shapes_before, verify
+from oxoflow.engine.plan import Planner
+from oxoflow.engine.preparing import Prepared, Preparer
+from oxoflow.engine.process import Exit, SpawnFailed
+from oxoflow.engine.reporting import Failure, Reporter, Usage
+from oxoflow.engine.scheduler import Status
+from oxoflow.engine.scratch import bring_home, make_scratch, remove_scratch
+from oxoflow.engine.wording import missing_message, skip_reason
+from oxoflow.errors import OxoflowError
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnd:
+    """How a job ended for the scheduler. With `grow_mb` it wants another attempt with more."""
+
+    index: int
+    status: Status
+    error: str | None = None
+    grow_mb: int | None = None
+
+
+@dataclass(slots=True)
+class JobRunner:
+    """Runs jobs, each call in some worker thread. What it holds is safe to share."""
+
+    planner: Planner
+    preparer: Preparer
+    commands: Commands
+    reporter: Reporter
+    copier: LogCopier
+    retry: int
+    stopping: threading.Event
+    root: str
+    parents: ParentDirectories
+    _grown: dict[int, _Life] = field(default_factory=dict)
+
+    def run(
+        self, index: int, decision: Decision | None, memory_mb: int | None, problem: str | None
+    ) -> JobEnd:
+        """Run one job to its end. `problem` says why it cannot run, if it must."""
+        life = self._grown.pop(index, None)
+        if life is not None:
+            life.prepared = self.preparer.prepare(life.decision, memory_mb)
+            return life.go_on()
+        decision = decision or self.planner.decide(index)
+        if decision.verdict is Verdict.SKIP:
+            return self._skip(decision)
+        if problem is not None:
+            return self._refuse(decision, problem)
+        if decision.verdict is Verdict.BLOCKED:
+            return self._refuse(decision, missing_message(decision, self.planner.dag))
+        try:
+            prepared = self.preparer.prepare(decision, memory_mb)
+        except OxoflowError as error:
+            return self._refuse(decision, error.message)
+        return _Life(self, decision, prepared).begin()
+
+    def keep(self, life: _Life) -> None:
+        """Remember a job that goes on once it gets more memory."""
+        self._grown[life.decision.index] = life
+
+    def learn(self) -> None:
+        """Have the contents of files that were read remembered."""
+        for known in self.planner.files.take_learned():
+            self.reporter.recorder.change(known)
+
+    def _skip(self, decision: Decision) -> JobEnd:
+        job = decision.job
+        if decision.adopt:
+            found = verify(self.root, job.name, decision.outputs)
+            self.reporter.adopted(job, self.planner.fingerprint(decision), found.present)
+            self.learn()
+        self.reporter.skipped(job, skip_reason(decision))
+        return JobEnd(decision.index, Status.SKIPPED)
+
+    def _refuse(self, decision: Decision, words: str) -> JobEnd:
+        self.reporter.failed(decision.job, Usage(), Failure(BEFORE_SPAWN, words), None, "")
+        return JobEnd(decision.index, Status.FAILED, words)
+
+
+@dataclass(slots=True)
+class _Life:
+    """One job under way; one thread at a time works on it."""
+
+    runner: JobRunner
+    decision: Decision
+    prepared: Prepared
+    usage: Usage = field(default_factory=Usage)
+    before: Mapping[str, Shape] = field(default_factory=dict)
+    scratch: Path | None = None
+    _logs: JobLogs | None = None
+
+    @property
+    def logs(self) -> JobLogs:
+        assert self._logs is not None  # `begin` opens them before anything else
+        return self._logs
+
+    @property
+    def cwd(self) -> str:
+        return str(self.scratch) if self.scratch is not None else self.runner.root
+
+    def begin(self) -> JobEnd:
+        """Note what is there, make the directories, run the hook before the first attempt."""
+        runner, job = self.runner, self.decision.job
+        outputs = self.decision.outputs
+        self.before = shapes_before(runner.root, outputs)
+        if job.rule.scratch:
+            self.scratch = make_scratch(runner.commands.directory, job.name)
+        runner.reporter.begun(job, self.usage)
+        runner.commands.journal.will_start(
+            job.name, self._volatile(), self.before, self.usage.started_at or 0.0
+        )
+        self._logs = JobLogs(runner.commands.directory, runner.copier, job.name)
+        try:
+            runner.parents.make(self.prepared.parents)
+            if self.scratch is not None:
+                runner.parents.make(outputs, below=str(self.scratch))
+        except OSError as error:
+            words = f"'{error.filename}' could not be made: {error.strerror}"
+            return self._fail(Failure(BEFORE_SPAWN, words))
+        failure = self._pre_exec()
+        return self.go_on() if failure is None else self._fail(failure)
+
+    def _volatile(self) -> tuple[str, ...]:
+        """What must go if we die: unprotected outputs, and a scratch directory."""
+        kept = self.decision.job.rule.protected_output
+        outputs = self.decision.outputs
+        if kept:
+            outputs = tuple(path for path in outputs if path not in kept)
+        return outputs if self.scratch is None else (*outputs, str(self.scratch))
+
+    def go_on(self) -> JobEnd:
+        """Attempt until success, or until there is no sense in another attempt."""
+        rule, runner = self.decision.job.rule, self.runner
+        allowed = 1 + max(runner.retry, rule.retries)
+        while True:
+            self.usage.attempt += 1
+            failure = self._attempt()
+            if failure is None:
+                return self._finish()
+            stop = self.usage.attempt >= allowed or not failure.may_retry
+            if stop or runner.stopping.is_set():
+                return self._fail(failure)
+            tail = runner.preparer.mask(self.logs.tail())
+            job = self.decision.job
+            runner.reporter.attempt_failed(job, self.usage, failure, tail, will_retry=True)
+            if runner.stopping.wait(self.prepared.retry_delay):
+                return self._fail(failure)
+            grow_mb = self._memory_wanted(failure)
+            if grow_mb is not None:
+                runner.keep(self)
+                return JobEnd(self.decision.index, Status.FAILED, grow_mb=grow_mb)
+
+    def _pre_exec(self) -> Failure | None:
+        if self.prepared.pre_exec is None:
+            return None
+        try:
+            ended = self._command(self.prepared.pre_exec, self.cwd)
+        except SpawnFailed as error:
+            return Failure(BEFORE_SPAWN, error.message)
+        if ended.code == 0:
+            return None
+        code = TIMED_OUT if ended.timed_out else ended.code
+        return Failure(code, f"pre_exec hook failed: {describe_exit(ended.code)}")
+
+    def _attempt(self) -> Failure | None:
+        self.runner.reporter.attempt(self.decision.job, self.usage)
+        self.logs.begin_attempt()
+        try:
+            ended = self._command(self.prepared.argv, self.cwd)
+        except SpawnFailed as error:
+            return Failure(BEFORE_SPAWN, error.message)
+        self.usage.add(ended)
+        if ended.timed_out:
+            words = describe_timeout(self.prepared.timeout or 0.0)
+            self.logs.note(f"oxoflow: {words}")
+            return Failure(TIMED_OUT, words, may_retry=True)
+        if ended.code != 0:
+            return Failure(ended.code, describe_exit(ended.code), may_retry=True)
+        return None
+
+    def _command(self, argv: tuple[str, ...], cwd: str) -> Exit:
+        return self.runner.commands.run(
+            argv,
+            job=self.decision.job.name,
+            token=f"{self.decision.index}.{self.usage.attempt}",
+            logs=self.logs,
+            cwd=cwd,
+            variables=self.prepared.rendered.env,
+            timeout=self.prepared.timeout,
+        )
+
+    def _finish(self) -> JobEnd:
+        runner, job, outputs = self.runner, self.decision.job, self.decision.outputs
+        if self.scratch is not None:
+            bring_home(self.scratch, Path(runner.root), self.prepared.rendered.outputs)
+        found = verify(runner.root, job.name, outputs)
+        if found.missing:
+            shown = ", ".join(f"'{path}'" for path in found.missing[:5])
+            words = (
+                f"output validation: the command succeeded but did not make {shown}; correct "
+                "the rule's output or its command"
+            )
+            self.logs.note(f"oxoflow: {words}")
+            return self._fail(Failure(BEFORE_SPAWN, words))
+        if self.scratch is not None:
+            remove_scratch(self.scratch)
+        if self.prepared.on_success is not None:
+            self._hook(self.prepared.on_success)
+        key = runner.planner.fingerprint(self.decision)
+        runner.learn()
+        command = self.prepared.shown_command
+        runner.reporter.done(job, self.usage, key, found.present, command)
+        self.logs.close()
+        return JobEnd(self.decision.index, Status.SUCCESS)
+
+    def _fail(self, failure: Failure) -> JobEnd:
+        runner, job = self.runner, self.decision.job
+        if self.scratch is not None:
+            self.logs.note(f"oxoflow: scratch directory kept: {self.scratch}")
+        if runner.stopping.is_set():
+            failure = Failure(failure.code, "ended because the run was stopped")
+        elif self.prepared.on_failure is not None and self.usage.attempt > 0:
+            self._hook(self.prepared.on_failure)
+        protected = job.rule.protected_output
+        clean_up(runner.root, self.decision.outputs, self.before, protected)
+        clean_up(runner.root, self.prepared.rendered.temp_output, {}, protected)
+        tail = runner.preparer.mask(self.logs.tail())
+        runner.reporter.failed(job, self.usage, failure, self.prepared.shown_command, tail)
+        self.logs.close()
+        return JobEnd(self.decision.index, Status.FAILED, failure.error)
+
+    def _hook(self, argv: tuple[str, ...]) -> None:
+        """Run on_success or on_failure: best effort, without influence on the job (5.5)."""
+        try:
+            code = self._command(argv, self.runner.root).code
+        except SpawnFailed as error:
+            self.logs.note(f"oxoflow: hook: {error.message}")
+            return
+        if code != 0:
+            self.logs.note(f"oxoflow: hook: {describe_exit(code)}")
+
+    def _memory_wanted(self, failure: Failure) -> int | None:
+        """The megabytes for the next attempt after memory ran out, if the rule asks for growth."""
+        factor = self.decision.job.rule.retry_memory_factor
+        if factor is None or not ran_out_of_memory(failure.code, self.logs.tail()):
+            return None
+        return max(1, int((self.prepared.rendered.memory_mb or self.usage.peak_mb) * factor))

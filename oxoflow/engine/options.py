@@ -1,0 +1,66 @@
+"""Name what a caller asks of a run, and what comes of it.
+
+Owns the two records at the engine's front door. Pure.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oxoflow.engine.capacity import Limits
+from oxoflow.engine.ending import Receipt
+from oxoflow.engine.events import Event
+from oxoflow.engine.plan import PlanOptions
+from oxoflow.engine.rundir import Launch, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """One call of `run`. Times in seconds, sizes in MB.
+
+    `settings` is recorded in `run.json` as it is. `environ` are the caller's variables, which rules
+    inherit. `observe` is called with every event once it is written, from another thread.
+    """
+
+    workdir: Path
+    limits: Limits = field(default_factory=Limits)
+    plan: PlanOptions = field(default_factory=PlanOptions)
+    keep_going: bool = False
+    retry: int = 0
+    timeout: float | None = None
+    disk_reserve_mb: int = 0
+    enforce_memory: bool = False
+    launch: Launch | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    observe: Callable[[Event], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many jobs ended how; `failed` are required ones."""
+
+    succeeded: int = 0
+    skipped: int = 0
+    failed: int = 0
+    non_required_failed: int = 0
+    blocked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a run: its state, exit code, and the failures as (job, error)."""
+
+    run_id: str
+    state: RunState
+    exit_code: int
+    counts: Counts = field(default_factory=Counts)
+    failures: tuple[tuple[str, str], ...] = ()
+    blocked: tuple[str, ...] = ()
+    error: str | None = None
+    receipt: Receipt = field(default_factory=Receipt)
+    duration_secs: float = 0.0

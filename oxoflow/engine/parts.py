@@ -1,0 +1,130 @@
+"""Open the parts that a run's jobs work with, and close them in the right order.
+
+Owns nothing but that order: records, process table, journal, logs, meter, job runner.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from oxoflow.engine.attempt import Commands
+from oxoflow.engine.disk import trouble
+from oxoflow.engine.ending import end_job
+from oxoflow.engine.events import EventWriter
+from oxoflow.engine.jobrun import JobRunner
+from oxoflow.engine.journal import Journal
+from oxoflow.engine.load import Loaded
+from oxoflow.engine.logs import LogCopier
+from oxoflow.engine.metering import Duty, Meter
+from oxoflow.engine.options import RunOptions
+from oxoflow.engine.outputs import ParentDirectories
+from oxoflow.engine.plan import Plan, Planner
+from oxoflow.engine.preparing import Preparer
+from oxoflow.engine.process import ProcessTable
+from oxoflow.engine.recorder import Recorder
+from oxoflow.engine.reporting import Reporter
+from oxoflow.engine.rundir import MARKER, RunDirectory
+from oxoflow.engine.state import State
+from oxoflow.environments.shell import Shell
+from oxoflow.environments.variables import defines_functions, encode, rule_variables
+from oxoflow.errors import RunError
+
+_JOBS_A_LINE = 200
+_COPY_SECONDS = 0.2
+_REAP_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is open while jobs run."""
+
+    table: ProcessTable
+    recorder: Recorder
+    reporter: Reporter
+    copier: LogCopier
+    meter: Meter
+    jobs: JobRunner
+
+    def announce(self, run_id: str, loaded: Loaded, plan: Plan, warnings: Sequence[str]) -> None:
+        """Say what is going to happen."""
+        workflow = loaded.workflow
+        self.recorder.event(
+            "run_started",
+            run_id=run_id,
+            workflow_name=workflow.name,
+            jobs_total=len(plan.decisions),
+        )
+        for warning in (*workflow.warnings, *warnings):
+            self.recorder.event("warning", message=warning)
+        lines = [[d.job.name, d.job.rule.name, d.verdict.value] for d in plan.decisions]
+        for start in range(0, len(lines), _JOBS_A_LINE):
+            self.recorder.event("jobs_planned", jobs=lines[start : start + _JOBS_A_LINE])
+
+
+def open_parts(
+    stack: contextlib.ExitStack,
+    directory: RunDirectory,
+    options: RunOptions,
+    run_id: str,
+    state: State,
+    loaded: Loaded,
+    planner: Planner,
+    stopping: threading.Event,
+    report: Callable[[RunError], None],
+) -> Parts:
+    """Open everything; `stack` closes it. `report` is called, from any thread, on trouble."""
+    root = str(directory.root)
+    events = EventWriter(directory.events)
+    stack.callback(events.close)
+    recorder = Recorder(state, events, report, options.observe)
+    stack.callback(recorder.close)
+    reporter = Reporter(recorder)
+    table = ProcessTable()
+    stack.callback(table.close)
+    journal = Journal(directory.started)
+    stack.callback(journal.close)
+    copier = LogCopier(directory.execution_log)
+    duties = (Duty(_COPY_SECONDS, copier.copy), Duty(_REAP_SECONDS, table.reap_orphans))
+    meter = Meter(table, lambda child: end_job(table, child), report, duties)
+    stack.callback(copier.close)
+    stack.callback(meter.close)
+    variables = rule_variables(
+        options.environ, directory.root, _make_launcher(directory), {MARKER: run_id}
+    )
+    shell = Shell(variables["PATH"], defines_functions(variables))
+    jobs = JobRunner(
+        planner,
+        Preparer(loaded.workflow, planner, shell, root, options.timeout),
+        Commands(directory, table, meter, journal, encode(variables)),
+        reporter,
+        copier,
+        options.retry,
+        stopping,
+        root,
+        ParentDirectories(root),
+    )
+    return Parts(table, recorder, reporter, copier, meter, jobs)
+
+
+def _make_launcher(directory: RunDirectory) -> Path:
+    """A directory that holds only the `oxoflow` command, for rules that call it."""
+    place = directory.records / "bin"
+    launcher = place / "oxoflow"
+    text = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m oxoflow "$@"\n'
+    try:
+        if not launcher.exists() or launcher.read_text() != text:
+            place.mkdir(exist_ok=True)
+            draft = place / f".oxoflow.{os.getpid()}"
+            draft.write_text(text)
+            draft.chmod(0o755)
+            draft.rename(launcher)
+    except OSError as error:
+        raise trouble(launcher, error) from error
+    return place

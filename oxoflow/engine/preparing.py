@@ -1,0 +1,118 @@
+"""Make a decided job ready to run: its commands as arguments, its limits, its directories.
+
+Owns everything that can fail a job before its first command (spec/oxoflow-format.md 5.2, steps
+5-12). Starts nothing and changes no file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from oxoflow.engine.deciding import Decision
+from oxoflow.engine.outputs import refused
+from oxoflow.engine.plan import Planner
+from oxoflow.engine.render import Rendered
+from oxoflow.engine.safety import blocked
+from oxoflow.environments.choice import choose_family, effective_environment
+from oxoflow.environments.family import Command, Family
+from oxoflow.environments.shell import Shell
+from oxoflow.errors import RunError
+from oxoflow.lang.model import Environment, Rule, Workflow
+from oxoflow.lang.values import parse_duration
+
+_HIDDEN = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A job as it will be started. Times in seconds, memory in MB."""
+
+    rendered: Rendered
+    argv: tuple[str, ...]
+    shown_command: str  # without sensitive values
+    pre_exec: tuple[str, ...] | None
+    on_success: tuple[str, ...] | None
+    on_failure: tuple[str, ...] | None
+    timeout: float | None
+    retry_delay: float
+    parents: tuple[str, ...]  # files whose directories must be there
+
+
+@dataclass(slots=True)
+class Preparer:
+    """Prepares the jobs of one run; any thread may ask."""
+
+    workflow: Workflow
+    planner: Planner
+    shell: Shell
+    root: str
+    timeout: float | None = None  # for rules without a time_limit of their own
+    _families: dict[Environment, Family] = field(default_factory=dict)
+    _limits: dict[int, tuple[float | None, float]] = field(default_factory=dict)
+    _secrets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        secrets = {value for value in self.planner.renderer.secrets.values() if value}
+        self._secrets = tuple(sorted(secrets, key=len, reverse=True))
+
+    def prepare(self, decision: Decision, memory_mb: int | None = None) -> Prepared:
+        """Make a job ready; raises RunError or WorkflowError for one that must not start."""
+        job, rule = decision.job, decision.job.rule
+        for path in decision.outputs:
+            words = refused(self.root, path)
+            if words is not None:
+                raise RunError(f"rule '{rule.name}': {words}")
+        rendered = self.planner.renderer.render(job, memory_mb=memory_mb)
+        text = rendered.command or ""
+        for command in (text, rendered.pre_exec):
+            words = blocked(command) if command else None
+            if words is not None:
+                raise RunError(f"rule '{rule.name}': {words}; rewrite the command")
+        hooks = rendered.pre_exec or rendered.on_success or rendered.on_failure
+        family = self._family(rule)
+        argv = family.argv(Command(text, rendered.prelude, rendered.env, bare=not hooks))
+        timeout, delay = self._times(rule)
+        files = rendered.outputs if rendered.log is None else (*rendered.outputs, rendered.log)
+        return Prepared(
+            rendered=rendered,
+            argv=argv,
+            shown_command=self.mask(text),
+            pre_exec=self._hook(rendered, rendered.pre_exec),
+            on_success=self._hook(rendered, rendered.on_success),
+            on_failure=self._hook(rendered, rendered.on_failure),
+            timeout=timeout,
+            retry_delay=delay,
+            parents=files,
+        )
+
+    def mask(self, text: str) -> str:
+        """Put stars in place of sensitive values (5.11)."""
+        for secret in self._secrets:
+            text = text.replace(secret, _HIDDEN)
+        return text
+
+    def _hook(self, rendered: Rendered, text: str | None) -> tuple[str, ...] | None:
+        return None if text is None else self.shell.argv(rendered.with_prelude(text))
+
+    def _family(self, rule: Rule) -> Family:
+        environment = effective_environment(rule, self.workflow)
+        family = self._families.get(environment)
+        if family is None:
+            family = self._families[environment] = choose_family(environment, self.shell)
+        return family
+
+    def _times(self, rule: Rule) -> tuple[float | None, float]:
+        """A rule's time limit and retry delay, read once; validation complains of bad ones."""
+        known = self._limits.get(id(rule))
+        if known is None:
+            limit = _seconds(rule.resources.time_limit)
+            known = (limit or self.timeout, _seconds(rule.retry_delay) or 0.0)
+            self._limits[id(rule)] = known
+        return known
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return parse_duration(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,125 @@
+"""Write state and events from one thread, in batches, state first (design 5, 6).
+
+Owns the queue between the threads that run jobs and the files that remember. Whoever puts
+something in goes on at once; `flush` waits until all of it is written. The first disk trouble
+stops all writing and is reported once: nothing half-written is followed by anything else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from oxoflow.engine.events import Event, EventWriter
+from oxoflow.engine.records import Change, Done, Failed, Started
+from oxoflow.engine.state import State
+from oxoflow.errors import RunError
+
+_GROUP_SECONDS = 0.02  # commits are at least this far apart, so that a busy run writes few
+
+
+class Recorder:
+    """The one writer of a run's records.
+
+    From its thread, `report` is called on trouble and `observe` with each event that is written.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        events: EventWriter,
+        report: Callable[[RunError], None],
+        observe: Callable[[Event], None] | None = None,
+    ) -> None:
+        self._state = state
+        self._events = events
+        self._report = report
+        self._observe = observe
+        self._trouble: RunError | None = None
+        self._queue: SimpleQueue[Event | Change | threading.Event | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def event(
+        self, type: str, job: str | None = None, rule: str | None = None, **data: Any
+    ) -> None:
+        """Have an event written after every change put in before it."""
+        self._queue.put(Event(type, job, rule, data))
+
+    def change(self, change: Change) -> None:
+        """Have a change of the state written."""
+        self._queue.put(change)
+
+    def flush(self) -> None:
+        """Wait until everything put in so far is written; raises what stopped the writing."""
+        written = threading.Event()
+        self._queue.put(written)
+        written.wait()
+        if self._trouble is not None:
+            raise self._trouble
+
+    def close(self) -> None:
+        """Write the rest and end the thread."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        last = 0.0
+        while True:
+            batch = [self._queue.get()]
+            pause = last + _GROUP_SECONDS - time.monotonic()
+            if pause > 0 and batch[0] is not None:
+                self._gather(batch, pause)
+            try:
+                while True:
+                    batch.append(self._queue.get_nowait())
+            except Empty:
+                pass
+            self._write(batch)
+            last = time.monotonic()
+            if None in batch:
+                return
+
+    def _gather(self, batch: list[Event | Change | threading.Event | None], pause: float) -> None:
+        """Wait a moment for company, unless somebody waits for us."""
+        deadline = time.monotonic() + pause
+        while not isinstance(batch[-1], threading.Event | None):
+            try:
+                batch.append(self._queue.get(timeout=max(0.0, deadline - time.monotonic())))
+            except Empty:
+                return
+
+    def _write(self, batch: Sequence[Event | Change | threading.Event | None]) -> None:
+        changes: list[Change] = []
+        events: list[Event] = []
+        waiting: list[threading.Event] = []
+        for item in batch:
+            if isinstance(item, Event):
+                events.append(item)
+            elif isinstance(item, threading.Event):
+                waiting.append(item)
+            elif item is not None:
+                changes.append(item)
+        if self._trouble is None:
+            try:
+                if changes:
+                    self._state.apply(_without_superseded(changes))
+                if events:
+                    self._events.write(events)
+            except RunError as error:
+                self._trouble = error
+                self._report(error)
+                events.clear()
+        for event in events if self._observe is not None else ():
+            self._observe(event)  # type: ignore[misc]
+        for waiter in waiting:
+            waiter.set()
+
+
+def _without_superseded(changes: list[Change]) -> list[Change]:
+    """Leave out the starts of jobs that also ended within the batch."""
+    ended = {change.job for change in changes if isinstance(change, Done | Failed)}
+    return [c for c in changes if not (isinstance(c, Started) and c.job in ended)]

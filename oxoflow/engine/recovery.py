@@ -1,0 +1,74 @@
+"""Take over a working directory from a run whose runner died.
+
+Owns the two duties of design 5: end what still lives of that run, and remove what its interrupted
+jobs left half-done. Must be called under the workdir lock, before anything new is recorded.
+"""
+
+from __future__ import annotations
+
+import time
+
+from oxoflow.engine.ending import Receipt, end_dead_run
+from oxoflow.engine.journal import Start, read_journal
+from oxoflow.engine.outputs import clean_up
+from oxoflow.engine.records import Failed, Record
+from oxoflow.engine.rundir import RunDirectory, RunState
+from oxoflow.engine.state import State
+from oxoflow.errors import RunError
+
+INTERRUPTED = "interrupted: the run ended before the job did"
+
+
+def end_predecessor(directory: RunDirectory) -> Receipt | None:
+    """End what lives of a run that never ended; None when the last run ended properly.
+
+    Raises RunError when something cannot be ended: two runs must not write the same files.
+    """
+    previous = directory.read_run()
+    if previous is None or previous.state is not RunState.RUNNING:
+        return None
+    starts = read_journal(directory.started, previous.boot_id)
+    processes = [start.process for start in starts.values() if start.process is not None]
+    receipt = end_dead_run(previous.run_id, processes, directory.root)
+    if receipt.left:
+        raise RunError(
+            f"{receipt.left} processes of the interrupted run {previous.run_id} in "
+            f"'{directory.root}' cannot be ended; end them by hand, then run again"
+        )
+    return receipt
+
+
+def clean_after(directory: RunDirectory, state: State) -> tuple[str, ...]:
+    """Undo what interrupted jobs left, and record them as failed; the names of these jobs."""
+    starts = read_journal(directory.started, "")
+    if not starts:
+        return ()
+    records = state.records()
+    interrupted = [s for s in starts.values() if not _has_ended(s, records.get(s.job))]
+    if not interrupted:
+        return ()
+    now = time.time()
+    for start in interrupted:
+        clean_up(str(directory.root), start.outputs, start.before)
+    state.mark_failed(
+        [
+            Failed(s.job, _rule(s, records), s.at, now, None, None, error=INTERRUPTED)
+            for s in interrupted
+        ]
+    )
+    return tuple(start.job for start in interrupted)
+
+
+def _has_ended(start: Start, record: Record | None) -> bool:
+    """True when the record was written after this start: its end reached the disk."""
+    return (
+        record is not None
+        and record.status in ("done", "failed")
+        and record.finished_at is not None
+        and record.finished_at >= start.at
+    )
+
+
+def _rule(start: Start, records: dict[str, Record]) -> str:
+    record = records.get(start.job)
+    return record.rule if record is not None else start.job

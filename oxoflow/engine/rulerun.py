@@ -1,0 +1,172 @@
+"""Run the jobs of a plan: hand them to the scheduler, count their ends, stop when it is time.
+
+Owns the failure policy of a run (spec/oxoflow-format.md 5.7) and what words from outside do to it.
+Everything here happens in the thread of the main loop, except `work`, which only reads.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from oxoflow.engine.capacity import demand
+from oxoflow.engine.disk import free_megabytes
+from oxoflow.engine.ending import Receipt, end_run
+from oxoflow.engine.jobrun import JobEnd
+from oxoflow.engine.options import Counts
+from oxoflow.engine.parts import Parts
+from oxoflow.engine.rundir import ControlMessage
+from oxoflow.engine.scheduler import Capacity, Scheduler, Status
+from oxoflow.engine.tasks import Tasks
+from oxoflow.lang.model import Job
+
+_DISK_LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a rule run is told about the run around it."""
+
+    run_id: str
+    root: Path
+    keep_going: bool
+    disk_reserve_mb: int
+    stopping: threading.Event
+    hurry: Callable[[], bool]
+
+
+class RuleRun:
+    """The handler of the main loop for rules."""
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        scheduler: Scheduler,
+        capacity: Capacity,
+        parts: Parts,
+        setting: Setting,
+    ) -> None:
+        self._items = tasks.items
+        self._task_of = {item.decision.index: task for task, item in enumerate(tasks.items)}
+        self._parents = tasks.parents
+        self._scheduler = scheduler
+        self._capacity = capacity
+        self._jobs = parts.jobs
+        self._table = parts.table
+        self._reporter = parts.reporter
+        self._copier = parts.copier
+        self._setting = setting
+        self._user_paused = False
+        self._disk_low = False
+        self._next_disk_look = 0.0
+        self.counts = Counts()
+        self.failures: list[tuple[str, str]] = []
+        self.required_failures: list[str] = []
+        self.blocked: list[str] = []
+        self.cancelled: int | None = None  # the exit code
+        self.error: BaseException | None = None
+        self.receipt = Receipt()
+
+    def work(self, task: int) -> JobEnd:
+        """Run one job, in a worker thread."""
+        item = self._items[task]
+        decision = item.decision
+        first = decision if item.ready else None
+        return self._jobs.run(decision.index, first, item.memory_mb, item.problem)
+
+    def ended(self, end: JobEnd) -> None:
+        task = self._task_of[end.index]
+        now = time.monotonic()
+        job = self._items[task].decision.job
+        if end.grow_mb is not None and not self._setting.stopping.is_set():
+            self._items[task].memory_mb = end.grow_mb
+            need = demand(job, self._capacity, end.grow_mb).need
+            self._scheduler.requeue(task, need, now)
+            return
+        self._count(job, end)
+        for blocked, _ in self._scheduler.finish(task, end.status, now):
+            self._block(blocked)
+        if end.status is Status.FAILED and job.rule.required and not self._setting.keep_going:
+            self._stop()
+
+    def cancel(self, exit_code: int) -> None:
+        if self.cancelled is None:
+            self.cancelled = exit_code
+            self._stop()
+
+    def message(self, message: ControlMessage) -> None:
+        if message.type == "cancel":
+            self.cancel(143)
+        elif message.type == "pause" and not self._user_paused:
+            self._user_paused = True
+            self._reporter.recorder.event("run_paused")
+        elif message.type == "resume" and self._user_paused:
+            self._user_paused = False
+            self._reporter.recorder.event("run_resumed")
+
+    def broke(self, error: BaseException, task: int | None) -> None:
+        if self.error is None:
+            self.error = error
+        if task is not None:
+            self._scheduler.finish(task, Status.FAILED, time.monotonic())
+        self._stop()
+
+    def may_start(self) -> bool:
+        return not self._user_paused and self._has_room()
+
+    def _has_room(self) -> bool:
+        """Hold everything back while the disk is nearly full, and say so once."""
+        reserve, now = self._setting.disk_reserve_mb, time.monotonic()
+        if reserve <= 0 or now < self._next_disk_look:
+            return not self._disk_low
+        self._next_disk_look = now + _DISK_LOOK_SECONDS
+        free = free_megabytes(self._setting.root)
+        if (free < reserve) is not self._disk_low:
+            self._disk_low = free < reserve
+            words = (
+                f"only {free} MB free, the reserve is {reserve} MB: nothing new starts until "
+                "there is room"
+                if self._disk_low
+                else f"{free} MB free: the run goes on"
+            )
+            self._reporter.recorder.event("warning", message=words)
+        return not self._disk_low
+
+    def _count(self, job: Job, end: JobEnd) -> None:
+        counts = self.counts
+        if end.status is Status.SUCCESS:
+            self.counts = replace(counts, succeeded=counts.succeeded + 1)
+        elif end.status is Status.SKIPPED:
+            self.counts = replace(counts, skipped=counts.skipped + 1)
+        else:
+            self.failures.append((job.name, end.error or ""))
+            self._copier.say(f"[{job.name}] oxoflow: failed: {end.error}")
+            if job.rule.required:
+                self.required_failures.append(job.name)
+                self.counts = replace(counts, failed=counts.failed + 1)
+            else:
+                self.counts = replace(counts, non_required_failed=counts.non_required_failed + 1)
+
+    def _block(self, task: int) -> None:
+        job = self._items[task].decision.job
+        cause = next(
+            self._items[above].decision.job.name
+            for above in self._parents[task]
+            if self._scheduler.status(above) in (Status.FAILED, Status.BLOCKED)
+        )
+        self.blocked.append(job.name)
+        self.counts = replace(self.counts, blocked=self.counts.blocked + 1)
+        self._reporter.blocked(job, f"blocked by failed dependency '{cause}'")
+
+    def _stop(self) -> None:
+        """Start nothing more, and end what runs; the loop goes on until all have reported."""
+        if self._setting.stopping.is_set():
+            return
+        self._setting.stopping.set()
+        self._scheduler.stop()
+        if self._scheduler.running:
+            setting = self._setting
+            self.receipt = end_run(self._table, setting.run_id, hurry=setting.hurry)

@@ -1,0 +1,234 @@
+"""Run a workflow in a directory, from the lock to the last event.
+
+Owns the order of a run (design 2, 5): lock, end of a dead predecessor, run.json, plan, loop, end
+record. The parts themselves are elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from oxoflow.engine.capacity import check_budget, find_capacity
+from oxoflow.engine.control import Control
+from oxoflow.engine.deciding import Decision, Verdict
+from oxoflow.engine.driving import Crash, Driver
+from oxoflow.engine.ending import Receipt, end_run, has_leftovers
+from oxoflow.engine.events import EventWriter, timestamp
+from oxoflow.engine.load import Loaded
+from oxoflow.engine.options import Outcome, RunOptions
+from oxoflow.engine.parts import Parts, open_parts
+from oxoflow.engine.plan import Plan, Planner
+from oxoflow.engine.process import adopt_orphans, deny_inspection
+from oxoflow.engine.records import Planned
+from oxoflow.engine.recovery import clean_after, end_predecessor
+from oxoflow.engine.rulerun import RuleRun, Setting
+from oxoflow.engine.rundir import (
+    RunDirectory,
+    RunRecord,
+    RunState,
+    WorkdirLock,
+    boot_id,
+    identify,
+)
+from oxoflow.engine.scheduler import Scheduler
+from oxoflow.engine.state import State
+from oxoflow.engine.tasks import make_tasks, needs_work
+from oxoflow.errors import OxoflowError, UsageError
+
+_LAST_GRACE = 1.0  # for what jobs left running behind them
+
+
+def run(load: Callable[[], Loaded], options: RunOptions) -> Outcome:
+    """Run what `load` gives, under the directory's lock, and return what came of it.
+
+    Raises WorkdirLocked when another run is at work there, and any other OxoflowError when the run
+    cannot begin or go on; these are in run.json and among the events as well.
+    """
+    directory = RunDirectory(Path(os.path.abspath(options.workdir)))
+    directory.create()
+    lock = WorkdirLock(directory.lock)
+    lock.acquire()
+    try:
+        adopt_orphans()
+        deny_inspection()
+        end_predecessor(directory)
+        return _Run(directory, options).run(load)
+    finally:
+        lock.release()
+
+
+class _Run:
+    """One run; everything in it happens while the lock is held."""
+
+    def __init__(self, directory: RunDirectory, options: RunOptions) -> None:
+        launch = options.launch
+        me = identify(os.getpid())
+        assert me is not None
+        self._directory = directory
+        self._options = options
+        self._begun = time.monotonic()
+        self._words: SimpleQueue[object] = SimpleQueue()
+        self._stopping = threading.Event()
+        self._record = RunRecord(
+            run_id=launch.run_id if launch else str(uuid.uuid4()),
+            nonce=launch.nonce if launch else None,
+            pid=me.pid,
+            start_time=me.start_time,
+            boot_id=boot_id(),
+            started_at=timestamp(time.time()),
+            settings=options.settings,
+        )
+        self._control = Control(directory.control, self._record.run_id, self._words.put)
+
+    def run(self, load: Callable[[], Loaded]) -> Outcome:
+        """Record the run, carry it out, and record its end whatever comes."""
+        self._directory.write_run(self._record)
+        if self._options.launch is None:
+            self._control.drop_stale()
+        with self._control.listening():
+            try:
+                return self._carry_out(load)
+            except BaseException as error:
+                self._end_broken(error)
+                raise
+
+    def _carry_out(self, load: Callable[[], Loaded]) -> Outcome:
+        directory, options = self._directory, self._options
+        with contextlib.ExitStack() as stack:
+            state = State(directory.state)
+            stack.callback(state.close)
+            clean_after(directory, state)
+            loaded = load()
+            capacity = find_capacity(loaded.workflow, options.limits)
+            planner = Planner(loaded, state, directory.root, options.plan, capacity)
+            plan = planner.plan()
+            chosen = [decision for decision in plan.decisions if needs_work(decision)]
+            check_budget([decision.job for decision in chosen], options.limits)
+            _mark_planned(state, chosen)
+            tasks = make_tasks(chosen, loaded.dag, capacity, state.records() if chosen else {})
+            parts = open_parts(
+                stack,
+                directory,
+                options,
+                self._record.run_id,
+                state,
+                loaded,
+                planner,
+                self._stopping,
+                lambda error: self._words.put(Crash(error)),
+            )
+            parts.announce(self._record.run_id, loaded, plan, tasks.warnings)
+            scheduler = Scheduler(tasks.tasks, tasks.parents, capacity, now=time.monotonic())
+            rules = RuleRun(tasks, scheduler, capacity, parts, self._setting())
+            driver = Driver(scheduler, capacity.slots, rules.work, self._words)
+            driver.run(rules, self._control)
+            if rules.error is not None:
+                raise rules.error
+            outcome = self._conclude(rules, plan, parts)
+        self._directory.started.unlink(missing_ok=True)  # every start has its end on record
+        return outcome
+
+    def _setting(self) -> Setting:
+        options = self._options
+        return Setting(
+            self._record.run_id,
+            self._directory.root,
+            options.keep_going,
+            options.disk_reserve_mb,
+            self._stopping,
+            hurry=lambda: self._control.interrupts > 1,
+        )
+
+    def _conclude(self, rules: RuleRun, plan: Plan, parts: Parts) -> Outcome:
+        """End what was left running, then write the end: run.json first, its event last."""
+        receipt = self._end_leftovers(parts) if rules.cancelled is None else rules.receipt
+        planned_skips = sum(1 for decision in plan.decisions if not needs_work(decision))
+        counts = replace(rules.counts, skipped=rules.counts.skipped + planned_skips)
+        state, code, error = RunState.SUCCESS, 0, None
+        if rules.cancelled is not None:
+            state, code = RunState.CANCELLED, rules.cancelled
+        elif counts.failed:
+            state, code = RunState.FAILED, 1
+            job, words = next(f for f in rules.failures if f[0] in rules.required_failures)
+            error = f"job '{job}' failed: {words}"
+        parts.meter.close()
+        parts.recorder.flush()
+        outcome = Outcome(
+            run_id=self._record.run_id,
+            state=state,
+            exit_code=code,
+            counts=counts,
+            failures=tuple(rules.failures),
+            blocked=tuple(rules.blocked),
+            error=error,
+            receipt=receipt,
+            duration_secs=round(time.monotonic() - self._begun, 3),
+        )
+        self._write_end(outcome)
+        type, data = _last_event(outcome)
+        parts.recorder.event(type, **data)
+        parts.recorder.flush()
+        return outcome
+
+    def _end_leftovers(self, parts: Parts) -> Receipt:
+        if not has_leftovers(parts.table):
+            return Receipt()
+        receipt = end_run(parts.table, self._record.run_id, grace=_LAST_GRACE)
+        names = ", ".join(sorted({process.name for process in receipt.ended}))
+        parts.recorder.event(
+            "warning", message=f"processes that jobs left running were ended: {names}"
+        )
+        return receipt
+
+    def _write_end(self, outcome: Outcome) -> None:
+        ended = outcome.receipt.ended if outcome.state is RunState.CANCELLED else ()
+        self._directory.write_run(
+            replace(
+                self._record,
+                state=outcome.state,
+                exit_code=outcome.exit_code,
+                finished_at=timestamp(time.time()),
+                error=outcome.error,
+                ended=tuple(asdict(process) for process in ended),
+                left=outcome.receipt.left,
+            )
+        )
+
+    def _end_broken(self, error: BaseException) -> None:
+        """Record, as far as the disk lets us, that the run could not go on."""
+        words = error.message if isinstance(error, OxoflowError) else f"internal error: {error!r}"
+        code = 2 if isinstance(error, UsageError) else 1
+        outcome = Outcome(self._record.run_id, RunState.FAILED, code, error=words)
+        with contextlib.suppress(OxoflowError, OSError):
+            self._write_end(outcome)
+            events = EventWriter(self._directory.events)
+            type, data = _last_event(outcome)
+            events.emit(type, **data)
+            events.close()
+
+
+def _last_event(outcome: Outcome) -> tuple[str, dict[str, Any]]:
+    status: dict[str, Any] = {"status": outcome.state.value}
+    if outcome.state is RunState.SUCCESS:
+        return "run_completed", status | {"duration_secs": outcome.duration_secs}
+    if outcome.state is RunState.CANCELLED:
+        ended = [asdict(process) for process in outcome.receipt.ended]
+        return "run_cancelled", status | {"ended": ended, "left": outcome.receipt.left}
+    return "run_failed", status | {"exit_code": outcome.exit_code, "error": outcome.error}
+
+
+def _mark_planned(state: State, chosen: Sequence[Decision]) -> None:
+    """On the disk before the first command: what a power cut leaves is never taken for done."""
+    moving = (Verdict.RUN, Verdict.CHECK)
+    rows = [Planned(d.job.name, d.job.rule.name) for d in chosen if d.verdict in moving]
+    if rows:
+        state.mark_planned(rows)

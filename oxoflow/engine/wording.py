@@ -1,0 +1,67 @@
+"""Put decisions about jobs into words: why one is skipped, and which input is missing.
+
+Owns these sentences (spec/oxoflow-format.md 5.1, 5.2; design 10). Decides nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import posixpath
+
+from oxoflow.engine.dag import Dag
+from oxoflow.engine.deciding import Decision, Reason
+from oxoflow.engine.files import MISSING
+
+
+def skip_reason(decision: Decision) -> str:
+    """Why a job is skipped."""
+    first = decision.reasons[0] if decision.reasons else None
+    if decision.adopt:
+        return "outputs up-to-date"
+    if first is None:
+        return "already completed"
+    if first.part == "when":
+        return "condition evaluated to false"
+    if first.part.startswith("input."):
+        return f"optional inputs missing: {', '.join(_missing(decision))}"
+    if first.part == "command":
+        return "nothing to run"
+    return "already completed"
+
+
+def missing_message(decision: Decision, dag: Dag) -> str:
+    """Name the inputs that nothing makes and that are not there, with the nearest output."""
+    rule = decision.job.rule.name
+    missing = _missing(decision)
+    if not missing:
+        return f"rule '{rule}': {', '.join(_say(reason) for reason in decision.reasons)}"
+    shown = ", ".join(f"'{path}'" for path in missing[:3])
+    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+    verb = "are" if len(missing) > 1 else "is"
+    return (
+        f"rule '{rule}': input {shown}{more} {verb} made by no rule and {verb} not on disk"
+        f"{_nearest(missing[0], dag)}"
+    )
+
+
+def _missing(decision: Decision) -> list[str]:
+    return [
+        reason.part.removeprefix("input.")
+        for reason in decision.reasons
+        if reason.part.startswith("input.") and reason.new == MISSING
+    ]
+
+
+def _say(reason: Reason) -> str:
+    return f"{reason.part} is {reason.new}" if reason.new else reason.part
+
+
+def _nearest(path: str, dag: Dag) -> str:
+    outputs = {output: job.rule.name for job in dag.jobs[:20_000] for output in job.output.paths}
+    near = difflib.get_close_matches(path, outputs, 1, 0.75)
+    if not near:
+        name = posixpath.basename(path)
+        near = [output for output in outputs if posixpath.basename(output) == name][:1]
+    if not near:
+        return "; put the file there or add a rule that makes it"
+    return f"; nearest output: '{near[0]}' (rule '{outputs[near[0]]}')"
