@@ -1,0 +1,184 @@
+"""Show a run while it runs: a live block on a terminal, plain lines in a pipe.
+
+Owns what is written to the screen. It hears of events from the recorder's thread and never
+touches the run.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
+
+from oxoflow.commands.eta import Estimator
+from oxoflow.commands.output import duration_words
+from oxoflow.engine.events import Event
+
+_REDRAW_SECONDS = 0.2
+_ESTIMATE_SECONDS = 2.0
+_RUNNING_SHOWN = 6
+_BAR = 24
+
+
+class PlainDisplay:
+    """One line for every job that ends, and for what a person should know."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._total = 0
+        self._ended = 0
+
+    def observe(self, event: Event) -> None:
+        """Take one event."""
+        worded = _LINES.get(event.type)
+        self._total = event.data.get("jobs_total", self._total)
+        if event.type in _ENDS and not event.data.get("will_retry"):
+            self._ended += 1
+        if worded is not None:
+            line = worded(event.job or "", event.data)
+            if line:
+                self._out.write(f"[{self._ended}/{self._total}] {line}\n")
+                self._out.flush()
+
+    def close(self) -> None:
+        """Nothing is left on the screen."""
+
+
+class LiveDisplay:
+    """A block of lines at the bottom, redrawn in place; failures scroll away above it.
+
+    One lock guards all fields: events come from the recorder's thread, redraws from our own.
+    """
+
+    def __init__(self, out: TextIO, estimator: Estimator) -> None:
+        self._out = out
+        self._total = 0
+        self._estimator = estimator
+        self._lock = threading.Lock()
+        self._running: dict[str, float] = {}
+        self._counts = dict.fromkeys(("done", "skipped", "failed", "blocked"), 0)
+        self._drawn = 0
+        self._begun = time.monotonic()
+        self._estimate: tuple[float, float] | None = None
+        self._next_estimate = 0.0
+        self._paused = False
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._redraw_often, name="display", daemon=True)
+        self._thread.start()
+
+    def observe(self, event: Event) -> None:
+        """Take one event."""
+        with self._lock:
+            self._count(event)
+            if event.type not in ("rule_completed", "rule_started"):
+                worded = _LINES.get(event.type)
+                line = worded(event.job or "", event.data) if worded else None
+                if line:
+                    self._clear()
+                    self._out.write(line + "\n")
+
+    def close(self) -> None:
+        """Remove the block."""
+        self._over.set()
+        self._thread.join()
+        with self._lock:
+            self._clear()
+            self._out.flush()
+
+    def _count(self, event: Event) -> None:
+        job, now = event.job or "", time.monotonic()
+        if event.type == "rule_started":
+            self._running[job] = now
+            self._estimator.started(job, now)
+        elif event.type in _ENDS and not event.data.get("will_retry"):
+            self._running.pop(job, None)
+            self._counts[_ENDS[event.type]] += 1
+            seconds = event.data.get("duration_secs") if event.type == "rule_completed" else None
+            self._estimator.ended(job, seconds)
+        elif event.type == "run_started":
+            self._total = event.data.get("jobs_total", 0)
+        elif event.type == "jobs_planned":
+            rows = event.data.get("jobs") or ()
+            self._estimator.planned(job for job, _, verdict in rows if verdict != "skip")
+        elif event.type in ("run_paused", "run_resumed"):
+            self._paused = event.type == "run_paused"
+
+    def _redraw_often(self) -> None:
+        while not self._over.wait(_REDRAW_SECONDS):
+            with self._lock:
+                lines = self._lines(time.monotonic())
+                self._clear()
+                self._out.write("".join(f"{line}\n" for line in lines))
+                self._drawn = len(lines)
+                self._out.flush()
+
+    def _clear(self) -> None:
+        if self._drawn:
+            self._out.write(f"\x1b[{self._drawn}F\x1b[J")
+            self._drawn = 0
+
+    def _lines(self, now: float) -> list[str]:
+        width = shutil.get_terminal_size().columns
+        ended = sum(self._counts.values())
+        filled = _BAR * ended // max(1, self._total)
+        words = [f"{count} {name}" for name, count in self._counts.items() if count]
+        head = f"[{'#' * filled}{'.' * (_BAR - filled)}] {ended}/{self._total} jobs"
+        state = "paused" if self._paused else f"{duration_words(now - self._begun)}"
+        parts = [head, *words, state, *self._estimate_words(now)]
+        lines = [", ".join(parts)]
+        running = list(self._running.items())
+        for job, since in running[:_RUNNING_SHOWN]:
+            lines.append(f"  {job}  {duration_words(now - since)}")
+        if len(running) > _RUNNING_SHOWN:
+            lines.append(f"  and {len(running) - _RUNNING_SHOWN} more")
+        return [line[: width - 1] for line in lines]
+
+    def _estimate_words(self, now: float) -> list[str]:
+        if now >= self._next_estimate:
+            began = time.monotonic()
+            self._estimate = self._estimator.remaining(now)
+            cost = time.monotonic() - began
+            self._next_estimate = now + max(_ESTIMATE_SECONDS, 50 * cost)
+        if self._estimate is None:
+            return []
+        low, high = map(duration_words, self._estimate)
+        return [f"about {low} left" if low == high else f"about {low} to {high} left"]
+
+
+Display = PlainDisplay | LiveDisplay
+_ENDS: Mapping[str, str] = {
+    "rule_completed": "done",
+    "rule_skipped": "skipped",
+    "rule_failed": "failed",
+    "rule_blocked": "blocked",
+}
+
+
+_QUIET = frozenset({"already completed", "outputs up-to-date"})
+
+
+def _completed(job: str, data: Mapping[str, Any]) -> str:
+    return f"done     {job}  {duration_words(data.get('duration_secs') or 0.0)}"
+
+
+def _failed(job: str, data: Mapping[str, Any]) -> str:
+    word = "retrying" if data.get("will_retry") else "FAILED  "
+    return f"{word} {job}  {data.get('error') or 'failed'}"
+
+
+def _skipped(job: str, data: Mapping[str, Any]) -> str | None:
+    reason = str(data.get("reason") or "")
+    return None if reason in _QUIET else f"skipped  {job}  {reason}"
+
+
+_LINES: Mapping[str, Callable[[str, Mapping[str, Any]], str | None]] = {
+    "rule_completed": _completed,
+    "rule_failed": _failed,
+    "rule_skipped": _skipped,
+    "rule_blocked": lambda job, data: f"blocked  {job}  {data.get('reason') or ''}",
+    "warning": lambda job, data: f"warning  {data.get('message') or ''}",
+    "run_paused": lambda job, data: "paused",
+    "run_resumed": lambda job, data: "resumed",
+}

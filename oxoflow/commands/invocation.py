@@ -1,0 +1,125 @@
+"""Describe one call of `run`, so that it can be recorded and made again.
+
+Owns the settings in `run.json` (spec/oxoflow-format.md 6, S43): `resume` and `retry` replay them.
+Sensitive config values are never recorded. Starts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from oxoflow.commands.arguments import Arguments, settle_pairs
+from oxoflow.commands.loading import Place
+from oxoflow.engine.capacity import Limits
+from oxoflow.engine.load import Loaded, load_file, read_text
+from oxoflow.engine.plan import PlanOptions
+from oxoflow.errors import OxoflowError
+from oxoflow.lang.parse import parse_workflow
+
+_LISTS = ("samples", "target", "until", "force")
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What a run was asked for; times in seconds, sizes in MB."""
+
+    file: str
+    workdir: str
+    config: Mapping[str, str] = field(default_factory=dict)
+    samples: tuple[str, ...] = ()
+    profile: str | None = None
+    target: tuple[str, ...] = ()
+    until: tuple[str, ...] = ()
+    force: tuple[str, ...] = ()
+    rerun: bool = False
+    paranoid: bool = False
+    jobs: int = 1
+    keep_going: bool = False
+    timeout: float | None = None
+    retry: int = 0
+    max_threads: int | None = None
+    max_memory: int | None = None
+    enforce_memory: bool = False
+    disk_reserve: int = 0
+
+    def load(self) -> Loaded:
+        """Load the workflow as it was asked for."""
+        return load_file(
+            Path(self.file),
+            workdir=Path(self.workdir),
+            overrides=self.config,
+            samples=self.samples,
+            profile=self.profile,
+        )
+
+    def limits(self) -> Limits:
+        """Give what the pools may hold."""
+        return Limits(max(1, self.jobs), self.max_threads, self.max_memory)
+
+    def plan_options(self) -> PlanOptions:
+        """Give what is to be planned."""
+        return PlanOptions(self.target, self.until, self.force, self.rerun, self.paranoid)
+
+    def settings(self) -> dict[str, Any]:
+        """Give what `run.json` keeps: everything but sensitive values and one-time wishes."""
+        kept = asdict(replace(self, force=(), rerun=False, paranoid=False))
+        secret = _sensitive_keys(Path(self.file)) if self.config else frozenset()
+        kept["config"] = {key: text for key, text in self.config.items() if key not in secret}
+        return kept
+
+
+def from_arguments(arguments: Arguments, place: Place) -> Invocation:
+    """Read the words of `run`."""
+    config = dict(arguments.overrides)
+    if arguments.pairs:
+        known = list(parse_workflow(read_text(place.file)).config)
+        config.update(settle_pairs(arguments.pairs, known, "oxoflow run"))
+    return Invocation(
+        file=str(place.file),
+        workdir=str(place.workdir),
+        config=config,
+        samples=tuple(arguments.samples),
+        profile=arguments.profile,
+        target=tuple(arguments.target),
+        until=tuple(arguments.until),
+        force=tuple(arguments.force),
+        rerun=arguments.rerun,
+        paranoid=arguments.paranoid,
+        jobs=arguments.jobs,
+        keep_going=arguments.keep_going,
+        timeout=arguments.timeout,
+        retry=arguments.retry,
+        max_threads=arguments.max_threads,
+        max_memory=arguments.max_memory,
+        enforce_memory=arguments.enforce_memory,
+        disk_reserve=arguments.disk_reserve or 0,
+    )
+
+
+def from_settings(settings: Mapping[str, Any], workdir: Path) -> Invocation | None:
+    """Read what a run recorded; None when it is not of our making.
+
+    The directory is the one that is asked about, wherever it was when the run was made.
+    """
+    known = {item.name for item in fields(Invocation)}
+    values = {key: item for key, item in settings.items() if key in known}
+    if not isinstance(values.get("file"), str) or not isinstance(values.get("config", {}), dict):
+        return None
+    for name in _LISTS:
+        values[name] = tuple(map(str, values.get(name) or ()))
+    moved = values.get("workdir")
+    values["workdir"] = str(workdir)
+    if moved and not Path(values["file"]).exists():
+        values["file"] = str(workdir / Path(values["file"]).name)
+    return Invocation(**values)
+
+
+def _sensitive_keys(file: Path) -> frozenset[str]:
+    try:
+        declared = parse_workflow(read_text(file)).declared
+    except OxoflowError:
+        return frozenset()
+    return frozenset(key for key, entry in declared.items() if entry.sensitive)
