@@ -44,7 +44,7 @@ def lint(
 
 
 def _found(workflow: Workflow, facts: Facts) -> Iterator[Diagnostic]:
-    yield from document_checks(workflow)
+    yield from document_checks(workflow, facts.guesses)
     yield from secret_checks(workflow)
     yield from workflow_checks(workflow)
     for rule in workflow.rules:

@@ -5,17 +5,42 @@ Owns the `Facts` of one workflow and the two ways to make a diagnostic of advice
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from oxoflow.errors import Diagnostic, Severity
+from oxoflow.lang.checks.names import dependency_checks, extends_checks
+from oxoflow.lang.lints.guesses import Guesses
 from oxoflow.lang.model import SYSTEM, Environment, Rule, Workflow
 from oxoflow.lang.view import FileView
 from oxoflow.lang.wildcards import PAIR_NAMES, SAMPLE_NAMES
 
-MOST_NAMES = 2000  # names looked through for a "did you mean"
+MOST_STEPS = 1_000_000  # steps through the graph for all questions of one lint
+DEEPEST = 40  # directories of one path that count
 HOOKS = ("pre_exec", "on_success", "on_failure")
+
+
+class Reach:
+    """Tell which rules wait for which, through others too, within a limited number of steps."""
+
+    def __init__(self, children: Mapping[str, frozenset[str]]) -> None:
+        self._children = children
+        self._left = MOST_STEPS
+
+    def linked(self, first: str, second: str) -> bool:
+        """Return whether one of two rules waits for the other; True once the steps are used up."""
+        return self._reaches(first, second) or self._reaches(second, first)
+
+    def _reaches(self, start: str, goal: str) -> bool:
+        seen, waiting = {start}, [start]
+        while waiting:
+            children = self._children.get(waiting.pop(), frozenset())
+            self._left -= 1 + len(children)
+            if goal in children or self._left < 0:
+                return True
+            waiting += children - seen
+            seen |= children
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +51,16 @@ class Facts:
     view: FileView | None
     names: frozenset[str]
     writers: Mapping[str, tuple[str, ...]]  # output path as written, to the rules that write it
+    directories: frozenset[str]  # those that outputs lie in
     parents: Mapping[str, frozenset[str]] | None  # None: there is no graph
     children: Mapping[str, frozenset[str]]
     fan_out_names: frozenset[str]  # wildcards that make one job for each value
     metadata_names: frozenset[str]  # filled in, but only where another wildcard fans out
     tables: frozenset[str]
     conditional: frozenset[str]  # rules with a `when`
+    repeats: Mapping[str, tuple[Diagnostic, ...]]  # W014 and W015 of a rule
+    guesses: Guesses
+    reach: Reach
 
     def effective_environment(self, rule: Rule) -> Environment:
         """Return where the rule's command runs (1.11): group, own, default."""
@@ -39,21 +68,6 @@ class Facts:
             return self.workflow.env_groups[rule.env_group or ""]
         own = rule.environment
         return own if own not in (None, SYSTEM) else self.workflow.defaults.environment or SYSTEM
-
-    def linked(self, first: str, second: str) -> bool:
-        """Return whether one of two rules waits, perhaps through others, for the other."""
-        return self._reaches(first, second) or self._reaches(second, first)
-
-    def _reaches(self, start: str, goal: str) -> bool:
-        seen, waiting = {start}, [start]
-        while waiting:
-            for child in self.children.get(waiting.pop(), ()):
-                if child == goal:
-                    return True
-                if child not in seen:
-                    seen.add(child)
-                    waiting.append(child)
-        return False
 
 
 def collect_facts(
@@ -69,18 +83,44 @@ def collect_facts(
     for producer, consumer in edges or ():
         children.setdefault(producer, set()).add(consumer)
         parents.setdefault(consumer, set()).add(producer)
+    below, guesses = _frozen(children), Guesses()
     return Facts(
         workflow=workflow,
         view=view,
         names=frozenset(rule.name for rule in workflow.rules),
         writers={path: tuple(names) for path, names in writers.items()},
+        directories=frozenset(_directories(writers)),
         parents=None if edges is None else _frozen(parents),
-        children=_frozen(children),
+        children=below,
         fan_out_names=frozenset(_fan_out_names(workflow)),
         metadata_names=frozenset(key for group in workflow.groups for key in group.metadata),
         tables=frozenset(table.name for table in workflow.values),
         conditional=frozenset(rule.name for rule in workflow.rules if rule.when),
+        repeats=_repeats(workflow, guesses),
+        guesses=guesses,
+        reach=Reach(below),
     )
+
+
+def _directories(paths: Iterable[str]) -> Iterator[str]:
+    for path in paths:
+        for _ in range(DEEPEST):
+            path = path.rpartition("/")[0]
+            if not path:
+                break
+            yield path
+
+
+def _repeats(workflow: Workflow, guesses: Guesses) -> dict[str, tuple[Diagnostic, ...]]:
+    """Return what E007 and E008 say once more as advice, as the catalogue has it."""
+    if len(workflow.modules) < len(workflow.includes):
+        return {}  # an include may bring the rule
+    found: dict[str, tuple[Diagnostic, ...]] = {}
+    for each in (*dependency_checks(workflow, guesses), *extends_checks(workflow, guesses)):
+        code = "W014" if each.code == "E007" else "W015"
+        advice = replace(each, code=code, severity=Severity.WARNING)
+        found[each.rule or ""] = (*found.get(each.rule or "", ()), advice)
+    return found
 
 
 def _fan_out_names(workflow: Workflow) -> Iterator[str]:
@@ -107,13 +147,6 @@ def note(
 ) -> Diagnostic:
     """Return a matter of style; `cure` says what would be nicer."""
     return Diagnostic(Severity.INFO, code, message, rule.name if rule else None, cure, key=key)
-
-
-def meant(name: str, names: Iterable[str]) -> str | None:
-    """Return a "did you mean" for a misspelt name, None when nothing is near."""
-    known = sorted(names)[:MOST_NAMES]
-    near = difflib.get_close_matches(name[:200], known, n=1, cutoff=0.6)
-    return f"did you mean '{near[0]}'?" if near else None
 
 
 def threads_of(rule: Rule, workflow: Workflow) -> int:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from oxoflow.errors import Diagnostic
-from oxoflow.lang.lints.advice import meant, warn
+from oxoflow.lang.lints.advice import warn
+from oxoflow.lang.lints.guesses import Guesses
 from oxoflow.lang.model import Workflow
 from oxoflow.lang.tables import OTHER_TOP_LEVEL, RULE, TOP_LEVEL, WORKFLOW
 
@@ -22,19 +23,25 @@ CURES = {
 }
 
 
-def document_checks(workflow: Workflow) -> Iterator[Diagnostic]:
+def document_checks(workflow: Workflow, guesses: Guesses) -> Iterator[Diagnostic]:
     """Yield what the top level holds that oxoflow does not read."""
     for key in workflow.document:
         if key not in KNOWN:
             yield warn(
-                "S006", f"unknown top-level key '{key}' is ignored", None, key, meant(key, KNOWN)
+                "S006",
+                f"unknown top-level key '{key}' is ignored",
+                None,
+                key,
+                guesses.meant(key, KNOWN),
             )
     head = workflow.document.get("workflow")
     for key in head if isinstance(head, dict) else ():
         if key not in WORKFLOW.fields:
             message = f"unknown key '{key}' in [workflow] is ignored"
-            yield warn("S006", message, None, f"workflow.{key}", meant(key, WORKFLOW.fields))
-    yield from _rule_keys(workflow)
+            yield warn(
+                "S006", message, None, f"workflow.{key}", guesses.meant(key, WORKFLOW.fields)
+            )
+    yield from _rule_keys(workflow, guesses)
     version = workflow.format_version
     if version is not None and not version.startswith("1."):
         yield warn(
@@ -46,10 +53,10 @@ def document_checks(workflow: Workflow) -> Iterator[Diagnostic]:
         )
 
 
-def _rule_keys(workflow: Workflow) -> Iterator[Diagnostic]:
+def _rule_keys(workflow: Workflow, guesses: Guesses) -> Iterator[Diagnostic]:
     for rule in workflow.rules:
         for key in rule.extra:
-            cure = CURES.get(key) or meant(key, RULE.fields)
+            cure = CURES.get(key) or guesses.meant(key, RULE.fields)
             yield warn(
                 "S006", f"rule '{rule.name}': unknown key '{key}' is ignored", rule, key, cure
             )

@@ -6,12 +6,11 @@ files through the view alone, and without one says nothing about what is on any 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 
 from oxoflow.errors import Diagnostic
-from oxoflow.lang.lints.advice import MOST_NAMES, Facts, command_texts, warn
+from oxoflow.lang.lints.advice import Facts, command_texts, warn
 from oxoflow.lang.model import Rule
 
 _GLOB = re.compile(r"[*?\[{]")
@@ -52,7 +51,7 @@ def _missing(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
         concrete = not _GLOB.search(path) and "://" not in path and not path.startswith(("/", "~"))
         if not concrete or path in facts.writers or view.exists(path):
             continue
-        if any(output.startswith(path.rstrip("/") + "/") for output in facts.writers):
+        if path.rstrip("/") in facts.directories:
             continue
         message = f"rule '{rule.name}': input '{path}' is made by no rule and is not on disk"
         yield warn("W026", message, rule, f"input.{at}", nearest_output(path, facts))
@@ -60,9 +59,8 @@ def _missing(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
 
 def nearest_output(path: str, facts: Facts) -> str | None:
     """Return which output of which rule a missing input probably means."""
-    known = list(facts.writers)[:MOST_NAMES]
-    near = difflib.get_close_matches(path[:200], known, n=1, cutoff=0.75)
-    return f"nearest output: '{near[0]}' (rule '{facts.writers[near[0]][0]}')" if near else None
+    near = facts.guesses.near(path, facts.writers)
+    return None if near is None else f"nearest output: '{near}' (rule '{facts.writers[near][0]}')"
 
 
 def _undeclared(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
@@ -78,7 +76,7 @@ def _undeclared(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
                 continue
             told.add(word)
             others = [name for name in writers if name != rule.name]
-            if others and not any(facts.linked(name, rule.name) for name in others):
+            if others and not any(facts.reach.linked(name, rule.name) for name in others):
                 message = f"rule '{rule.name}' mentions '{word}' of rule '{others[0]}' in {key}"
                 cure = "declare it as an input, or the order of the two rules is left to chance"
                 yield warn("W027", message, rule, key, cure)

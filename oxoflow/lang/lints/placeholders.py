@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from oxoflow.errors import Diagnostic
-from oxoflow.lang.lints.advice import Facts, command_texts, meant, warn
+from oxoflow.lang.lints.advice import Facts, command_texts, warn
 from oxoflow.lang.model import Rule
 from oxoflow.lang.wildcards import ENGINE_NAMES, PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES
 
@@ -62,7 +62,7 @@ def _command(
     for name in dict.fromkeys(_VALUES.findall(text)):
         if name not in facts.tables:
             message = f"rule '{rule.name}': {{values.{name}}} has no [[values]] table"
-            yield warn("W024", message, rule, key, meant(name, facts.tables))
+            yield warn("W024", message, rule, key, facts.guesses.meant(name, facts.tables))
     for name in dict.fromkeys(_ENV.findall(text)):
         message = f"rule '{rule.name}': {{env.{name}}} is not filled in"
         yield warn("W024", message, rule, key, f"write the shell variable: ${name}")
@@ -74,7 +74,11 @@ def _has_source(name: str, facts: Facts) -> bool:
 
 def _no_source(rule: Rule, name: str, key: str, facts: Facts) -> Diagnostic:
     known = facts.fan_out_names | facts.metadata_names
-    cure = meant(name, known) or _CURES.get(name) or f'add a [[values]] table named "{name}"'
+    cure = (
+        facts.guesses.meant(name, sorted(known))
+        or _CURES.get(name)
+        or f'add a [[values]] table named "{name}"'
+    )
     message = f"rule '{rule.name}': nothing gives {{{name}}} a value, so it stays as written"
     return warn("W024", message, rule, key, cure)
 

@@ -12,7 +12,6 @@ from oxoflow.errors import Diagnostic
 from oxoflow.lang.condition import is_literally_false
 from oxoflow.lang.lints.advice import (
     Facts,
-    meant,
     memory_of,
     note,
     threads_of,
@@ -48,7 +47,7 @@ def style_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     yield from _resources(rule, facts)
     yield from _name_and_place(rule, facts)
     yield from _combinations(rule)
-    yield from _unknown_names(rule, facts)
+    yield from facts.repeats.get(rule.name, ())
     own = rule.environment
     if own is not None and own != facts.workflow.defaults.environment and not rule.env_group:
         yield from _unlocked(own, rule, "environment")
@@ -107,22 +106,6 @@ def _combinations(rule: Rule) -> Iterator[Diagnostic]:
     if rule.on_failure and not rule.retries:
         message = f"rule '{rule.name}' has on_failure but no retries"
         yield note("W013", message, rule, "on_failure", "add retries = 1 if failures may pass")
-
-
-def _unknown_names(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
-    for at, name in enumerate(rule.depends_on):
-        if name not in facts.names and not _is_local(rule, name, facts):
-            message = f"rule '{rule.name}' depends on '{name}', which is no rule"
-            yield warn("W014", message, rule, f"depends_on.{at}", meant(name, facts.names))
-    if rule.extends and rule.extends not in facts.names:
-        message = f"rule '{rule.name}' extends '{rule.extends}', which is no rule"
-        yield warn("W015", message, rule, "extends", meant(rule.extends, facts.names))
-
-
-def _is_local(rule: Rule, name: str, facts: Facts) -> bool:
-    """Return whether `name` is a rule of the same namespace (3.4)."""
-    namespace, mark, _ = rule.name.rpartition("::")
-    return bool(mark) and f"{namespace}::{name}" in facts.names
 
 
 def _unlocked(environment: Environment, rule: Rule | None, where: str) -> Iterator[Diagnostic]:
