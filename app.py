@@ -27,28 +27,35 @@ from oxoflow.db.accounts import find_user_named
 from oxoflow.db.home import Home, open_database
 from oxoflow.errors import OxoflowError, UsageError
 from oxoflow.settings import Settings, add_flags, load, variables_help
+from oxoflow.supervisor import Supervisor
 from oxoflow.web import (
     auth,
     cors,
     http,
+    launches,
     library,
     limits,
     lint,
     pages,
     probes,
     reports,
+    run_logs,
+    runs,
+    sse,
     system,
     tracing,
     verbs,
 )
 from oxoflow.web.handover import Server, build_server, stop_server
+from oxoflow.web.hub import StreamHub
 from oxoflow.web.prefix import Prefix
 from oxoflow.web.services import Services
+from oxoflow.workspace import Workspace
 
 SWITCH_INTERVAL = 0.0005  # seconds; Python's own lets many connections starve each other
 HOUR = 3600.0
 PR_SET_DUMPABLE = 4
-PARTS = (pages, system, probes, auth, verbs, lint, reports, library)
+PARTS = (pages, system, probes, auth, verbs, lint, reports, library, launches, runs, run_logs, sse)
 
 log = logging.getLogger("oxoflow")
 
@@ -73,11 +80,16 @@ def create_app(services: Services) -> Flask:
 def build_services(settings: Settings, db: Database) -> Services:
     """Make the parts of the server, none of them running yet."""
     config = RateLimiterConfig(settings.rate_limit, settings.rate_window)
+    workspace = Workspace(settings.workspace)
+    streams = StreamHub(db, settings.streams_per_user, settings.max_streams)
     return Services(
         settings=settings,
         db=db,
         access=Access(db, settings),
         limiter=RateLimiter(config) if settings.rate_limit else None,
+        workspace=workspace,
+        supervisor=Supervisor(db, workspace, settings, streams.poke),
+        streams=streams,
     )
 
 
@@ -134,10 +146,12 @@ def serve(settings: Settings) -> int:
         server = listen(create_app(services), settings)
         generated = seed(db, settings)
         housekeeper = Housekeeper(services)
+        services.start()
         housekeeper.start()
         greet(settings, server, db, generated)
         run_until_told(server, told)
         housekeeper.stop()
+        services.stop()
     finally:
         db.close()
         home.release()

@@ -79,7 +79,7 @@ def store_new(content: Content) -> str:
         note(connection, what, "workflow_saved", workflow_id, content.name, now)
 
     services().db.write(work)
-    poke()
+    services().streams.poke()
     return workflow_id
 
 
@@ -96,7 +96,7 @@ def store_update(workflow_id: str, content: Content, action: str) -> int:
         return revision
 
     revision = services().db.write(work)
-    poke()
+    services().streams.poke()
     return revision
 
 
@@ -108,12 +108,6 @@ def note(
     data = compact({"id": workflow_id, "name": name})
     owner = what.user_id or ""
     insert_events(connection, [Event(0, owner, None, None, kind, now, data)])
-
-
-def poke() -> None:
-    """Tell the streams that there are new events."""
-    if services().streams is not None:
-        services().streams.poke()
 
 
 @blueprint.get("/api/workflows/saved")
@@ -155,5 +149,5 @@ def delete(workflow_id: str) -> Response:
         note(connection, what, "workflow_deleted", workflow_id, name, now)
 
     services().db.write(work)
-    poke()
+    services().streams.poke()
     return reply({"status": "deleted"})

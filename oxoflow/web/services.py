@@ -6,14 +6,17 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 from flask import current_app
 
 from oxoflow.access import Access, RateLimiter
 from oxoflow.db import Database
 from oxoflow.settings import Settings
+from oxoflow.supervisor import Supervisor
+from oxoflow.web.hub import StreamHub
 from oxoflow.web.machine import Machine
+from oxoflow.workspace import Workspace
 
 
 @dataclass(slots=True)
@@ -24,13 +27,23 @@ class Services:
     db: Database
     access: Access
     limiter: RateLimiter | None  # None: switched off
+    workspace: Workspace
+    supervisor: Supervisor
+    streams: StreamHub
     machine: Machine = field(default_factory=Machine)
-    workspace: Any = None
-    supervisor: Any = None
-    streams: Any = None
     started: float = field(default_factory=time.monotonic)
     requests: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     total_requests: int = 0
+
+    def start(self) -> None:
+        """Begin to serve streams and to take up runs."""
+        self.streams.start()
+        self.supervisor.start()
+
+    def stop(self) -> None:
+        """End the threads; runs go on. Safe to call twice, and without a start."""
+        self.streams.stop()
+        self.supervisor.stop()
 
     def count_request(self) -> None:
         """Count one request; next() on itertools.count is atomic, so no lock is needed."""

@@ -24,24 +24,28 @@ MakeApp = Callable[..., Flask]
 
 @pytest.fixture
 def make_app(tmp_path: Path) -> Iterator[MakeApp]:
-    """Call with OXO_FLOW_ variables (without the prefix): an application over a fresh home."""
-    databases: list[Database] = []
+    """Call with OXO_FLOW_ variables (without the prefix): an application over a fresh home.
+
+    No thread of it runs: a test that needs streams or runs calls `services.start()`.
+    """
+    parts: list[Services] = []
 
     def make(**variables: str) -> Flask:
         environ = PASSWORDS | {"OXO_FLOW_RATE_LIMIT": "0"}
         environ |= {f"OXO_FLOW_{name}": text for name, text in variables.items()}
-        settings = resolve({"home": str(tmp_path / f"home{len(databases)}")}, environ)
+        settings = resolve({"home": str(tmp_path / f"home{len(parts)}")}, environ)
         settings.workspace.mkdir(parents=True)
         db = Database(settings.database)
-        databases.append(db)
         seed(db, settings)
-        made = application.create_app(application.build_services(settings, db))
+        parts.append(application.build_services(settings, db))
+        made = application.create_app(parts[-1])
         made.testing = True
         return made
 
     yield make
-    for db in databases:
-        db.close()
+    for each in parts:
+        each.stop()
+        each.db.close()
 
 
 @pytest.fixture
