@@ -32,8 +32,8 @@ link() {
     local site
     site=$(echo "$venv"/lib/python3*/site-packages)
     echo "$here" >"$site/oxoflow.pth"
-    printf '#!%s\nimport sys\n\nfrom oxoflow.cli import main\n\nsys.exit(main())\n' "$python" \
-        >"$venv/bin/oxoflow"
+    # -P: a directory named oxoflow where the command is typed must not be imported
+    printf '#!/bin/sh\nexec %q -P -m oxoflow "$@"\n' "$python" >"$venv/bin/oxoflow"
     chmod +x "$venv/bin/oxoflow"
     "$python" -m compileall -q "$here/oxoflow" "$here/app.py"
 }

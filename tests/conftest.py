@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.server_process import ServerProcess
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -28,3 +30,13 @@ def need_tools() -> Iterator[object]:
             pytest.skip(f"not installed here: {', '.join(missing)}")
 
     return check
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A real server with a fresh home; the limiter is off."""
+    process = ServerProcess(tmp_path / "home")
+    try:
+        yield process.start()
+    finally:
+        process.clean_up()
