@@ -191,8 +191,8 @@ class Renderer:
         if job.rule.interpreter and interpreter_is_accepted(job.rule.interpreter):
             return job.rule.interpreter
         stem, dot, extension = words[0].rpartition("/")[2].rpartition(".")
-        found = self._interpreters.get(f".{extension.lower()}") if dot else None
-        return self._python if found == "python" and stem else found
+        found = self._interpreters.get(f".{extension.lower()}") if dot and stem else None
+        return self._python if found == "python" else found
 
     def _paths(self, files: FileSet, expand: Callable[[str], str]) -> tuple[str, ...]:
         for path in files.paths:
