@@ -107,7 +107,7 @@ def _attempt(node: m.Node, context: Context, number: int) -> Outcome | None:
 
 
 def _wait(retry: m.Retry, number: int, failure: OxoflowError) -> float:
-    """Seconds before retry `number`: what the node says, or more when the other side asks for it."""
+    """Seconds before a retry: what the node says, or what the other side asks for, if more."""
     asked = failure.after if isinstance(failure, NodeFailure) else None
     return min(max(retry.delay_ms(number) / 1000, asked or 0.0), MAX_WAIT)
 

@@ -116,6 +116,7 @@ class Driver:
         self._settled = False
         self._only_waits = False
         self._ends_reached = 0
+        self._restored: frozenset[str] = frozenset()
 
     def post(self, work: Callable[[], None]) -> None:
         """Have something done on the driver's thread."""
@@ -123,6 +124,7 @@ class Driver:
 
     def restore(self, results: dict[str, NodeResult]) -> None:
         """Take over results of an earlier life, in the order of their completion."""
+        self._restored = frozenset(results)
         numbers = {step.node.id: step.number for step in self._program.steps}
         for node_id, result in results.items():
             number = numbers.get(node_id)
@@ -233,11 +235,10 @@ class Driver:
 
     def _done(self, step: Step, result: NodeResult | None) -> None:
         del self._seats[step.number]
-        late = self._cancelled or (self._scheduler.status(step.number) in DECIDED)
-        if result is None or late or (self._error and result.how is How.FAILURE):
+        second = self._stopping and result is not None and result.how is How.FAILURE
+        if result is None or self._cancelled or second:
             # stopped: it keeps no entry, and its successors are not reached
-            if self._scheduler.status(step.number) not in DECIDED:
-                self._scheduler.finish(step.number, Status.FAILED, time.monotonic())
+            self._scheduler.finish(step.number, Status.FAILED, time.monotonic())
             return
         self._take(step, result, known=False)
 
@@ -260,16 +261,16 @@ class Driver:
             self._ends_reached += 1
         decided = self._scheduler.finish(step.number, status, time.monotonic(), taken)
         for number, verdict in decided:
-            if verdict is Status.SKIPPED and not self._scheduler_stopped:
-                self._skip(self._program.steps[number], known)
+            if verdict is Status.SKIPPED and not self._stopping:
+                self._skip(self._program.steps[number])
 
     @property
-    def _scheduler_stopped(self) -> bool:
+    def _stopping(self) -> bool:
         return self._error is not None and not self._options.continue_on_error
 
-    def _skip(self, step: Step, known: bool) -> None:
+    def _skip(self, step: Step) -> None:
         now = time.time()
-        if not known:
+        if step.node.id not in self._restored:
             self._reporter.ended(step, result_of(step.node, How.SKIPPED, now, now))
 
     def _taken(self, step: Step, result: NodeResult) -> frozenset[int]:
@@ -310,6 +311,3 @@ class Driver:
         self._cancelled = True
         self._scheduler.stop()
         self.token.cancel()
-
-
-DECIDED = frozenset({Status.SUCCESS, Status.SKIPPED, Status.FAILED, Status.BLOCKED})

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,11 +35,14 @@ class Memory:
 class Journal:
     """The one writer; any thread may append."""
 
-    def __init__(self, path: Path, secrets: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, path: Path, secrets: tuple[str, ...] = (), ended: Iterable[str] = ()
+    ) -> None:
         self._path = path
         self._secrets = secrets
         self._lock = threading.Lock()
         self._pending: list[str] = []
+        self.ended = set(ended)  # the nodes with a result; the driver's thread
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._descriptor = os.open(path, flags, 0o600)
@@ -57,6 +60,7 @@ class Journal:
             "usage": None if result.usage is None else dict(result.usage),
         }  # fmt: skip
         self._add(line)
+        self.ended.add(at)
 
     def add_step(self, at: str, output: Any, variables: Mapping[str, Any]) -> None:
         """Note a step of a body as done."""
@@ -78,6 +82,8 @@ class Journal:
         with self._lock:
             content = "".join(self._pending).encode()
             self._pending.clear()
+            if not content:
+                return
             try:
                 while content:
                     content = content[os.write(self._descriptor, content) :]

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from oxoflow.graph import late
 from oxoflow.graph import model as m
 from oxoflow.graph.expression import ExpressionError, parse
 from oxoflow.graph.findings import Finding
-from oxoflow.lang.patterns import compile_pattern
 
 RUNTIMES = ("python", "shell", "bash")
 PROVIDERS = ("openai", "anthropic", "claude", "ollama", "local", "llamacpp")
@@ -140,7 +140,7 @@ def _readable(source: str, what: str) -> Said:
 
 def _usable(pattern: str, what: str) -> Said:
     try:
-        compile_pattern(pattern)
+        late.load("lang.patterns:compile_pattern")(pattern)
     except ValueError as error:
         yield "InvalidRegex", f"{what}: '{pattern[:100]}' cannot be used: {error}"
 

@@ -185,6 +185,18 @@ class Desk(Protocol):
         """Record a step as done, before anything depends on it."""
         ...
 
+    def step(self, at: str) -> Mapping[str, Any] | None:
+        """The record of the step at a place, like `remembered`."""
+        ...
+
+    def note(self, at: str, output: Any, variables: Mapping[str, Any]) -> None:
+        """Note a step as done; `commit` makes it last."""
+        ...
+
+    def commit(self) -> None:
+        """Put what was noted on the disk."""
+        ...
+
     def document(self, path: str) -> Any:
         """The definition of a sub-workflow; raise NodeFailure when there is none."""
         ...

@@ -1,15 +1,11 @@
-"""Find the function that runs a kind of node, and load its module when it is first needed.
-
-The one place where graph code is imported by name: a run without HTTP never loads an HTTP library,
-and so starts in a fraction of the time.
-"""
+"""Find the function that runs a kind of node; its module is loaded when it is first needed."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import cast
 
+from oxoflow.graph import late
 from oxoflow.graph import model as m
 from oxoflow.graph.work import Context, Outcome
 
@@ -32,16 +28,11 @@ PLACES: dict[type, str] = {
     m.Retriever: "retriever:run_retriever",
     m.Vision: "vision:run_vision",
 }
-_loaded: dict[str, Runner] = {}  # one entry per place; a race loads the same function twice
 
 
 def load(place: str) -> Runner:
     """The function behind `module:function` in this package."""
-    if place not in _loaded:
-        module, _, function = place.partition(":")
-        loaded = importlib.import_module(f"oxoflow.graph.nodes.{module}")
-        _loaded[place] = cast(Runner, getattr(loaded, function))
-    return _loaded[place]
+    return cast(Runner, late.load(f"graph.nodes.{place}"))
 
 
 def runner_of(kind: m.Kind) -> Runner:

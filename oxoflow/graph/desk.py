@@ -1,0 +1,155 @@
+"""Serve the nodes of one execution: emit, ask, remember, find directories and settings.
+
+Owns the memory of steps and the paths inside the run directory. The one desk of an execution is
+shared by all its drivers; every method may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from oxoflow.engine.events import Event
+from oxoflow.engine.process import ProcessTable
+from oxoflow.engine.rundir import RunDirectory, log_name
+from oxoflow.graph.asking import Asking
+from oxoflow.graph.attempts import default_seconds
+from oxoflow.graph.journal import Journal, Memory
+from oxoflow.graph.model import Kind
+from oxoflow.graph.nodes.table import runner_of
+from oxoflow.graph.shapes import parse_json
+from oxoflow.graph.supplies import Supplies
+from oxoflow.graph.work import Context, Limits, NodeFailure, Outcome, Token
+
+PLACES = {"files": "files", "logs": ".oxo-flow/logs", "runs": "runs"}
+
+
+class ExecutionDesk:
+    """The desk of one execution."""
+
+    def __init__(
+        self,
+        execution_id: str,
+        directory: RunDirectory,
+        supplies: Supplies,
+        journal: Journal,
+        memory: Memory,
+        tell: Callable[[Event], None],
+        *,
+        attended: bool,
+        environment: Mapping[bytes, bytes],
+        settings: Mapping[str, str],
+        library: Path | None = None,
+    ) -> None:
+        self.execution_id = execution_id
+        self.limits: Limits = supplies.limits
+        self.attended = attended
+        self.environment = environment
+        self.processes = ProcessTable()
+        self.asking = Asking(execution_id, directory.records / "asks")
+        self.journal = journal
+        self.memory = memory
+        self._directory = directory
+        self._supplies = supplies
+        self._tell = tell
+        self._settings = settings
+        self._library = library
+        self._lock = threading.Lock()
+        self._scratch = 0
+
+    def emit(self, type: str, context: Context, **data: Any) -> None:
+        """Tell the world what a node does."""
+        named = {"node_id": context.node_id, "node_name": context.node_name, **data}
+        self._tell(Event(type, context.node_id, context.node_name, named))
+
+    def ask(
+        self, kind: str, context: Context, body: Mapping[str, Any], seconds: float | None
+    ) -> Mapping[str, Any]:
+        """Put a question and wait for its answer."""
+        return self.asking.ask(kind, context, body, seconds)
+
+    def run(self, kind: Kind, context: Context) -> Outcome:
+        """Run a node kind; without any deadline around it, it gets that of its kind."""
+        seconds = default_seconds(kind) if context.token.deadline is None else None
+        if seconds is None:
+            context.token.check()
+            return runner_of(kind)(kind, context)
+        token = Token(context.token, seconds)
+        try:
+            return runner_of(kind)(kind, context.inside("do", {}, token))
+        finally:
+            token.close()
+
+    def remembered(self, context: Context) -> Mapping[str, Any] | None:
+        """The record of a step that was done before a crash."""
+        return self.memory.steps.get(context.at)
+
+    def remember(self, context: Context, outcome: Outcome) -> None:
+        """Record a step, on the disk before this returns."""
+        self.journal.add_step(context.at, outcome.output, outcome.variables)
+        self.journal.commit()
+
+    def step(self, at: str) -> Mapping[str, Any] | None:
+        """The record of the step at a place."""
+        return self.memory.steps.get(at)
+
+    def note(self, at: str, output: Any, variables: Mapping[str, Any]) -> None:
+        """Note a step as done."""
+        self.journal.add_step(at, output, variables)
+
+    def commit(self) -> None:
+        """Put what was noted on the disk."""
+        self.journal.commit()
+
+    def document(self, path: str) -> Any:
+        """The definition of a sub-workflow: copied at submission, or a file beside the graph."""
+        if path in self._supplies.documents:
+            return self._supplies.documents[path]
+        if self._library is not None and not path.startswith("workflow:"):
+            return _read_beside(self._library, path)
+        raise NodeFailure(f"sub-workflow '{path}' is not known here", retry=False)
+
+    def server(self, server_id: str) -> Mapping[str, Any] | None:
+        """A registered tool server."""
+        server = self._supplies.servers.get(server_id)
+        return server if isinstance(server, dict) else None
+
+    def scratch(self, context: Context) -> Path:
+        """A fresh private directory."""
+        with self._lock:
+            self._scratch += 1
+            number = self._scratch
+        name = f"{number}-{log_name(context.at)[:80]}"
+        path = self._directory.records / "scratch" / name
+        path.mkdir(mode=0o700, parents=True)
+        return path
+
+    def place(self, name: str) -> Path:
+        """A lasting directory of the execution."""
+        path = self._directory.root / PLACES[name]
+        path.mkdir(exist_ok=True)
+        return path
+
+    def setting(self, name: str) -> str | None:
+        """A variable of the runner's environment."""
+        return self._settings.get(name) or None
+
+
+def _read_beside(library: Path, path: str) -> Any:
+    """A JSON file inside a directory; absolute paths and paths that lead out are refused."""
+    if path.startswith("/") or ".." in Path(path).parts or "\0" in path:
+        raise NodeFailure(f"sub-workflow '{path}' must be a relative path inside", retry=False)
+    place = (library / path).resolve()
+    if library.resolve() not in place.parents:
+        raise NodeFailure(f"sub-workflow '{path}' lies outside '{library}'", retry=False)
+    try:
+        document = parse_json(place.read_bytes())
+    except OSError as error:
+        raise NodeFailure(f"sub-workflow '{path}': {error.strerror}", retry=False) from None
+    except ValueError as error:
+        raise NodeFailure(f"sub-workflow '{path}' is not JSON: {error}", retry=False) from None
+    if isinstance(document, dict) and "workflow" in document and "nodes" not in document:
+        return document["workflow"]
+    return document
