@@ -11,6 +11,7 @@ import getpass
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import threading
 from collections.abc import Sequence
@@ -24,26 +25,32 @@ from oxoflow.access import Access, RateLimiter, RateLimiterConfig
 from oxoflow.access.accounts import PASSWORD_FILE, seed, store_password
 from oxoflow.db import Database
 from oxoflow.db.accounts import find_user_named
+from oxoflow.db.audit import verify_file
 from oxoflow.db.home import Home, open_database
 from oxoflow.errors import OxoflowError, UsageError
 from oxoflow.settings import Settings, add_flags, load, variables_help
 from oxoflow.supervisor import Supervisor
 from oxoflow.web import (
+    audit,
     auth,
     cors,
     http,
+    keys,
     launches,
     library,
     limits,
     lint,
     pages,
     probes,
+    quota,
     reports,
+    revisions,
     run_logs,
     runs,
     sse,
     system,
     tracing,
+    users,
     verbs,
 )
 from oxoflow.web.handover import Server, build_server, stop_server
@@ -55,7 +62,11 @@ from oxoflow.workspace import Workspace
 SWITCH_INTERVAL = 0.0005  # seconds; Python's own lets many connections starve each other
 HOUR = 3600.0
 PR_SET_DUMPABLE = 4
-PARTS = (pages, system, probes, auth, verbs, lint, reports, library, launches, runs, run_logs, sse)
+PARTS = (
+    *(pages, system, probes, auth, keys, users, audit, quota),
+    *(verbs, lint, reports, library, revisions),
+    *(launches, runs, run_logs, sse),
+)
 
 log = logging.getLogger("oxoflow")
 
@@ -241,6 +252,19 @@ def set_password(settings: Settings, username: str) -> int:
     return 0
 
 
+def verify_audit(settings: Settings) -> int:
+    """Say whether the audit log is whole; exit code 1 when it is not."""
+    try:
+        found = verify_file(settings.database)
+    except sqlite3.Error as error:
+        raise UsageError(f"the database {settings.database} cannot be read: {error}") from None
+    if found.broken_at is not None:
+        print(f"the audit log is broken: row {found.broken_at} does not fit the one before it")
+        return 1
+    print(f"the audit log is whole: {found.rows} rows, the last hash is {found.last_hash}")
+    return 0
+
+
 def _ask_password(username: str) -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\n")
@@ -265,7 +289,8 @@ def make_parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Serve oxoflow, or do one thing to its home while it is stopped.\n\n"
         "  app.py [serve]          serve until SIGTERM or SIGINT\n"
-        "  app.py password NAME    set a stored password (asked for, or one line on stdin)",
+        "  app.py password NAME    set a stored password (asked for, or one line on stdin)\n"
+        "  app.py audit-verify     check that the audit log was not changed",
         epilog=variables_help(),
     )
     parser.add_argument("--version", action="version", version=f"oxoflow {__version__}")
@@ -288,6 +313,8 @@ def run_command(argv: Sequence[str]) -> int:
         if not name:
             raise UsageError("password needs the name of an account: app.py password admin")
         return set_password(settings, name)
+    if command == "audit-verify" and not name:
+        return verify_audit(settings)
     if command != "serve" or name:
         raise UsageError(f"unknown command '{name or command}'; --help lists every command")
     return serve(settings)

@@ -54,7 +54,11 @@ class Access:
 
     def login(self, username: str, password: str, address: str, user_agent: str | None) -> Login:
         """Open a session; raises Unauthorized, or RateLimited after too many failures."""
-        name = username[:LONGEST_NAME + 1]  # fmt: skip
+        user = self.check_slowly(username[: LONGEST_NAME + 1], password, address)
+        return Login(self.sessions.open(user, address, user_agent), user)
+
+    def check_slowly(self, name: str, password: str, address: str) -> User:
+        """The user with this name and password; raises like `login`, guessing is throttled."""
         wait = self._throttle.wait(name, address, self._monotonic())
         if wait:
             raise RateLimited("Too many failed logins", f"Try again in {wait} s", wait)
@@ -63,7 +67,7 @@ class Access:
             self._throttle.failed(name, address, self._monotonic())
             raise Unauthorized("Invalid credentials", "Unknown user name or wrong password")
         self._throttle.succeeded(name, address)
-        return Login(self.sessions.open(user, address, user_agent), user)
+        return user
 
     def check(self, username: str, password: str) -> User | None:
         """The user with this name and password; every failure costs one slow hash."""

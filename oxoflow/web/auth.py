@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 
+from oxoflow.access.accounts import store_password
 from oxoflow.access.peer import is_trusted
 from oxoflow.access.sessions import LIFETIME
-from oxoflow.errors import Unauthorized
+from oxoflow.errors import Conflict, Unauthorized
 from oxoflow.web.deeds import deed, write_deed
-from oxoflow.web.guards import COOKIE, check_origin, find_account
+from oxoflow.web.guards import COOKIE, check_origin, find_account, signed_in
 from oxoflow.web.http import json_body, reply, services
 from oxoflow.web.limits import address
 
@@ -57,6 +58,33 @@ def log_out() -> Response:
     answer = reply({"status": "logged_out"})
     set_cookie(answer, "", 0)
     return answer
+
+
+@blueprint.post("/api/auth/logout/all")
+@signed_in
+def log_out_everywhere() -> Response:
+    """End every session of this account, this one too; keys stay."""
+    account = g.account
+    ended = services().access.sessions.end_all(account.id)
+    write_deed(deed("logout_all", account.username, account))
+    answer = reply({"status": "logged_out", "sessions": ended})
+    set_cookie(answer, "", 0)
+    return answer
+
+
+@blueprint.post("/api/auth/password")
+@signed_in
+def change_password() -> Response:
+    """Change one's own stored password; every session ends."""
+    body = json_body(required={"current": str, "new": str})
+    access, account = services().access, g.account
+    user = access.check_slowly(account.username, body["current"], address())
+    if user.password_hash is None or account.username in services().settings.environment_passwords:
+        raise Conflict("Password is not stored here", "it is configured where the server starts")
+    store_password(services().db, services().settings.home, account.username, body["new"])
+    access.sessions.forget_user(account.id)
+    write_deed(deed("change_password", account.username, account))
+    return reply({"status": "changed"})
 
 
 def set_cookie(answer: Response, token: str, lifetime: int) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from flask import g, request
 
 from oxoflow.access import Account, Role, Via
+from oxoflow.access.keys import PREFIX, find_key_account
 from oxoflow.access.peer import is_trusted
 from oxoflow.errors import Forbidden, Unauthorized
 from oxoflow.web.services import services
@@ -27,7 +28,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 def find_account() -> Account | None:
     """The account behind this request, looked up once; None without valid credentials.
 
-    An Authorization header that is present but wrong does not fall back to the cookie.
+    A header that is present but wrong does not fall back to the cookie.
     """
     if "account" not in g:
         g.account = _look_up()
@@ -43,7 +44,12 @@ def _look_up() -> Account | None:
         credentials = credentials.strip()
         if scheme.lower() != "bearer":
             return None
+        if credentials.startswith(PREFIX):
+            return find_key_account(services().db, credentials)
         return access.sessions.find(credentials)
+    key = request.headers.get("X-API-Key")
+    if key is not None:
+        return find_key_account(services().db, key.strip())
     cookie = request.cookies.get(COOKIE)
     if cookie:
         return access.sessions.find(cookie, Via.COOKIE)

@@ -23,6 +23,7 @@ __all__ = [
     "Services",
     "Unprocessable",
     "check_members",
+    "checked_word",
     "compact",
     "error_reply",
     "json_body",
@@ -243,6 +244,17 @@ def check_members(
             raise Unprocessable(
                 "Invalid request body", f"the field '{within}{name}' must be {TYPE_NAMES[kind]}"
             )
+
+
+def checked_word(field: str, text: str, longest: int) -> str:
+    """A name or version without blanks around it; Unprocessable when it is none."""
+    word = text.strip()
+    if not word or len(word) > longest or not word.isprintable():
+        raise Unprocessable(
+            "Invalid request body",
+            f"the field '{field}' must have 1 to {longest} printable characters",
+        )
+    return word
 
 
 def query_number(name: str, default: int, low: int, high: int) -> int:

@@ -24,7 +24,7 @@ from oxoflow.errors import NotFound
 from oxoflow.lang.parse import parse_workflow
 from oxoflow.web.deeds import deed
 from oxoflow.web.guards import role, signed_in
-from oxoflow.web.http import Unprocessable, compact, json_body, query_number, reply, services
+from oxoflow.web.http import checked_word, compact, json_body, query_number, reply, services
 
 LONGEST_NAME, LONGEST_VERSION = 200, 64
 FIRST_VERSION = "1.0.0"
@@ -36,17 +36,6 @@ blueprint = Blueprint("library", __name__)
 def not_found() -> NotFound:
     """Unknown, malformed and foreign ids are one answer."""
     return NotFound("Workflow not found")
-
-
-def checked_word(field: str, text: str, longest: int) -> str:
-    """A name or version without blanks around it; Unprocessable when it is none."""
-    word = text.strip()
-    if not word or len(word) > longest or not word.isprintable():
-        raise Unprocessable(
-            "Invalid request body",
-            f"the field '{field}' must have 1 to {longest} printable characters",
-        )
-    return word
 
 
 @blueprint.post("/api/workflows/save")

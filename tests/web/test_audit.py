@@ -1,0 +1,97 @@
+"""The audit log: who did what, unchangeable, and provably so."""
+
+import sqlite3
+
+import pytest
+from flask.testing import FlaskClient
+
+import app as application
+from oxoflow.web.services import Services
+
+SAVE = {"name": "x", "toml_content": "[workflow]\nname='x'"}
+
+
+def test_deeds_are_listed_newest_first_with_who_and_where(
+    admin: FlaskClient, user: FlaskClient
+) -> None:
+    answer = user.post("/api/workflows/save", json=SAVE)
+    body = admin.get("/api/audit").json
+    assert body["days"] == 7
+    assert [row["action"] for row in body["entries"]] == ["save_workflow", "login", "login"]
+    row = body["entries"][0]
+    assert row["user"] == "user"
+    assert answer.json["id"] in row["resource"]
+    assert row["result"] == "success"
+    assert row["address"] == "127.0.0.1"
+    assert row["request_id"] == answer.headers["x-request-id"]
+
+
+def test_failed_logins_are_written_down_without_the_password(
+    admin: FlaskClient, client: FlaskClient
+) -> None:
+    name = "x" * 500 + "\n<b>"
+    client.post("/api/auth/login", json={"username": name, "password": "typed-by-mistake"})
+    row = admin.get("/api/audit").json["entries"][0]
+    assert (row["action"], row["result"], row["user"]) == ("login_failed", "failure", None)
+    assert len(row["resource"]) <= 200
+    assert "typed-by-mistake" not in admin.get("/api/audit").text
+
+
+def test_a_listing_is_limited_and_continued(admin: FlaskClient, user: FlaskClient) -> None:
+    for _ in range(4):
+        user.post("/api/workflows/save", json=SAVE)
+    first = admin.get("/api/audit?limit=3&days=99").json
+    assert (len(first["entries"]), first["days"]) == (3, 30)
+    last = first["entries"][-1]["id"]
+    rest = admin.get(f"/api/audit?limit=99&before={last}").json["entries"]
+    assert len(rest) == 3
+    assert all(row["id"] < last for row in rest)
+    assert admin.get("/api/audit?days=x").status_code == 400
+
+
+def test_rows_can_be_neither_changed_nor_deleted(admin: FlaskClient, services: Services) -> None:
+    for statement in ("UPDATE audit_logs SET action = 'x'", "DELETE FROM audit_logs"):
+        with pytest.raises(sqlite3.IntegrityError, match="audit rows are never"):
+            services.db.write(lambda connection, text=statement: connection.execute(text))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE audit_logs SET target = 'somebody else' WHERE id = 2",
+        "UPDATE audit_logs SET timestamp = '2020' WHERE id = 2",
+        "DELETE FROM audit_logs WHERE id = 2",
+        "UPDATE audit_logs SET hash = 'x' WHERE id = 2",
+    ],
+)
+def test_a_change_behind_the_servers_back_is_found(
+    admin: FlaskClient,
+    user: FlaskClient,
+    services: Services,
+    capsys: pytest.CaptureFixture[str],
+    damage: str,
+) -> None:
+    user.post("/api/workflows/save", json=SAVE)
+    user.post("/api/auth/logout")
+    whole = admin.get("/api/audit/verify").json
+    assert (whole["intact"], whole["rows"], whole["broken_at"]) == (True, 4, None)
+    command = ["audit-verify", "--home", str(services.settings.home)]
+    assert application.main(command) == 0
+    assert whole["last_hash"] in capsys.readouterr().out
+    other = sqlite3.connect(services.settings.database, isolation_level=None)
+    for name in ("audit_logs_keep", "audit_logs_stay"):
+        other.execute(f"DROP TRIGGER {name}")
+    other.execute(damage)
+    other.close()
+    found = admin.get("/api/audit/verify").json
+    assert found["intact"] is False
+    assert found["broken_at"] in (2, 3)
+    assert application.main(command) == 1
+    assert f"row {found['broken_at']}" in capsys.readouterr().out
+
+
+def test_verifying_a_home_without_a_database_is_one_sentence(
+    tmp_path: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert application.main(["audit-verify", "--home", f"{tmp_path}/none"]) == 2
+    assert "cannot be read" in capsys.readouterr().err
