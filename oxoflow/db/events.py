@@ -61,8 +61,13 @@ def read_events(
     return [Event(*row) for row in rows]
 
 
-def last_event_id(connection: sqlite3.Connection) -> int:
-    """The highest id ever given, also when its row is gone; 0 before the first event."""
+def last_event_id(connection: sqlite3.Connection, run_id: str | None = None) -> int:
+    """The highest id ever given, also when its row is gone, or the last of one run; 0 for none."""
+    if run_id is not None:
+        row = connection.execute(
+            "SELECT max(id) FROM events WHERE run_id = ?", (run_id,)
+        ).fetchone()
+        return int(row[0] or 0)
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
     return 0 if row is None else int(row[0])
 

@@ -83,6 +83,8 @@ class Supervisor:
             runner_environment(environ, settings.pass_env, self._tools),
         )
         self._stopping = False
+        self._ending = threading.Lock()
+        self._ended = False
         self._wake = os.eventfd(1, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # set: begin with a look
         self._submitted: deque[str] = deque()  # not yet told whether they must wait
         self._told = threading.Condition()  # notified when a run ended
@@ -114,13 +116,21 @@ class Supervisor:
         for live in self._live.values():
             live.close()
         self._selector.close()
-        os.close(self._wake)
+        with self._ending:
+            self._ended = True
+            os.close(self._wake)
 
-    def submit(self, run: NewRun, username: str, files: Mapping[str, bytes]) -> Path:
+    def submit(
+        self,
+        run: NewRun,
+        username: str,
+        files: Mapping[str, bytes],
+        also: Callable[[sqlite3.Connection], None] = lambda connection: None,
+    ) -> Path:
         """Make the run directory and the row in one unit, and queue the run.
 
-        Raises RateLimited over the owner's limit of waiting runs, sqlite3.IntegrityError when the
-        idempotency key was used; then neither directory nor row is left.
+        `also` is done in the same commit. Raises RateLimited over the owner's limit of waiting
+        runs, sqlite3.IntegrityError when the idempotency key was used; then nothing is left.
         """
         directory = self._workspace.create(username, run.id, files)
 
@@ -133,6 +143,7 @@ class Supervisor:
                     retry_after=30,
                 )
             insert_run(connection, run)
+            also(connection)
 
         try:
             self._db.write(insert)
@@ -187,10 +198,9 @@ class Supervisor:
             self._wake_up()
 
     def _wake_up(self) -> None:
-        try:
-            os.eventfd_write(self._wake, 1)
-        except OSError:  # stopped meanwhile
-            return
+        with self._ending:  # the descriptor's number may be another file's after the end
+            if not self._ended:
+                os.eventfd_write(self._wake, 1)
 
     def _announce(self) -> None:
         """A state changed: streams and waiting views look again."""

@@ -79,6 +79,8 @@ class StreamHub:
         self._arrivals: deque[tuple[Reserved, socket.socket, bytes]] = deque()
         self._poked = True
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._ending = threading.Lock()
+        self._ended = False
         # From here on: touched by the hub's thread only.
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake, selectors.EVENT_READ, None)
@@ -106,7 +108,9 @@ class StreamHub:
         while self._arrivals:
             self._arrivals.popleft()[1].close()
         self._selector.close()
-        os.close(self._wake)
+        with self._ending:
+            self._ended = True
+            os.close(self._wake)
 
     def poke(self) -> None:
         """Say that events were committed."""
@@ -134,10 +138,9 @@ class StreamHub:
     # The thread
 
     def _wake_up(self) -> None:
-        try:
-            os.eventfd_write(self._wake, 1)
-        except OSError:  # stopped meanwhile
-            return
+        with self._ending:  # the descriptor's number may be another file's after the end
+            if not self._ended:
+                os.eventfd_write(self._wake, 1)
 
     def _serve(self) -> None:
         while not self._stopping:

@@ -1,6 +1,7 @@
 """Stand in for the runner: keep its side of the protocol, and do what the submitted text says.
 
-The text is Python. `emit`, `wait` (for a file to appear), `end` and what is imported here is known.
+The text is Python, or a workflow with Python as `config.script`. `emit`, `wait` (for a file to
+appear), `end` and what is imported here is known.
 """
 
 import argparse
@@ -10,6 +11,8 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+
+import tomli
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -90,4 +93,7 @@ signal.signal(signal.SIGTERM, noticed)
 signal.signal(signal.SIGUSR1, noticed)
 Path("pid").write_text(str(os.getpid()))
 Path("argv").write_text("\n".join(sys.argv[1:]))
-exec(compile(given.file.read_text(), str(given.file), "exec"))
+text = given.file.read_text()
+if text.startswith("[workflow]"):
+    text = tomli.loads(text)["config"]["script"]
+exec(compile(text, str(given.file), "exec"))

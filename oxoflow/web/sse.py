@@ -1,0 +1,129 @@
+"""Open event streams: of a user, of one run, or of heartbeats for whoever is not logged in.
+
+Checks who asks and from where to replay, takes a place at the stream hub, and gives the connection
+away (spec/oxo-flow-api.md 2.2; design, section 7).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from flask import Blueprint, Response, g, request
+
+from oxoflow.access import Account, Role
+from oxoflow.db.events import Event, Scope, last_event_id
+from oxoflow.db.runs import Run
+from oxoflow.errors import Forbidden, InvalidInput, Unauthorized, Unavailable
+from oxoflow.supervisor.settle import TERMINAL_TYPES
+from oxoflow.web.guards import COOKIE, find_account, signed_in
+from oxoflow.web.handover import Handover, can_hand_over
+from oxoflow.web.http import services
+from oxoflow.web.hub import Reserved
+from oxoflow.web.limits import address
+from oxoflow.web.listener import Subscription
+from oxoflow.web.runs import own_run
+from oxoflow.web.waiting import free_streaming_thread, take_streaming_thread
+from oxoflow.web.wires import SseWire
+
+LAST_TYPES = frozenset(TERMINAL_TYPES.values())
+HEADERS = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",  # nginx passes each event on at once
+}
+
+blueprint = Blueprint("sse", __name__)
+
+
+@blueprint.get("/api/events")
+def events() -> Response:
+    """One's own events; an admin's `?all=1` is everybody's; without a login heartbeats only."""
+    account = find_account()
+    if account is None:
+        if "Authorization" in request.headers or COOKIE in request.cookies:
+            raise Unauthorized("Authentication required", "the session is unknown or has ended")
+        return stream(Subscription(f"address {address()}", _wire(), None))
+    scope = Scope(user_id=account.id)
+    if request.args.get("all", "0") not in ("", "0", "false"):
+        if not account.role.includes(Role.ADMIN):
+            raise Forbidden("Admin access required", "'all' shows everybody's events")
+        scope = Scope()
+    return stream(
+        Subscription(owner_of(account), _wire(), scope, resume_from(), alive=aliveness(account))
+    )
+
+
+@blueprint.get("/api/runs/<run_id>/events")
+@signed_in
+def run_events(run_id: str) -> Response:
+    """The events of one run from its first on, or from the last one seen, to its end."""
+    run = own_run(run_id)
+    after = resume_from()
+    if run.final and after is not None and not _anything_after(run, after):
+        return Response(status=204)  # tells an EventSource not to come back
+    return stream(
+        Subscription(
+            owner_of(g.account),
+            _wire(),
+            Scope(run_id=run.id),
+            after=after or 0,
+            ends_now=run.final,
+            last=_is_last,
+            alive=aliveness(g.account),
+        )
+    )
+
+
+def _is_last(event: Event) -> bool:
+    return event.type in LAST_TYPES
+
+
+def _anything_after(run: Run, after: int) -> bool:
+    reader = services().db.read()
+    return after < last_event_id(reader, run.id)
+
+
+def _wire() -> SseWire:
+    return SseWire(named=request.args.get("named", "0") not in ("", "0", "false"))
+
+
+def owner_of(account: Account) -> str:
+    """Whom a stream counts against."""
+    return f"user {account.id}"
+
+
+def aliveness(account: Account) -> Callable[[], bool]:
+    """Asked at every heartbeat: whether the login that opened the stream still holds."""
+    session, sessions = account.session_hash, services().access.sessions
+    if session is None:
+        return lambda: True
+    return lambda: sessions.alive(session)
+
+
+def resume_from() -> int | None:
+    """The position a client names; raises InvalidInput for one that is none."""
+    text = request.headers.get("Last-Event-ID") or request.args.get("last_event_id")
+    if not text:
+        return None
+    if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
+        raise InvalidInput("Invalid Last-Event-ID", "it must be the id of an event")
+    return int(text)
+
+
+def stream(subscription: Subscription) -> Response:
+    """The response that is a stream: handed over, or, elsewhere, held by this thread."""
+    if request.method == "HEAD":
+        return Response(headers=HEADERS)
+    reserved = services().streams.subscribe(subscription)
+    body = Handover(request.environ, reserved.receive, lambda: _in_this_thread(reserved))
+    if not can_hand_over(request.environ) and not take_streaming_thread():
+        raise Unavailable("Too many event streams", "half of the threads hold one", retry_after=10)
+    return Response(body, headers=HEADERS, direct_passthrough=True)
+
+
+def _in_this_thread(reserved: Reserved) -> Iterator[bytes]:
+    try:
+        yield from reserved.frames()
+    finally:
+        free_streaming_thread()
