@@ -36,9 +36,9 @@ def value(*names: str, help: str, **settings: Any) -> Option:
     return Option(names, help, settings)
 
 
-def several(*names: str, help: str, metavar: str) -> Option:
+def several(*names: str, help: str, **settings: Any) -> Option:
     """A flag that may be given more than once."""
-    return Option(names, help, {"action": "append", "default": [], "metavar": metavar})
+    return Option(names, help, {"action": "append", "default": [], **settings})
 
 
 def named(kind: str, parse: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -56,13 +56,18 @@ def start_run(arguments: Arguments) -> int:
 
 
 def carry_out(
-    invocation: Invocation, *, as_json: bool = False, launch: Launch | None = None
+    invocation: Invocation,
+    *,
+    as_json: bool = False,
+    launch: Launch | None = None,
+    recorded: Invocation | None = None,
 ) -> int:
-    """Run, show and sum up; gives the exit code."""
+    """Run, show and sum up; gives the exit code. `recorded` is what `resume` shall replay."""
     directory = RunDirectory(Path(invocation.workdir))
+    settings = (recorded or invocation).settings()
     if launch is not None:
         # what is wrong with the workflow must stand in run.json, so it is loaded by the runner
-        return run_workflow(invocation.load, _options(invocation, None, launch)).exit_code
+        return run_workflow(invocation.load, _options(invocation, settings, None, launch)).exit_code
     loaded = invocation.load()
     for warning in loaded.workflow.warnings:
         print(f"oxoflow: warning: {warning}", file=sys.stderr)
@@ -75,7 +80,7 @@ def carry_out(
             observer(event)
 
     try:
-        outcome = run_workflow(lambda: loaded, _options(invocation, observe, None))
+        outcome = run_workflow(lambda: loaded, _options(invocation, settings, observe, None))
     finally:
         if display is not None:
             display.close()
@@ -116,7 +121,10 @@ def summary_json(outcome: Outcome, name: str) -> dict[str, Any]:
 
 
 def _options(
-    invocation: Invocation, observe: Callable[[Event], None] | None, launch: Launch | None
+    invocation: Invocation,
+    settings: Mapping[str, Any],
+    observe: Callable[[Event], None] | None,
+    launch: Launch | None,
 ) -> RunOptions:
     return RunOptions(
         workdir=Path(invocation.workdir),
@@ -128,7 +136,7 @@ def _options(
         disk_reserve_mb=invocation.disk_reserve,
         enforce_memory=invocation.enforce_memory,
         launch=launch,
-        settings=invocation.settings(),
+        settings=settings,
         observe=observe,
     )
 

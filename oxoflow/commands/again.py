@@ -1,0 +1,123 @@
+"""Run a directory's last run again: `resume` goes on, `retry` takes up what failed.
+
+Owns which recorded settings are replayed and what the command line may change about them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from oxoflow.commands.arguments import Arguments, Verb, settle_pairs
+from oxoflow.commands.control import is_paused, send
+from oxoflow.commands.invocation import Invocation, from_settings
+from oxoflow.commands.options import JSON, WORKDIR, Option, flag, number, several, value
+from oxoflow.commands.results import here
+from oxoflow.commands.run import carry_out
+from oxoflow.engine.dag import Dag
+from oxoflow.engine.load import read_text
+from oxoflow.engine.rundir import RunDirectory, lock_holder
+from oxoflow.engine.select import descendants, jobs_called
+from oxoflow.engine.state import State
+from oxoflow.errors import UsageError
+from oxoflow.lang.parse import parse_workflow
+
+
+def resume_run(arguments: Arguments) -> int:
+    """Wake a paused run, or go on with one that ended, as it was asked for."""
+    directory = here(arguments)
+    if lock_holder(directory.lock) is not None:
+        record = directory.read_run()
+        if record is None or not is_paused(directory):
+            raise UsageError(f"the run in '{directory.root}' is at work; see 'oxoflow status'")
+        send(directory, record, "resume")
+        print("resumed")
+        return 0
+    return carry_out(_replayed(arguments, directory), as_json=arguments.json)
+
+
+def retry_run(arguments: Arguments) -> int:
+    """Run failed jobs, or everything from a rule on, with what hangs below them."""
+    directory = here(arguments)
+    if lock_holder(directory.lock) is not None:
+        raise UsageError(f"the run in '{directory.root}' is at work; 'oxoflow cancel' ends it")
+    invocation = _replayed(arguments, directory)
+    dag = invocation.load().dag
+    starts = {at for name in arguments.start for at in jobs_called(dag, name)}
+    forced = tuple(dag.jobs[at].name for at in sorted(starts))
+    if not starts:
+        starts = _unfinished(directory, dag)
+        if not starts:
+            print("nothing failed; 'oxoflow resume' runs what is not up to date")
+            return 0
+    wanted = tuple(dag.jobs[at].name for at in sorted(descendants(dag, starts)))
+    narrowed = replace(invocation, target=wanted, force=forced)
+    return carry_out(narrowed, as_json=arguments.json, recorded=invocation)
+
+
+def _unfinished(directory: RunDirectory, dag: Dag) -> set[int]:
+    """Give the jobs whose last attempt failed or was interrupted."""
+    state = State.view(directory.state)
+    try:
+        known = state.known()
+    finally:
+        state.close()
+    return {
+        dag.index[name]
+        for name, job in known.items()
+        if job.status in ("failed", "started") and name in dag.index
+    }
+
+
+def _replayed(arguments: Arguments, directory: RunDirectory) -> Invocation:
+    """Give the last run's settings with the changes of the command line."""
+    record = directory.read_run()
+    if record is None:
+        raise UsageError(f"no run has been in '{directory.root}'; start one with 'oxoflow run'")
+    invocation = from_settings(record.settings, directory.root)
+    if invocation is None or not Path(invocation.file).is_file():
+        raise UsageError(
+            f"the last run in '{directory.root}' does not say which workflow it was, or the file "
+            "is gone; use 'oxoflow run FILE'"
+        )
+    changes: dict[str, object] = {}
+    if arguments.jobs is not None:
+        changes["jobs"] = arguments.jobs
+    if arguments.keep_going:
+        changes["keep_going"] = True
+    known = list(parse_workflow(read_text(Path(invocation.file))).config)
+    pairs = settle_pairs(arguments.pairs, known, "oxoflow")
+    config = {**invocation.config, **arguments.overrides, **pairs}
+    return replace(invocation, config=config, **changes)  # type: ignore[arg-type]
+
+
+_CHANGES: tuple[Option, ...] = (
+    WORKDIR,
+    value("-j", "--jobs", type=number, metavar="N", help="jobs at once (default: as before)"),
+    flag("-k", "--keep-going", help="after a failure go on with what does not need it"),
+    several("--config", metavar="KEY=VALUE", help="change a config value"),
+    JSON,
+)
+VERBS: Mapping[str, Verb] = {
+    "resume": Verb(
+        "Go on with the last run of a directory as it was asked for, or wake a paused one.",
+        _CHANGES,
+        resume_run,
+        overrides=True,
+    ),
+    "retry": Verb(
+        "Run again what failed, and what hangs below it, as the last run was asked for.",
+        (
+            *_CHANGES,
+            several(
+                "--from",
+                dest="start",
+                metavar="RULE",
+                help="run this rule and everything below it, whether it failed or not",
+            ),
+        ),
+        retry_run,
+        overrides=True,
+    ),
+}

@@ -1,0 +1,172 @@
+"""Ask and steer the run of a directory: `status`, `pause`, `cancel`.
+
+Owns the three verbs. They talk to a run through `.oxo-flow/control/` and learn from its records;
+they signal no process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from oxoflow.commands.arguments import Arguments, Verb
+from oxoflow.commands.options import JSON, WORKDIR
+from oxoflow.commands.output import plural, print_json
+from oxoflow.commands.results import here, record_row
+from oxoflow.engine.records import Record
+from oxoflow.engine.rundir import RunDirectory, RunRecord, RunState, lock_holder, write_control
+from oxoflow.engine.state import State
+from oxoflow.errors import RunError, UsageError
+
+_WAIT_SECONDS = 12.0  # a cancel is confirmed within 7 s
+_LOOK_SECONDS = 0.05
+_SHOWN = 20
+
+
+def show_status(arguments: Arguments) -> int:
+    """Print how the run of a directory stands; exit 1 when the last one failed."""
+    directory = here(arguments)
+    record = directory.read_run()
+    holder = lock_holder(directory.lock)
+    state = State.view(directory.state)
+    try:
+        jobs = state.records()
+        errors = {
+            name: state.detail(name).error for name, job in jobs.items() if job.status == "failed"
+        }
+    finally:
+        state.close()
+    found = _status(directory, record, holder, jobs, errors)
+    if arguments.json:
+        print_json(found)
+    else:
+        print("\n".join(_status_lines(found)))
+    return 1 if found["state"] in ("failed", "lost") else 0
+
+
+def _status(
+    directory: RunDirectory,
+    record: RunRecord | None,
+    holder: int | None,
+    jobs: Mapping[str, Record],
+    errors: Mapping[str, str | None],
+) -> dict[str, Any]:
+    counts = dict.fromkeys(("done", "failed", "started", "planned"), 0)
+    for job in jobs.values():
+        counts[job.status] += 1
+    running = [job for job in jobs.values() if job.status == "started"] if holder else []
+    state = record.state.value if record else "none"
+    if record and record.state is RunState.RUNNING:
+        state = "lost" if holder is None else "paused" if is_paused(directory) else "running"
+    return {
+        "workdir": str(directory.root),
+        "state": state,
+        "run_id": record.run_id if record else None,
+        "pid": holder,
+        "started_at": record.started_at if record else None,
+        "finished_at": record.finished_at if record else None,
+        "exit_code": record.exit_code if record else None,
+        "error": record.error if record else None,
+        "jobs": counts,
+        "running": [record_row(job) for job in running],
+        "failed": [
+            {"job": job.job, "exit_code": job.exit_code, "error": errors.get(job.job)}
+            for job in jobs.values()
+            if job.status == "failed"
+        ],
+    }
+
+
+def _status_lines(found: Mapping[str, Any]) -> list[str]:
+    words = {
+        "none": "no run has been here",
+        "lost": "the last run ended without a word; 'oxoflow resume' goes on",
+        "running": f"running as process {found['pid']}",
+        "paused": f"paused, process {found['pid']}; 'oxoflow resume' goes on",
+    }
+    state = found["state"]
+    lines = [f"{found['workdir']}: {words.get(state, f'the last run ended: {state}')}"]
+    if found["error"]:
+        lines.append(f"  {found['error']}")
+    counts = [f"{number} {word}" for word, number in found["jobs"].items() if number]
+    if counts:
+        lines.append(f"  jobs: {', '.join(counts)}")
+    lines += [f"  running  {row['job']}" for row in found["running"][:_SHOWN]]
+    lines += [f"  failed   {row['job']}  {row['error'] or ''}" for row in found["failed"][:_SHOWN]]
+    more = len(found["failed"]) - _SHOWN
+    return [*lines, *([f"  and {plural(more, 'failure')} more"] if more > 0 else [])]
+
+
+def is_paused(directory: RunDirectory) -> bool:
+    """Say whether the last word about pausing in the event file was 'paused'."""
+    try:
+        content = directory.events.read_bytes()
+    except OSError:
+        return False
+    began = content.rfind(b'"type":"run_started"')
+    paused = content.rfind(b'"type":"run_paused"')
+    return paused > max(began, content.rfind(b'"type":"run_resumed"'))
+
+
+def live_run(directory: RunDirectory) -> RunRecord:
+    """Give the run that is at work in a directory; raises UsageError when there is none."""
+    record = directory.read_run()
+    if lock_holder(directory.lock) is None or record is None:
+        raise UsageError(f"nothing runs in '{directory.root}'; see 'oxoflow status'")
+    return record
+
+
+def send(directory: RunDirectory, record: RunRecord, word: str) -> None:
+    """Leave a message for the run."""
+    write_control(directory.control, {"type": word, "run_id": record.run_id})
+
+
+def pause_run(arguments: Arguments) -> int:
+    """Let a run start nothing new; what runs goes on."""
+    directory = here(arguments)
+    send(directory, live_run(directory), "pause")
+    _answer(arguments, {"status": "pausing"}, "no new job starts until 'oxoflow resume'")
+    return 0
+
+
+def cancel_run(arguments: Arguments) -> int:
+    """End a run and everything it started, and say what was ended."""
+    directory = here(arguments)
+    record = live_run(directory)
+    send(directory, record, "cancel")
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while lock_holder(directory.lock) is not None:
+        if time.monotonic() > deadline:
+            raise RunError(
+                f"the run in '{directory.root}' was told to end, but is still there; look again "
+                "with 'oxoflow status'"
+            )
+        time.sleep(_LOOK_SECONDS)
+    ended = directory.read_run()
+    if ended is None or ended.run_id != record.run_id:
+        raise RunError(f"the records of the run in '{directory.root}' are gone")
+    if ended.state is not RunState.CANCELLED:
+        _answer(arguments, {"status": ended.state.value}, f"it had ended: {ended.state.value}")
+        return 0
+    receipt = {"status": "cancelled", "ended": list(ended.ended), "left": ended.left}
+    _answer(
+        arguments, receipt, f"cancelled; processes ended: {len(ended.ended)}, left: {ended.left}"
+    )
+    return 1 if ended.left else 0
+
+
+def _answer(arguments: Arguments, found: Mapping[str, Any], words: str) -> None:
+    if arguments.json:
+        print_json(found)
+    else:
+        print(words)
+
+
+VERBS: Mapping[str, Verb] = {
+    "status": Verb("Say how the run of a directory stands.", (WORKDIR, JSON), show_status),
+    "pause": Verb("Start no new job until 'resume'.", (WORKDIR, JSON), pause_run),
+    "cancel": Verb(
+        "Stop the run of a directory and every process it started.", (WORKDIR, JSON), cancel_run
+    ),
+}
