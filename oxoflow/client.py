@@ -85,6 +85,10 @@ class Client:
         receipt: dict[str, Any] = self.call("DELETE", f"/api/runs/{quote(run_id, safe='')}")
         return receipt
 
+    def file(self, run_id: str, name: str) -> bytes:
+        """One file of a run."""
+        return self.read(f"/api/runs/{quote(run_id, safe='')}/files/{quote(name)}")
+
     def read(self, path: str) -> bytes:
         """The bytes behind a path, such as a log."""
         return self._exchange("GET", path)
@@ -107,7 +111,7 @@ class Client:
         """One request; the JSON of its answer. Raises the ServiceError of an error status."""
         return json.loads(self._exchange(method, path, body))
 
-    def follow(self, run_id: str, after: int = 0) -> Iterator[ServerEvent]:
+    def events(self, run_id: str, after: int = 0) -> Iterator[ServerEvent]:
         """Every event of a run behind `after`, in order and once, to its end.
 
         Comes back by itself when the connection or the server goes away; raises Unavailable when

@@ -105,36 +105,12 @@ def launch(
 
 
 def runner_environment(
-    environ: Mapping[str, str], pass_names: Sequence[str], tools: Path
+    environ: Mapping[str, str], pass_names: Sequence[str] = ()
 ) -> dict[str, str]:
-    """What a runner, and so every rule, may see of the server's environment.
-
-    The server's own virtual environment is taken from PATH; `tools`, which holds nothing but the
-    `oxoflow` launcher, stands at its end.
-    """
+    """What a runner may see of the server's environment, and its rules through it."""
     wanted = PASSED | {name for name in pass_names if not name.startswith("OXO_FLOW_")}
-    found = {
+    return {
         name: text
         for name, text in environ.items()
         if name in wanted or name.startswith(PASSED_FAMILIES)
     }
-    own = {os.path.join(sys.prefix, "bin")} if sys.prefix != sys.base_prefix else set()
-    path = [part for part in found.get("PATH", os.defpath).split(":") if part and part not in own]
-    found["PATH"] = ":".join([*path, str(tools)])
-    return found
-
-
-def write_launcher(tools: Path) -> None:
-    """Make the directory that holds the `oxoflow` command and nothing else."""
-    tools.mkdir(mode=0o755, parents=True, exist_ok=True)
-    start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import runpy; "
-    start += "sys.argv[0] = 'oxoflow'; runpy.run_module('oxoflow', run_name='__main__')"
-    script = f'#!/bin/sh\nexec {_quoted(sys.executable)} -P -s -c {_quoted(start)} "$@"\n'
-    draft = tools / f".oxoflow.{os.getpid()}"
-    draft.write_text(script)
-    draft.chmod(0o755)
-    draft.rename(tools / "oxoflow")
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"

@@ -41,7 +41,6 @@ from oxoflow.supervisor.launch import (
     Arguments,
     runner_environment,
     workflow_arguments,
-    write_launcher,
 )
 from oxoflow.supervisor.live import LARGEST_FILE, Live
 from oxoflow.supervisor.messages import tell, tell_to_end
@@ -71,7 +70,6 @@ class Supervisor:
         self._db = db
         self._workspace = workspace
         self._poke = poke
-        self._tools = settings.home / "bin"
         self._event_days = settings.event_days
         self._most_pending = settings.max_pending_per_user
         cores = len(os.sched_getaffinity(0))
@@ -80,7 +78,7 @@ class Supervisor:
             workspace,
             Limits(settings.max_runs, settings.max_runs_per_user, cores),
             {"workflow": workflow_arguments, **(kinds or {})},
-            runner_environment(environ, settings.pass_env, self._tools),
+            runner_environment(environ, settings.pass_env),
         )
         self._stopping = False
         self._ending = threading.Lock()
@@ -102,7 +100,6 @@ class Supervisor:
 
     def start(self) -> None:
         """Take up every run that was started before, then serve."""
-        write_launcher(self._tools)
         self._thread.start()
 
     def stop(self) -> None:
