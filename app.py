@@ -33,6 +33,7 @@ from oxoflow.supervisor import Supervisor
 from oxoflow.web import (
     audit,
     auth,
+    compression,
     cors,
     http,
     keys,
@@ -42,6 +43,7 @@ from oxoflow.web import (
     lint,
     pages,
     probes,
+    prometheus,
     quota,
     reports,
     revisions,
@@ -63,7 +65,7 @@ SWITCH_INTERVAL = 0.0005  # seconds; Python's own lets many connections starve e
 HOUR = 3600.0
 PR_SET_DUMPABLE = 4
 PARTS = (
-    *(pages, system, probes, auth, keys, users, audit, quota),
+    *(pages, system, prometheus, probes, auth, keys, users, audit, quota),
     *(verbs, lint, reports, library, revisions),
     *(launches, runs, run_logs, sse),
 )
@@ -81,6 +83,7 @@ def create_app(services: Services) -> Flask:
     cors.register(app)
     limits.register(app)
     http.register(app)
+    compression.register(app)
     for part in PARTS:
         app.register_blueprint(part.blueprint)
     if services.settings.base_path:

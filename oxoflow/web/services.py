@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -16,6 +14,7 @@ from oxoflow.settings import Settings
 from oxoflow.supervisor import Supervisor
 from oxoflow.web.hub import StreamHub
 from oxoflow.web.machine import Machine
+from oxoflow.web.traffic import Traffic
 from oxoflow.workspace import Workspace
 
 
@@ -31,9 +30,8 @@ class Services:
     supervisor: Supervisor
     streams: StreamHub
     machine: Machine = field(default_factory=Machine)
+    traffic: Traffic = field(default_factory=Traffic)
     started: float = field(default_factory=time.monotonic)
-    requests: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    total_requests: int = 0
 
     def start(self) -> None:
         """Begin to serve streams and to take up runs."""
@@ -42,12 +40,8 @@ class Services:
 
     def stop(self) -> None:
         """End the threads; runs go on. Safe to call twice, and without a start."""
-        self.streams.stop()
         self.supervisor.stop()
-
-    def count_request(self) -> None:
-        """Count one request; next() on itertools.count is atomic, so no lock is needed."""
-        self.total_requests = next(self.requests)
+        self.streams.stop()
 
 
 def services() -> Services:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from flask import Blueprint, Response
 
 from oxoflow import __version__
+from oxoflow.db.runs import Status, count_runs
 from oxoflow.web.http import reply, services
 
 SAMPLE_EVERY = 5.0  # seconds between two measurements of the machine
@@ -70,6 +71,7 @@ def _unprotected() -> list[str]:
 def metrics() -> Response:
     """Counters of the server and the last measurement of the machine."""
     parts = services()
+    runs = count_runs(parts.db.read())
     return reply(
         {
             "uptime_secs": _uptime(),
@@ -78,8 +80,8 @@ def metrics() -> Response:
             "os": platform.system().lower(),
             "arch": platform.machine(),
             "cpu_count": os.cpu_count() or 1,
-            "total_requests": parts.total_requests,
-            "active_workflows": 0,
+            "total_requests": parts.traffic.begun,
+            "active_workflows": runs.get(Status.PENDING, 0) + runs.get(Status.RUNNING, 0),
             "host": asdict(parts.machine.load),
         }
     )

@@ -28,7 +28,7 @@ def begin() -> ResponseReturnValue | None:
     given = request.headers.get(HEADER)
     g.request_id = given if given and WELL_FORMED.fullmatch(given) else str(uuid.uuid4())
     g.began = time.monotonic()
-    services().count_request()
+    services().traffic.begin()
     if OUTSIDE in request.environ:
         raise NotFound("Not found")
     if not request.environ["PATH_INFO"]:  # the base path without its slash: relative links need it
@@ -38,14 +38,19 @@ def begin() -> ResponseReturnValue | None:
 
 
 def end(response: Response) -> Response:
-    """Put the id on the answer and a line into the debug log."""
+    """Put the id on the answer, count it, and write a line into the debug log."""
     response.headers[HEADER] = g.request_id
+    seconds = time.monotonic() - g.began
+    services().traffic.end(request.method, response.status_code, seconds)
     if log.isEnabledFor(logging.DEBUG):
         log.debug(
             "%s %r %d %.1f ms [%s]",
-            request.method, request.path, response.status_code,
-            (time.monotonic() - g.began) * 1000, g.request_id,
-        )  # fmt: skip
+            request.method,
+            request.path,
+            response.status_code,
+            seconds * 1000,
+            g.request_id,
+        )
     return response
 
 

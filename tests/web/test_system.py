@@ -89,3 +89,24 @@ def test_the_front_page_is_small_and_fetches_nothing_from_afar(client: FlaskClie
         with client.get(f"/static/{name}") as file:
             assert file.status_code == 200
             assert "http" not in file.text
+
+
+def test_prometheus_can_read_the_figures(client: FlaskClient, user: FlaskClient) -> None:
+    client.get("/nowhere")
+    client.open("/api/health", method="FROB")
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.content_type.startswith("text/plain; version=0.0.4")
+    samples = {}
+    for line in answer.text.splitlines():
+        if not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            samples[name] = float(value)
+    assert samples['oxoflow_http_requests_total{method="GET",status="404"}'] == 1
+    assert samples['oxoflow_http_requests_total{method="other",status="405"}'] == 1
+    assert samples['oxoflow_http_requests_total{method="POST",status="200"}'] == 1
+    count = samples["oxoflow_http_request_duration_seconds_count"]
+    assert count == 3 == samples['oxoflow_http_request_duration_seconds_bucket{le="+Inf"}']
+    assert samples["oxoflow_sessions"] == 1
+    assert samples['oxoflow_runs{status="running"}'] == 0
+    assert samples[f'oxify_api_info{{version="{oxoflow.__version__}"}}'] == 1
