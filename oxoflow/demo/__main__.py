@@ -34,7 +34,7 @@ def server(home: Path, password: str) -> Iterator[str]:
     environ = {k: v for k, v in os.environ.items() if not k.startswith("OXO_FLOW_")}
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "app.py"), "--port", "0", "--home", str(home)],
-        env=environ | {"OXO_FLOW_ADMIN_PASSWORD": password},
+        env=environ | {"OXO_FLOW_ADMIN_PASSWORD": password, "OXO_FLOW_LOG_LEVEL": "warning"},
         stdout=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         text=True,
@@ -86,8 +86,12 @@ def show_demo(client: Client, text: str) -> bool:
     run_id = client.submit(text)
     print(f"submitted the demo workflow: run {run_id}")
     progress = Progress()
-    for event in client.events(run_id):
-        progress.show(event)
+    try:
+        for event in client.events(run_id):
+            progress.show(event)
+    except KeyboardInterrupt:
+        client.cancel(run_id)  # it would go on without us and without the server
+        raise
     run = client.run(run_id)
     if run["status"] != "success":
         print(f"the run ended as {run['status']}; the end of its log:\n{run['log_tail']}")
@@ -112,6 +116,9 @@ def main() -> int:
     except (OxoflowError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ndemo: interrupted; the run is cancelled", file=sys.stderr)
+        return 130
     print("this is the known truth" if right else f"expected: {TRUTH}")
     return 0 if right else 1
 

@@ -62,7 +62,9 @@ def contenders(steps: Sequence[shapes.Step], directory: Path, *, again: bool) ->
         cwd = add("make", ["make", "-s", "-j", SLOTS])
         shapes.write_make(steps, cwd / "Makefile")
     if not again or len(steps) <= 3000:
-        cwd = add("doit", [PYTHON, "-m", "doit", "-n", SLOTS, "-P", "thread", "-v", "0"], ".doit.db")
+        cwd = add(
+            "doit", [PYTHON, "-m", "doit", "-n", SLOTS, "-P", "thread", "-v", "0"], ".doit.db"
+        )
         shapes.write_doit(steps, cwd / "dodo.py")
     return found
 
@@ -94,9 +96,7 @@ def bench(directory: Path, size: str, rounds: int) -> None:
         )
         ran = contenders(steps, directory / f"engine{number}again", again=True)
         for contender in ran:
-            subprocess.run(
-                contender.argv, cwd=contender.cwd, check=True, stdout=subprocess.DEVNULL
-            )
+            subprocess.run(contender.argv, cwd=contender.cwd, check=True, stdout=subprocess.DEVNULL)
         race(f"{title}: nothing to do", ran, baseline=baseline, rounds=rounds)
         shutil.rmtree(place)
         shutil.rmtree(directory / f"engine{number}again")
