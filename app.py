@@ -47,6 +47,7 @@ from oxoflow.web import (
     quota,
     reports,
     revisions,
+    run_files,
     run_logs,
     runs,
     sse,
@@ -67,7 +68,7 @@ PR_SET_DUMPABLE = 4
 PARTS = (
     *(pages, system, prometheus, probes, auth, keys, users, audit, quota),
     *(verbs, lint, reports, library, revisions),
-    *(launches, runs, run_logs, sse),
+    *(launches, runs, run_files, run_logs, sse),
 )
 
 log = logging.getLogger("oxoflow")

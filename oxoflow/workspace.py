@@ -163,7 +163,7 @@ def tail(directory: Path, relative: str, lines: int) -> str | None:
     return "\n".join(found[-lines:])
 
 
-def list_files(directory: Path) -> Listing:
+def list_files(directory: Path, most: int = MOST_FILES) -> Listing:
     """What a run made: regular files, no links, nothing of our own (4.4)."""
     budget = [MOST_LOOKED_AT]
     try:
@@ -176,7 +176,7 @@ def list_files(directory: Path) -> Listing:
     finally:
         os.close(top)
     found.sort(key=lambda file: file.path)
-    return Listing(tuple(found[:MOST_FILES]), not complete or len(found) > MOST_FILES)
+    return Listing(tuple(found[:most]), not complete or len(found) > most)
 
 
 def _walk(at: int, prefix: str, depth: int, found: list[OutputFile], budget: list[int]) -> bool:
