@@ -119,7 +119,7 @@ KEYS: dict[tuple[str, ...], tuple[str, ...]] = {
         "profile_mode",
     ),
     ("config",): (),
-    ("defaults",): ("threads", "memory", "shell_prelude"),
+    ("defaults",): ("threads", "memory", "time_limit", "shell_prelude"),
     ("defaults", "environment"): ENVIRONMENT,
     ("report",): ("template", "format", "sections"),
     ("rules",): RULE,
@@ -184,10 +184,11 @@ KEYS: dict[tuple[str, ...], tuple[str, ...]] = {
         "normal",
         "experiment_type",
         "tumor_type",
+        "when",
         "metadata",
     ),
     ("sample_groups",): ("name", "samples", "metadata"),
-    ("values",): ("name", "values"),
+    ("values",): ("name", "values", "values_from"),
 }
 LAST_KEYS: dict[tuple[str, ...], tuple[str, ...]] = {("rules",): RULE_LAST}
 SUB_TABLES: dict[tuple[str, ...], tuple[str, ...]] = {(): TABLES, ("rules",): RULE_TABLES}
