@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from oxoflow.errors import WorkflowError
-from oxoflow.lang.view import FileView
+from oxoflow.lang.view import NOTHING, FileView
 
 MAX_DEPTH = 100
+MAX_LENGTH = 20_000
 _COMPARISONS = ("==", "!=", ">=", "<=", ">", "<")
 _CONFIG_REF = re.compile(r"config\.([\w-]+)")
 WILDCARD_MARK = "wildcard."
@@ -29,8 +30,22 @@ _MISSING = object()
 
 
 def evaluate(text: str, config: Mapping[str, Any], view: FileView) -> bool:
-    """Say whether a `when` holds. Raises WorkflowError for absurd nesting only."""
+    """Say whether a `when` holds. Raises WorkflowError for absurd nesting or length only."""
+    if len(text) > MAX_LENGTH:
+        raise WorkflowError(
+            f"a `when` has {len(text)} characters, more than {MAX_LENGTH}; split it over several "
+            "rules"
+        )
     return _evaluate(text, config, view, 0)
+
+
+def complaint(text: str) -> str | None:
+    """Say why a `when` can never be evaluated, or None."""
+    try:
+        evaluate(text, {}, NOTHING)
+    except WorkflowError as failure:
+        return failure.message
+    return None
 
 
 def config_keys(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Recognise commands that destroy more than a workflow may, line by line.
+"""Recognise commands that destroy more than a workflow may, on each line.
 
 Owns the blocked shapes of spec/oxoflow-format.md 5.15 with whole words (S31), used when a
 workflow is checked and again before a command runs. Linear in the text.
@@ -13,39 +13,43 @@ from dataclasses import dataclass
 from oxoflow.lang.patterns import Pattern, compile_pattern
 
 # Cheap first look: most commands have none of these and need no further test.
-_SUSPECT = re.compile(r"\b(?:rm|mkfs|mkswap|dd|chmod|curl|wget)\b|/dev/|:\(|\(\)")
-_FLAGS = r"(?:\s+-[\w-]+(?:=\S*)?)*"
-_RECURSIVE = r"(?:\s+-[\w-]*)*\s+-(?:\w*[rR]\w*|-recursive)(?:\s+-[\w-]*)*\s+"
+_SUSPECT = re.compile(r"\b(?:rm|mkfs|mkswap|dd|chmod|curl|wget)\b|/dev/sd|:\s?\(")
+_COMMENT_LINE = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
+_FLAG = r"(?:[ \t]+-[\w-]*)*"
+_HOME = r"(?:/\*?|~/?\*?|\$HOME/?\*?|\$\{HOME\}/?\*?)"
 _END = r"(?:[\s;&|)'\"]|$)"
-_SHELL = r"(?:sudo\s+(?:-\S+\s+)*)?(?:/\S*/)?(?:ba|da|z|k)?sh\b"
+_SHELL = r"(?:sudo[ \t]+(?:-\S+[ \t]+)*)?(?:/\S*/)?(?:ba|da|z|k)?sh\b"
 _SHAPES: tuple[tuple[str, str, str], ...] = (
     (
         "RECURSIVE_DELETION",
-        rf"\brm{_RECURSIVE}['\"]?(?:/\*?|~/?\*?|\$HOME/?|\$\{{HOME\}}/?)['\"]?{_END}",
+        rf"\brm{_FLAG}[ \t]+-(?:\w*[rR]\w*|-recursive){_FLAG}[ \t]+['\"]?{_HOME}['\"]?{_END}",
         "deletes the root or home directory",
     ),
     (
         "FILESYSTEM_DESTRUCTION",
-        r"(?:^|[\s;&|(])(?:\S*/)?(?:mkfs(?:\.\w+)?|mkswap)(?:\s|$)",
-        "makes a new file system over an old one",
+        r"(?:^|[\s;&|(])(?:/\S*/)?(?:mkfs(?:\.\w+)?|mkswap)(?:[ \t]|$)|\bdd\b.*\bof=/dev/sd",
+        "makes a new file system or overwrites a disk",
     ),
-    ("FILESYSTEM_DESTRUCTION", r"\bdd\b.*\bof=/dev/sd", "overwrites a disk"),
     ("DATA_DESTRUCTION", r"\bdd\b.*\bif=/dev/(?:zero|random|urandom)\b", "fills with raw data"),
     (
         "PERMISSION_ESCALATION",
-        rf"\bchmod{_FLAGS}\s+0?777\s+/{_END}|\bchmod(?:\s+-\w+)*\s+-\w*R\w*(?:\s+-\w+)*\s+0?777\b",
+        rf"\bchmod{_FLAG}[ \t]+0?777[ \t]+/{_END}|\bchmod{_FLAG}[ \t]+-\w*R\w*{_FLAG}[ \t]+0?777\b",
         "opens files to everybody",
     ),
-    ("BLOCK_DEVICE_WRITE", r">\s*/dev/sd[a-z]", "overwrites a disk"),
+    ("BLOCK_DEVICE_WRITE", r">[ \t]*/dev/sd[a-z]", "overwrites a disk"),
     (
         "REMOTE_EXECUTION",
-        rf"\b(?:curl|wget)\b[^|]*\|\s*(?:tee\s+\S+\s*\|\s*)?{_SHELL}",
+        rf"\b(?:curl|wget)\b[^|\n]*\|[ \t]*(?:tee[ \t]+\S+[ \t]*\|[ \t]*)?{_SHELL}",
         "runs what it downloads",
     ),
-    ("FORK_BOMB", r":\s*\(\s*\)\s*\{.*:\s*\|\s*:.*\}", "starts processes without end"),
+    (
+        "FORK_BOMB",
+        r":[ \t]*\([ \t]*\)[ \t]*\{.*:[ \t]*\|[ \t]*:.*\}",
+        "starts processes without end",
+    ),
 )
 _COMPILED: tuple[tuple[str, Pattern, str], ...] = tuple(
-    (category, compile_pattern(shape), effect) for category, shape, effect in _SHAPES
+    (category, compile_pattern(f"(?m){shape}"), effect) for category, shape, effect in _SHAPES
 )
 
 
@@ -62,11 +66,12 @@ def find_dangers(text: str) -> Iterator[Danger]:
     """Yield the blocked shapes of a command, each category once; comment lines are skipped."""
     if not _SUSPECT.search(text):
         return
-    told: set[str] = set()
-    for line in text.split("\n"):
-        if line.lstrip().startswith("#") or not _SUSPECT.search(line):
-            continue
-        for category, pattern, effect in _COMPILED:
-            if category not in told and pattern.search(line) is not None:
-                told.add(category)
-                yield Danger(category, line.strip()[:80], effect)
+    if "#" in text:
+        text = _COMMENT_LINE.sub("", text)
+    text = text.replace("\\\n", " ")
+    for category, pattern, effect in _COMPILED:
+        match = pattern.search(text)
+        if match is not None:
+            start = text.rfind("\n", 0, match.start() + 1) + 1
+            line = text[start : start + 200].strip().partition("\n")[0]
+            yield Danger(category, line[:80], effect)

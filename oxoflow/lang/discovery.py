@@ -7,26 +7,17 @@ through the view; sorts what it finds, so that no directory order matters.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping
 
 from oxoflow.lang.model import Pair, SampleGroup
 from oxoflow.lang.paths import beside
-from oxoflow.lang.patterns import compile_pattern
+from oxoflow.lang.patterns import Pattern, compile_pattern
 from oxoflow.lang.view import FileView
 from oxoflow.lang.wildcards import PLACEHOLDER
 
 DISCOVERED_GROUP = "auto-discovered"
 _PAIR_PARTS = ("pair_id", "experiment", "control")
 _PIECES = re.compile(r"\{(\w+)\}|(\*+)|(\?)")
-
-
-class _Match(Protocol):
-    def groups(self) -> Sequence[str | None]: ...
-
-
-class _Matcher(Protocol):
-    def fullmatch(self, text: str) -> _Match | None: ...
 
 
 class PatternError(Exception):
@@ -75,7 +66,7 @@ def _matches(
                 yield relative, values
 
 
-def _compile(pattern: str, placeholder: str) -> _Matcher:
+def _compile(pattern: str, placeholder: str) -> Pattern:
     pieces, start = [], 0
     normal = beside("", pattern)
     for match in _PIECES.finditer(normal):
@@ -84,10 +75,9 @@ def _compile(pattern: str, placeholder: str) -> _Matcher:
         start = match.end()
     pieces.append(re.escape(normal[start:]))
     try:
-        compiled: _Matcher = compile_pattern("".join(pieces))  # type: ignore[assignment]
+        return compile_pattern("".join(pieces))
     except ValueError as error:
         raise PatternError(f"'{pattern[:80]}' cannot be used: {error}") from None
-    return compiled
 
 
 def _as_glob(pattern: str) -> str:

@@ -12,17 +12,17 @@ from dataclasses import replace
 from itertools import repeat
 
 from oxoflow.lang.deadline import Deadline
-from oxoflow.lang.fanout import Instances, plan_rule
+from oxoflow.lang.fanout import Ground, Instances, plan_rule
 from oxoflow.lang.faults import error, workflow_failure
-from oxoflow.lang.gather import Room, expand_job_inputs, gather_scattered
+from oxoflow.lang.filling import Filler
+from oxoflow.lang.gather import expand_job_inputs, gather_scattered
 from oxoflow.lang.model import FileSet, Job, Rule, Workflow
+from oxoflow.lang.room import Room
 from oxoflow.lang.sources import check_sources, collect_sources
-from oxoflow.lang.transform import INSTANCE, check_transform
+from oxoflow.lang.transform import check_transform
 from oxoflow.lang.view import NOTHING, FileView
-from oxoflow.lang.wildcards import Template
 
 MAX_JOBS = 200_000
-_PATHS_PER_JOB = 10  # how many joined paths are allowed for each allowed job
 
 
 def expand(
@@ -42,15 +42,16 @@ def expand(
             problems += check_transform(rule)
     if problems:
         raise workflow_failure(problems)
-    planned = _plan(workflow, view, limit, deadline)
+    room = Room(limit)
+    planned = _plan(workflow, view, room, deadline)
     _check_collisions(planned)
     names = _names_for_dependants(planned)
     built: list[list[Job]] = []
     for instances in planned:
         _check(deadline)
-        jobs = _build(instances, names)
+        jobs = _build(instances, names, room)
         built.append(_with_chunks(jobs, built[-1], instances.chunks) if instances.chunks else jobs)
-    _gather(workflow, built, planned, limit, deadline)
+    _gather(workflow, built, planned, room, deadline)
     return tuple([job for jobs in built for job in jobs])
 
 
@@ -60,17 +61,14 @@ def _check(deadline: Deadline | None) -> None:
 
 
 def _plan(
-    workflow: Workflow, view: FileView, limit: int, deadline: Deadline | None
+    workflow: Workflow, view: FileView, room: Room, deadline: Deadline | None
 ) -> list[Instances]:
-    sources = collect_sources(workflow, view)
     splits = Counter([rule.transform.split.by for rule in workflow.rules if rule.transform])
+    ground = Ground(workflow, collect_sources(workflow, view), view, room, splits)
     planned: list[Instances] = []
-    total = 0
     for rule in workflow.rules:
         _check(deadline)
-        for instances in plan_rule(rule, workflow, sources, view, limit - total, splits):
-            total += len(instances.names)
-            planned.append(instances)
+        planned += plan_rule(rule, ground)
     return planned
 
 
@@ -94,28 +92,25 @@ def _names_for_dependants(planned: Sequence[Instances]) -> dict[str, tuple[str, 
     return {instances.rule.name: tuple(instances.names) for instances in planned}
 
 
-def _build(instances: Instances, names: Mapping[str, tuple[str, ...]]) -> list[Job]:
+def _build(instances: Instances, names: Mapping[str, tuple[str, ...]], room: Room) -> list[Job]:
     """Make the jobs of one rule, each text cut once and filled once per job."""
     rule, rows = instances.rule, instances.bindings
     depends_on = _resolve(rule.depends_on, names)
     if len(rows) == 1 and not rows[0]:
         jobs = [_single(rule, instances.names[0], depends_on)]
         return _with_conditions(jobs, instances.conditions)
-    known: set[str] = set()
-    for row in rows:
-        if len(row) != len(known):
-            known.update(row)
+    filler = Filler(rule, rows, room)
     columns = zip(
         instances.names,
-        _shown(rows, known),
-        _files(rule.input, rows, known),
-        _files(rule.output, rows, known),
-        _texts(rule.shell, rows, known),
-        _texts(rule.script, rows, known),
-        _texts(rule.log, rows, known),
-        _texts(rule.pre_exec, rows, known),
-        _texts(rule.on_success, rows, known),
-        _texts(rule.on_failure, rows, known),
+        filler.bindings(),
+        filler.files(rule.input),
+        filler.files(rule.output),
+        filler.texts(rule.shell),
+        filler.texts(rule.script),
+        filler.texts(rule.log),
+        filler.texts(rule.pre_exec),
+        filler.texts(rule.on_success),
+        filler.texts(rule.on_failure),
         repeat(depends_on),
     )
     jobs = [Job(name, rule, *values) for name, *values in columns]
@@ -128,14 +123,6 @@ def _with_conditions(jobs: list[Job], conditions: Sequence[str]) -> list[Job]:
         return jobs
     rules = {text: replace(jobs[0].rule, when=text) for text in set(conditions)}
     return [replace(job, rule=rules[text]) for job, text in zip(jobs, conditions, strict=True)]
-
-
-def _shown(
-    rows: Sequence[Mapping[str, str]], known: set[str]
-) -> Iterable[tuple[tuple[str, str], ...]]:
-    if INSTANCE in known:
-        return [tuple([item for item in row.items() if item[0] != INSTANCE]) for row in rows]
-    return [tuple(row.items()) for row in rows]
 
 
 def _single(rule: Rule, name: str, depends_on: tuple[str, ...]) -> Job:
@@ -153,23 +140,6 @@ def _single(rule: Rule, name: str, depends_on: tuple[str, ...]) -> Job:
         rule.on_failure,
         depends_on,
     )
-
-
-def _texts(
-    text: str | None, rows: Sequence[Mapping[str, str]], known: set[str]
-) -> Sequence[str | None]:
-    if text is None:
-        return [None] * len(rows)
-    return Template(text, known).fill_all(rows)
-
-
-def _files(files: FileSet, rows: Sequence[Mapping[str, str]], known: set[str]) -> Sequence[FileSet]:
-    templates = [Template(path, known) for path in files.paths]
-    if not any(template.names for template in templates):
-        return [files] * len(rows)
-    columns = [template.fill_all(rows) for template in templates]
-    names, pattern = files.names, files.pattern
-    return [FileSet(paths, names, pattern) for paths in zip(*columns, strict=True)]
 
 
 def _resolve(depends_on: tuple[str, ...], names: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -196,7 +166,7 @@ def _gather(
     workflow: Workflow,
     built: list[list[Job]],
     planned: Sequence[Instances],
-    limit: int,
+    room: Room,
     deadline: Deadline | None,
 ) -> None:
     """Append what is joined: scattered outputs first, then `expand_inputs`, in place."""
@@ -207,8 +177,7 @@ def _gather(
         target = places.get(rule.scatter.gather) if rule.scatter and rule.scatter.gather else None
         if target is not None:
             scattered = _of_rule(rule.name, built, planned, places)
-            built[target] = gather_scattered(built[target], scattered)
-    room = Room(limit * _PATHS_PER_JOB)
+            built[target] = gather_scattered(built[target], scattered, room)
     for index, instances in enumerate(planned):
         if instances.rule.expand_inputs:
             _check(deadline)

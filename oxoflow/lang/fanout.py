@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from oxoflow.errors import WorkflowError
 from oxoflow.lang.condition import WILDCARD_MARK, evaluate, settle_wildcards
 from oxoflow.lang.faults import UNUSABLE, error, workflow_failure
 from oxoflow.lang.lists import config_list
-from oxoflow.lang.model import Rule, Scatter, Workflow
+from oxoflow.lang.model import Rule, Scatter, Transform, Workflow
+from oxoflow.lang.room import Room
 from oxoflow.lang.sources import Choice, Sources
 from oxoflow.lang.transform import (
     COMBINE_SUFFIX,
@@ -44,26 +44,34 @@ class Instances:
     conditions: Sequence[str] = ()  # one `when` a job, where it tests the job's own values
 
 
-def plan_rule(
-    rule: Rule,
-    workflow: Workflow,
-    sources: Sources,
-    view: FileView,
-    room: int,
-    splits: Mapping[str, int],
-) -> list[Instances]:
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the planning of one workflow stands on."""
+
+    workflow: Workflow
+    sources: Sources
+    view: FileView
+    room: Room
+    splits: Mapping[str, int]  # how many transforms split by each variable
+
+
+def plan_rule(rule: Rule, ground: Ground) -> list[Instances]:
     """Give the instances of one rule: one set, or two for a transform that combines.
 
-    `splits` counts the transform rules per variable. Raises WorkflowError above `room` jobs.
+    Raises WorkflowError when there is no room for them.
     """
-    choices = _fan_out(rule, sources, room)
+    choices = _fan_out(rule, ground)
     if rule.when and WILDCARD_MARK in rule.when:
-        choices = [c for c in choices if _may_run(rule.when, c, workflow, view)]
+        choices = [c for c in choices if _may_run(rule.when, c, ground)]
     if rule.scatter:
-        choices = _scatter(rule, rule.scatter, choices, workflow, room)
+        choices = _scatter(rule, rule.scatter, choices, ground)
     if rule.transform:
-        return _split(rule, choices, workflow, view, room, splits)
-    return [_instances(rule, choices)]
+        planned = _split(rule, rule.transform, choices, ground)
+    else:
+        planned = [_instances(rule, choices)]
+    for instances in planned:
+        ground.room.take_jobs(rule, [len(instances.names)])
+    return planned
 
 
 def _instances(
@@ -78,14 +86,15 @@ def _instances(
     return Instances(rule, names, rows, chunks, conditions)
 
 
-def _may_run(when: str, choice: Choice, workflow: Workflow, view: FileView) -> bool:
+def _may_run(when: str, choice: Choice, ground: Ground) -> bool:
     """Say whether a job can ever run: files may still appear, so they are no reason to drop it."""
     settled = settle_wildcards(when, choice.bindings)
-    return "file_exists" in settled or evaluate(settled, workflow.config, view)
+    return "file_exists" in settled or evaluate(settled, ground.workflow.config, ground.view)
 
 
-def _fan_out(rule: Rule, sources: Sources, room: int) -> Sequence[Choice]:
+def _fan_out(rule: Rule, ground: Ground) -> Sequence[Choice]:
     """Choose the branch of 2.4 and list its choices, value tables outermost."""
+    sources = ground.sources
     trigger = sources.trigger
     if trigger is None:
         return _ONCE
@@ -101,7 +110,7 @@ def _fan_out(rule: Rule, sources: Sources, room: int) -> Sequence[Choice]:
         dimensions.append(sources.groups)
     if not dimensions:
         return _ONCE
-    _check_room(rule, [len(dimension) for dimension in dimensions], room)
+    ground.room.check_jobs(rule, [len(dimension) for dimension in dimensions])
     return dimensions[0] if len(dimensions) == 1 else _cross(dimensions)
 
 
@@ -127,37 +136,34 @@ def _cross(dimensions: Sequence[Sequence[Choice]]) -> Sequence[Choice]:
 
 
 def _scatter(
-    rule: Rule, scatter: Scatter, choices: Sequence[Choice], workflow: Workflow, room: int
+    rule: Rule, scatter: Scatter, choices: Sequence[Choice], ground: Ground
 ) -> Sequence[Choice]:
     """Multiply by the values of `scatter` (1.12); no values, no jobs."""
     values: Sequence[str] = scatter.values
     if not values and scatter.values_from:
-        values = config_list(workflow.config, scatter.values_from) or ()
-    return _multiply(rule, choices, scatter.variable, values, room)
+        values = config_list(ground.workflow.config, scatter.values_from) or ()
+    return _multiply(rule, choices, scatter.variable, values, ground.room)
 
 
 def _split(
-    rule: Rule,
-    choices: Sequence[Choice],
-    workflow: Workflow,
-    view: FileView,
-    room: int,
-    splits: Mapping[str, int],
+    rule: Rule, transform: Transform, choices: Sequence[Choice], ground: Ground
 ) -> list[Instances]:
     """Give the map jobs, and the combine jobs when there is a combine (1.12)."""
-    transform = rule.transform
-    assert transform is not None
     by = transform.split.by
     try:
-        values = split_values(transform.split, workflow.config, view, room)
+        values = split_values(
+            transform.split, ground.workflow.config, ground.view, ground.room.jobs
+        )
     except SplitError as fault:
-        raise _failure(rule, f"transform.split: {fault.message}", "transform.split") from None
-    own_chunks = splits[by] > 1 or any(choice.suffix for choice in choices)
+        message = f"rule '{rule.name}': transform.split: {fault}"
+        problem = error(UNUSABLE, message, rule=rule.name, key="transform.split")
+        raise workflow_failure([problem]) from None
+    own_chunks = ground.splits[by] > 1 or any(choice.suffix for choice in choices)
     if own_chunks:
         choices = [
             Choice(c.suffix, {**c.bindings, INSTANCE: rule.name + c.suffix}) for c in choices
         ]
-    pieces = _multiply(rule, choices, by, values, room)
+    pieces = _multiply(rule, choices, by, values, ground.room)
     planned = [_instances(map_rule(rule, transform, own_chunks=own_chunks), pieces)]
     if transform.combine:
         combined = combine_rule(rule, transform, transform.combine)
@@ -166,29 +172,11 @@ def _split(
 
 
 def _multiply(
-    rule: Rule, choices: Sequence[Choice], variable: str, values: Sequence[str], room: int
+    rule: Rule, choices: Sequence[Choice], variable: str, values: Sequence[str], room: Room
 ) -> list[Choice]:
-    _check_room(rule, [len(choices), len(values)], room)
+    room.check_jobs(rule, [len(choices), len(values)])
     return [
         Choice(f"{choice.suffix}_{value}", {**choice.bindings, variable: value})
         for choice in choices
         for value in values
     ]
-
-
-def _check_room(rule: Rule, sizes: Sequence[int], room: int) -> None:
-    total = 1
-    for size in sizes:
-        total *= size
-    if total > room:
-        factors = " × ".join([str(size) for size in sizes if size != 1] or ["1"])
-        raise _failure(
-            rule,
-            f"would become {factors} = {total} jobs, and only {max(room, 0)} more are allowed; "
-            "use shorter lists, or raise the job limit (OXO_FLOW_MAX_JOBS)",
-        )
-
-
-def _failure(rule: Rule, message: str, key: str | None = None) -> WorkflowError:
-    message = f"rule '{rule.name}' {message}"
-    return workflow_failure([error(UNUSABLE, message, rule=rule.name, key=key)])

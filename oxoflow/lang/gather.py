@@ -7,38 +7,23 @@ named inputs keep their names, appended files get none (S4).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from oxoflow.lang.faults import UNUSABLE, error, workflow_failure
 from oxoflow.lang.lists import variable_list
 from oxoflow.lang.model import ExpandInput, FileSet, Job
-from oxoflow.lang.wildcards import Template, names_in, substitute
+from oxoflow.lang.room import Room
+from oxoflow.lang.wildcards import Template, substitute
 
 
-@dataclass(slots=True)
-class Room:
-    """How many more paths may be made; one count for a whole expansion."""
-
-    left: int
-
-    def take(self, count: int, rule: str, sizes: Sequence[int]) -> None:
-        """Use up some room. Raises WorkflowError when there is not enough."""
-        self.left -= count
-        if self.left < 0:
-            factors = " × ".join([str(size) for size in sizes])
-            message = (
-                f"rule '{rule}': expand_inputs would add {factors} = {count} paths, which is too "
-                "many; use shorter lists, or raise the job limit (OXO_FLOW_MAX_JOBS)"
-            )
-            raise workflow_failure([error(UNUSABLE, message, rule=rule, key="expand_inputs")])
-
-
-def gather_scattered(targets: Sequence[Job], scattered: Sequence[Job]) -> list[Job]:
+def gather_scattered(
+    targets: Sequence[Job], scattered: Sequence[Job], room: Room
+) -> list[Job]:
     """Give the targets with the scattered outputs appended.
 
     Where both sides fanned out, a target takes the outputs whose values agree with its own.
+    Raises WorkflowError when there is no room for as many paths.
     """
     if not targets or not scattered:
         return list(targets)
@@ -47,7 +32,9 @@ def gather_scattered(targets: Sequence[Job], scattered: Sequence[Job]) -> list[J
     outputs: dict[tuple[str, ...], list[str]] = {}
     for job in scattered:
         outputs.setdefault(_key(job, shared), []).extend(job.output.paths)
-    return [_with_inputs(job, outputs.get(_key(job, shared), [])) for job in targets]
+    joined = [(job, outputs.get(_key(job, shared), [])) for job in targets]
+    room.take_paths(targets[0].rule, [sum([len(paths) for _, paths in joined])])
+    return [_with_inputs(job, paths) for job, paths in joined]
 
 
 def _key(job: Job, names: Sequence[str]) -> tuple[str, ...]:
@@ -56,41 +43,40 @@ def _key(job: Job, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def expand_job_inputs(job: Job, config: Mapping[str, Any], room: Room) -> Job:
-    """Give the job with all of its rule's `expand_inputs` appended, in order."""
+    """Give the job with all of its rule's `expand_inputs` appended, in order.
+
+    Raises WorkflowError when there is no room for as many paths.
+    """
     bindings = dict(job.bindings)
     paths: list[str] = []
     for spec in job.rule.expand_inputs:
-        paths += _expand(spec, bindings, config, room, job.rule.name)
+        lists = _lists(spec, bindings, config)
+        room.take_paths(job.rule, [len(values) for values in lists.values()])
+        paths += _expand(spec.pattern, lists)
     return _with_inputs(job, paths)
 
 
-def _expand(
-    spec: ExpandInput,
-    bindings: Mapping[str, str],
-    config: Mapping[str, Any],
-    room: Room,
-    rule: str,
-) -> list[str]:
+def _lists(
+    spec: ExpandInput, bindings: Mapping[str, str], config: Mapping[str, Any]
+) -> dict[str, Sequence[str]]:
+    """Give the values of each placeholder in order of appearance; the job's own count as one."""
+    lists: dict[str, Sequence[str]] = {}
+    for name in Template(spec.pattern, bindings.keys() | spec.variables.keys()).names:
+        if name in spec.variables:
+            listed = variable_list(config, substitute(spec.variables[name], bindings))
+            if listed:
+                lists[name] = listed
+        else:
+            lists[name] = (bindings[name],)
+    return lists
+
+
+def _expand(pattern: str, lists: Mapping[str, Sequence[str]]) -> list[str]:
     """Fill one pattern with every combination; its first placeholder varies slowest."""
-    lists = {
-        name: variable_list(config, substitute(text, bindings))
-        for name, text in spec.variables.items()
-    }
-    named = names_in([spec.pattern])
-    order = [name for name in Template(spec.pattern, lists.keys()).names if lists[name]]
-    order = list(dict.fromkeys(order))
-    sizes = [len(lists[name]) for name in order]
-    count = 1
-    for size in sizes:
-        count *= size
-    room.take(count, rule, sizes or [1])
-    fixed = {k: v for k, v in bindings.items() if k in named and k not in spec.variables}
-    template = Template(spec.pattern, {*order, *fixed})
-    rows = [
-        {**fixed, **dict(zip(order, values, strict=True))}
-        for values in product(*[lists[name] for name in order])
-    ]
-    return template.fill_all(rows)
+    template = Template(pattern, lists.keys())
+    order = list(lists)
+    places = [order.index(name) for name in template.names]
+    return template.fill_rows(product(*lists.values()), places)
 
 
 def _with_inputs(job: Job, paths: Sequence[str]) -> Job:

@@ -34,11 +34,21 @@ def bases(rule: Rule, rules: Mapping[str, Rule]) -> Iterable[Rule]:
         yield rule
 
 
-def extends_cycle(rule: Rule, rules: Mapping[str, Rule]) -> tuple[str, ...] | None:
-    """Give the path of the cycle that a rule stands in, or None."""
-    path = [rule.name, *[base.name for base in bases(rule, rules)]]
-    last = rules[path[-1]].extends
-    return (*path, rule.name) if last == rule.name else None
+def extends_cycles(rules: Mapping[str, Rule]) -> dict[str, tuple[str, ...]]:
+    """Give, for every rule in a circle of extends, the circle from that rule's view."""
+    circles: dict[str, tuple[str, ...]] = {}
+    seen: set[str] = set()
+    for start in rules:
+        path: dict[str, int] = {}
+        name: str | None = start
+        while name is not None and name in rules and name not in seen:
+            seen.add(name)
+            path[name] = len(path)
+            name = rules[name].extends
+        if name in path:
+            circle = tuple(path)[path[name]:]
+            circles.update(dict.fromkeys(circle, circle))
+    return circles
 
 
 def _completed(rule: Rule, rules: Mapping[str, Rule], done: dict[str, Rule]) -> Rule:

@@ -32,18 +32,15 @@ def parse_workflow(text: str) -> Workflow:
     outputs without a command. It then holds every other error of the text too.
     """
     workflow, problems = read_workflow(text)
-    fatal = [*problems, *(fatal_checks(workflow) if workflow else ())]
-    if not fatal and workflow is not None:
+    if workflow is None:
+        raise parse_failure(problems)
+    broken = {problem.rule for problem in problems} - {None}
+    fatal = [d for d in fatal_checks(workflow) if d.rule not in broken or d.code == "E006"]
+    if not problems and not fatal:
         return workflow
-    if workflow is not None:
-        broken = {d.rule for d in problems}
-        said = {(d.code, d.message) for d in fatal}
-        fatal += [
-            d
-            for d in validate(workflow)
-            if (d.rule is None or d.rule not in broken) and (d.code, d.message) not in said
-        ]
-    raise parse_failure(fatal)
+    said = {(d.code, d.message) for d in fatal}
+    others = [d for d in validate(workflow) if (d.code, d.message) not in said]
+    raise parse_failure([*problems, *fatal, *[d for d in others if d.rule not in broken]])
 
 
 def read_workflow(text: str) -> tuple[Workflow | None, list[Diagnostic]]:

@@ -15,11 +15,27 @@ _OPTIONS.log_errors = False
 _OPTIONS.max_mem = 8 * 1024 * 1024
 
 
+class Match(Protocol):
+    """What is used of a match."""
+
+    def start(self) -> int:
+        """Give where the match begins."""
+        ...
+
+    def groups(self) -> tuple[str | None, ...]:
+        """Give what the groups caught."""
+        ...
+
+
 class Pattern(Protocol):
     """What is used of a compiled pattern."""
 
-    def search(self, text: str) -> object | None:
+    def search(self, text: str) -> Match | None:
         """Find the first match anywhere in the text."""
+        ...
+
+    def fullmatch(self, text: str) -> Match | None:
+        """Match the whole text."""
         ...
 
 

@@ -7,7 +7,6 @@ fan out, name and fill their texts like every other rule.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from oxoflow.errors import Diagnostic
@@ -23,11 +22,8 @@ COMBINE_SUFFIX = "_combine"
 _METHODS = ("concat", "json_merge")
 
 
-@dataclass(frozen=True, slots=True)
 class SplitError(Exception):
     """A split gives no values; the message says why."""
-
-    message: str
 
 
 def check_transform(rule: Rule) -> list[Diagnostic]:

@@ -7,7 +7,7 @@ and then filled many times. Never uses str.format, never looks across lines.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _SPLIT = re.compile(r"\{(?:values\.)?(\w+)\}")
@@ -77,6 +77,19 @@ class Template:
             return [form % tuple([row[name] for name in names]) for row in rows]
         except KeyError:
             return [Template(self._text, row).fill(row) for row in rows]
+
+    def fill_rows(self, rows: Iterable[Sequence[str]], places: Sequence[int]) -> list[str]:
+        """Fill the text once per row of bare values; `places` say where each name's value is."""
+        if not self.names:
+            return [self._text for _ in rows]
+        form = self._format
+        if list(places) == list(range(len(places))):
+            return [form % tuple(row) for row in rows]
+        return [form % tuple([row[place] for place in places]) for row in rows]
+
+    def size(self, longest: int) -> int:
+        """Give the most characters that one filling can have, with values up to `longest`."""
+        return len(self._text) + len(self.names) * longest if self.names else 0
 
 
 def substitute(text: str, bindings: Mapping[str, str]) -> str:

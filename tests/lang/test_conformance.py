@@ -200,7 +200,10 @@ def test_25_scatter_makes_a_job_per_value_and_gathers_the_outputs():
     assert jobs[2].input.paths == ("i", "o/a", "o/b")
 
 
-SPLIT = 'transform = { split = { by = "chr", values = ["chr1", "chr2"] }, map = "m {chr}", combine = %s }\n'
+SPLIT = (
+    'transform = { split = { by = "chr", values = ["chr1", "chr2"] }, map = "m {chr}", '
+    "combine = %s }\n"
+)
 
 
 def test_26_a_transform_becomes_map_jobs_and_a_combine_job():
@@ -218,7 +221,8 @@ def test_26_a_transform_becomes_map_jobs_and_a_combine_job():
     [
         '{ split = { by = "x" }, map = "m" }',
         '{ split = { by = "x", n = 2 }, map = "m", combine = {} }',
-        '{ split = { by = "x", n = 2 }, map = "m", combine = { aggregate = true, method = "foo" } }',
+        '{ split = { by = "x", n = 2 }, map = "m", '
+        'combine = { aggregate = true, method = "foo" } }',
     ],
 )
 def test_27_a_transform_that_cannot_work_is_an_error(transform: str):

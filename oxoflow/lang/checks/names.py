@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from oxoflow.errors import Diagnostic, WorkflowError
 from oxoflow.lang.expand import expand
 from oxoflow.lang.faults import error, warning
-from oxoflow.lang.inherit import extends_cycle
+from oxoflow.lang.inherit import extends_cycles
 from oxoflow.lang.model import Workflow
 from oxoflow.lang.nearest import Guesser
 
@@ -46,14 +46,17 @@ def _job_names(workflow: Workflow) -> set[str]:
 def extends_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
     """Find bases that do not exist, and rules that extend themselves in a circle (E008)."""
     rules = {rule.name: rule for rule in workflow.rules}
+    circles = extends_cycles(rules)
     for rule in workflow.rules:
         if rule.extends is None:
             continue
         if rule.extends not in rules:
             message = f"rule '{rule.name}' extends '{rule.extends}', which is no rule"
             hint = guess.meant(rule.extends, rules) or "correct the name or remove extends"
-        elif cycle := extends_cycle(rule, rules):
-            message = f"rule '{rule.name}' extends itself: {' → '.join(cycle[:20])}"
+        elif rule.name in circles:
+            circle = circles[rule.name]
+            shown = " → ".join([*circle[:10], *(["…"] if len(circle) > 10 else []), circle[0]])
+            message = f"rule '{rule.name}' extends itself: {shown}"
             hint = "remove one extends of the circle"
         else:
             continue

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from oxoflow.errors import Diagnostic
+from oxoflow.lang.condition import complaint
 from oxoflow.lang.faults import error, warning
 from oxoflow.lang.model import FileSet, Rule, Workflow
 from oxoflow.lang.nearest import Guesser
@@ -65,6 +66,8 @@ def _amounts(rule: Rule) -> Iterator[Diagnostic]:
         except ValueError as fault:
             message = f"rule '{rule.name}': time_limit {fault}; as written, it limits nothing"
             yield warning("E002", message, rule=rule.name, key="resources.time_limit")
+    if rule.when is not None and (fault_text := complaint(rule.when)):
+        yield error("E002", f"rule '{rule.name}': {fault_text}", rule=rule.name, key="when")
     for key, text in (("memory", rule.memory), ("resources.memory", rule.resources.memory)):
         if text is not None:
             try:
