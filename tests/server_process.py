@@ -37,14 +37,15 @@ class ServerProcess:
 
     def start(self) -> "ServerProcess":
         """Start, and return when the address is printed, which is after the socket is bound."""
-        self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / "app.py"), "--port", "0", "--home", str(self.home)],
-            env=self.environ,
-            stdout=subprocess.PIPE,
-            stderr=(self.home.parent / f"{self.home.name}.stderr").open("a"),
-            stdin=subprocess.DEVNULL,
-            text=True,
-        )
+        with (self.home.parent / f"{self.home.name}.stderr").open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "app.py"), "--port", "0", "--home", str(self.home)],
+                env=self.environ,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                text=True,
+            )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         found = ADDRESS.search(line)

@@ -72,11 +72,12 @@ def worded(diagnostics: Sequence[Diagnostic]) -> str:
 
 
 def placed(diagnostic: Diagnostic) -> str:
-    """A message with its place, unless the message names a line itself."""
+    """A message with its place, unless it names a line itself, and with its cure."""
+    cure = f"; {diagnostic.suggestion}" if diagnostic.suggestion else ""
     if diagnostic.line is None or f"line {diagnostic.line}" in diagnostic.message:
-        return diagnostic.message
+        return diagnostic.message + cure
     column = f" column {diagnostic.column}" if diagnostic.column else ""
-    return f"{diagnostic.message} (line {diagnostic.line}{column})"
+    return f"{diagnostic.message} (line {diagnostic.line}{column}){cure}"
 
 
 def shown(diagnostic: Diagnostic) -> dict[str, Any]:

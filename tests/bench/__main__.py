@@ -1,4 +1,4 @@
-"""Print ratios, each against a baseline measured in the same run: `./run.sh bench [PART] [--all]`."""
+"""Print ratios, each against a baseline of the same run: `./run.sh bench [PART] [--all]`."""
 
 import argparse
 import tempfile

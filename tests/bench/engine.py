@@ -1,5 +1,6 @@
 """Compare what a job costs here with bare spawns and with other engines running the same jobs."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ def contenders(steps: Sequence[shapes.Step], directory: Path, *, again: bool) ->
     found: list[Contender] = []
 
     def add(name: str, argv: Sequence[str], *state: str) -> Path:
-        cwd = directory / name.replace(" ", "-")
+        cwd = directory / re.sub(r"\W+", "-", name)
         (cwd / "out").mkdir(parents=True)
         wipe = clear(cwd / "out", *(cwd / part for part in state))
 
@@ -54,9 +55,9 @@ def contenders(steps: Sequence[shapes.Step], directory: Path, *, again: bool) ->
         cwd = add("spawn loop", [*spawner, "commands", SLOTS])
         shapes.write_loop(steps, cwd / "commands")
     if shutil.which("ninja"):
-        cwd = add("ninja", ["ninja", "-j", SLOTS, "--quiet"], ".ninja_log", ".ninja_deps")
+        cwd = add("ninja (bash)", ["ninja", "-j", SLOTS, "--quiet"], ".ninja_log", ".ninja_deps")
         shapes.write_ninja(steps, cwd / "build.ninja", shell="bash")
-        cwd = add("ninja sh", ["ninja", "-j", SLOTS, "--quiet"], ".ninja_log", ".ninja_deps")
+        cwd = add("ninja (sh)", ["ninja", "-j", SLOTS, "--quiet"], ".ninja_log", ".ninja_deps")
         shapes.write_ninja(steps, cwd / "build.ninja")
     if shutil.which("make"):
         cwd = add("make", ["make", "-s", "-j", SLOTS])
@@ -86,7 +87,7 @@ def bench(directory: Path, size: str, rounds: int) -> None:
     subprocess.run([PYTHON, "-m", "compileall", "-q", str(ROOT / "oxoflow")], check=False)
     for number, (title, steps) in enumerate(cases(size)):
         place = directory / f"engine{number}"
-        baseline = "ninja" if shutil.which("ninja") else "doit"
+        baseline = "ninja (bash)" if shutil.which("ninja") else "doit"
         few = 1 if len(steps) >= 10_000 else rounds
         race(
             f"{title}, -j {SLOTS}",
