@@ -6,7 +6,7 @@ from earlier runs; whether jobs above it will run is told by the caller.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -83,6 +83,7 @@ class Decider:
         self._files = files
         self._renderer = renderer
         self._forced = forced
+        self._conditions: dict[str, bool] = {}
         self.known: Mapping[str, Known] = state.known()
         self._owners: Mapping[str, OutputRecord] = state.outputs()
 
@@ -125,6 +126,16 @@ class Decider:
             found = self._with_record(job, known, outputs, inputs, waiting)
         return Decision(index, job, found[0], found[1], outputs, adopt, inputs)
 
+    def read_ahead(self, indexes: Iterable[int]) -> None:
+        """Hash the inputs of finished jobs that changed or are new, several at once."""
+        paths: list[str] = []
+        for index in indexes:
+            job = self._dag.jobs[index]
+            known = self.known.get(job.name)
+            if job.input.paths and known is not None and known.status == "done":
+                paths += self._renderer.input_files(job)
+        self._files.read_ahead(paths)
+
     def was_removed(self, job: Job) -> bool:
         """Say whether a job's outputs were deleted on purpose (a temporary rule)."""
         known = self.known.get(job.name)
@@ -133,7 +144,7 @@ class Decider:
     def _idle(self, job: Job, waiting: tuple[str, ...]) -> tuple[Verdict, Reason] | None:
         """Decide what needs no look at files: a condition, or nothing to run."""
         when = job.rule.when
-        if when and not evaluate(when, self._config, self._files):
+        if when and not self._holds(when):
             if waiting and "file_exists" in when:
                 return Verdict.CHECK, Reason("upstream", None, ", ".join(waiting))
             return Verdict.SKIP, Reason("when", None, "false")
@@ -229,8 +240,16 @@ class Decider:
         if index is None:
             return None
         when = self._dag.jobs[index].rule.when
-        active = not when or evaluate(when, self._config, self._files)
-        return None if active else recorded.job
+        return None if not when or self._holds(when) else recorded.job
+
+    def _holds(self, when: str) -> bool:
+        """Evaluate a condition; one that asks for no file is evaluated once."""
+        held = self._conditions.get(when)
+        if held is None:
+            held = evaluate(when, self._config, self._files)
+            if "file_exists" not in when:
+                self._conditions[when] = held
+        return held
 
     def _older(self, outputs: tuple[str, ...], inputs: Inputs) -> tuple[str, str] | None:
         """Give an output that is not strictly newer than an input, and that input (5.1)."""

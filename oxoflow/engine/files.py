@@ -6,12 +6,13 @@ Reads only; whether a file matters to a job is decided elsewhere.
 
 from __future__ import annotations
 
+import contextlib
 import glob as globbing
 import hashlib
 import os
 import stat
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from oxoflow.engine.matching import is_glob
@@ -20,6 +21,7 @@ from oxoflow.engine.records import FileHash
 READERS = min(4, os.cpu_count() or 1)
 DIRECTORY_SIZE = -1
 MISSING = "missing"
+RECORDS = ".oxo-flow"
 
 
 class WorkFiles:
@@ -37,6 +39,7 @@ class WorkFiles:
         self._read: set[str] = set()  # with paranoid: what was read by this process
         self._paranoid = paranoid
         self._learned: list[FileHash] = []
+        self._memory: dict[str, os.stat_result | None] | None = None
         self._lock = threading.Lock()
         self._readers = threading.BoundedSemaphore(READERS)
 
@@ -46,10 +49,25 @@ class WorkFiles:
 
     def status(self, path: str) -> os.stat_result | None:
         """Give what the system knows about a path, following links; None when absent."""
+        memory = self._memory
+        if memory is not None and path in memory:
+            return memory[path]
         try:
-            return os.stat(path if path[:1] == "/" else f"{self.root}/{path}")
+            found = os.stat(path if path[:1] == "/" else f"{self.root}/{path}")
         except (OSError, ValueError):
-            return None
+            found = None
+        if memory is not None:
+            memory[path] = found
+        return found
+
+    @contextlib.contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Ask the system once for each path meanwhile: planning looks at one moment."""
+        self._memory = {}
+        try:
+            yield
+        finally:
+            self._memory = None
 
     def exists(self, path: str) -> bool:
         """Say whether something stands at a path."""
@@ -74,13 +92,18 @@ class WorkFiles:
         except (OSError, ValueError):
             return None
 
-    def digest(self, path: str, status: os.stat_result | None = None) -> str:
-        """Give the sha256 of a file, or of a directory's listing and files, or `missing`."""
+    def digest(
+        self, path: str, status: os.stat_result | None = None, without: Collection[str] = ()
+    ) -> str:
+        """Give the sha256 of a file, or of a directory's listing and files, or `missing`.
+
+        Paths in `without` do not count when they lie in the directory.
+        """
         status = status or self.status(path)
         if status is None:
             return MISSING
         if stat.S_ISDIR(status.st_mode):
-            return self._directory_digest(path)
+            return self._directory_digest(path, without)
         known = self._known.get(path)
         if known is not None and _same(known, status) and self._may_trust(path):
             return known.sha256
@@ -89,7 +112,7 @@ class WorkFiles:
         with self._readers:
             return self._read_digest(path)
 
-    def identify(self, path: str) -> str | os.stat_result:
+    def identify(self, path: str, without: Collection[str] = ()) -> str | os.stat_result:
         """Give the digest of a path if it costs no reading, else the file's status for later."""
         status = self.status(path)
         if status is None:
@@ -98,7 +121,7 @@ class WorkFiles:
         if not stat.S_ISREG(status.st_mode) or (
             known is not None and _same(known, status) and self._may_trust(path)
         ):
-            return self.digest(path, status)
+            return self.digest(path, status, without)
         return status
 
     def last_digest(self, path: str) -> str | None:
@@ -112,7 +135,9 @@ class WorkFiles:
         for path in dict.fromkeys(paths):
             status = self.status(path)
             known = self._known.get(path)
-            if status is not None and not (known and _same(known, status) and not self._paranoid):
+            if status is None or not stat.S_ISREG(status.st_mode):
+                continue
+            if known is None or self._paranoid or not _same(known, status):
                 unknown.append(path)
         if len(unknown) > 1:
             with ThreadPoolExecutor(READERS) as pool:
@@ -146,17 +171,26 @@ class WorkFiles:
                 self._learned.append(entry)
         return digest
 
-    def _directory_digest(self, path: str) -> str:
+    def _directory_digest(self, path: str, without: Collection[str]) -> str:
         """Hash the sorted names and contents below a directory; a linked one counts as its link."""
         summary = hashlib.sha256()
         base = path.rstrip("/")
+        left_out = {os.path.normpath(each) for each in without}
         for folder, folders, names in os.walk(self.full(base)):
-            folders.sort()
             inside = os.path.relpath(folder, self.full(base))
+            place = os.path.normpath(os.path.join(base, inside))
+            folders[:] = sorted(
+                name
+                for name in folders
+                if name != RECORDS and os.path.join(place, name) not in left_out
+            )
             for name in sorted(names):
-                below = f"{base}/{name}" if inside == "." else f"{base}/{inside}/{name}"
-                summary.update(f"{below[len(base) :]}\0{self.digest(below)}\n".encode())
-            summary.update("".join(f"{inside}/{name}/\n" for name in folders).encode())
+                below = os.path.normpath(os.path.join(place, name))
+                if below not in left_out:
+                    line = f"{inside}/{name}\0{self.digest(below)}\n"
+                    summary.update(line.encode("utf-8", "surrogateescape"))
+            listed = "".join(f"{inside}/{name}/\n" for name in folders)
+            summary.update(listed.encode("utf-8", "surrogateescape"))
         return summary.hexdigest()
 
 

@@ -76,10 +76,11 @@ class Fingerprinter:
     def inputs(self, job: Job, *, lazy: bool = False) -> Inputs:
         """Give every input file with its digest; with `lazy`, big reads are put off.
 
-        A glob or a declared directory stands for the files that match. What still holds a
-        placeholder, or is remote, is not looked at.
+        A glob or a declared directory stands for the files that match, without the job's own
+        outputs among them. What still holds a placeholder, or is remote, is not looked at.
         """
         files, ancient = self._files, _ancient(job)
+        own = (*self._renderer.outputs(job), *filter(None, [job.log]))
         found: Inputs = {}
         for path in self.input_paths(job):
             if path in ancient:
@@ -87,9 +88,9 @@ class Fingerprinter:
             elif "{" in path or "://" in path:
                 found[path] = "not looked at"
             elif lazy:
-                found[path] = files.identify(path)
+                found[path] = files.identify(path, own)
             else:
-                found[path] = files.digest(path)
+                found[path] = files.digest(path, without=own)
         return found
 
     def input_paths(self, job: Job) -> Iterator[str]:
@@ -99,7 +100,8 @@ class Fingerprinter:
             paths = tuple([f"{path.rstrip('/')}/{job.input.pattern}" for path in paths])
         for path in paths:
             if is_glob(path) and "{" not in path and not self._files.exists(path):
-                yield from self._files.glob(path) or (path,)
+                own = self._renderer.outputs(job)
+                yield from [each for each in self._files.glob(path) if each not in own] or [path]
             else:
                 yield path
 

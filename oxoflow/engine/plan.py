@@ -76,9 +76,11 @@ class Planner:
 
     def plan(self) -> Plan:
         """Decide every selected job from what is on the disk now."""
-        decisions = self._walk()
-        while self._require_removed(decisions):
+        with self.files.remembering():
+            self._decider.read_ahead(self.selected)
             decisions = self._walk()
+            while self._require_removed(decisions):
+                decisions = self._walk()
         ordered = tuple(decisions.values())
         summary = {verdict.value: 0 for verdict in Verdict}
         for decision in ordered:
