@@ -115,7 +115,7 @@ class _Life:
         self._desk = desk
         self._reporting = Reporting(
             program, self._events, self._journal, self._memory, desk.asking,
-            directory.control, self._end_processes, secrets,
+            directory.control, self._end_processes, secrets, job.on_event,
         )  # fmt: skip
         self._program = program
         self._driver = self._new_driver(program, desk)
@@ -193,8 +193,6 @@ class _Life:
 
     def _tell(self, event: Event) -> None:
         self._reporting.tell(event)
-        if self._job.on_event is not None:
-            self._job.on_event(event)
 
     def _tell_begin(self) -> None:
         total = len(self._program.steps)

@@ -41,6 +41,7 @@ class Reporting:
         control: Path,
         on_cancel: Callable[[str], None],
         secrets: tuple[str, ...] = (),
+        on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self._program = program
         self._events = events
@@ -50,6 +51,7 @@ class Reporting:
         self._control = control
         self._on_cancel = on_cancel
         self._secrets = secrets
+        self._on_event = on_event
         self._queue: list[Event] = []
         self._must_sync = False
         self._seen: set[str] = set()
@@ -60,7 +62,10 @@ class Reporting:
 
     def tell(self, event: Event) -> None:
         """Queue an event; it is written at the next commit. Callable from any thread."""
-        self._queue.append(self._masked(event))
+        event = self._masked(event)
+        self._queue.append(event)
+        if self._on_event is not None:
+            self._on_event(event)
 
     def started(self, step: Step) -> None:
         """A node begins."""
