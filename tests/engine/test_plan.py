@@ -1,0 +1,346 @@
+"""The decision table of design 5, row by row, with reasons as data."""
+
+import json
+import os
+
+import pytest
+
+from oxoflow.engine.accept import accept
+from oxoflow.engine.deciding import Reason
+from oxoflow.engine.explain import explain, verdict_words
+from oxoflow.engine.load import DirectoryView
+from oxoflow.engine.records import Failed, Planned, Started
+from oxoflow.engine.state import State
+from oxoflow.errors import UsageError
+from tests.engine.making import carry_out, decisions, load, planner, verdicts
+
+ONE = """
+[[rules]]
+name = "a"
+input = ["in.txt"]
+output = ["a.txt"]
+shell = "cat in.txt > a.txt"
+"""
+TWO = (
+    ONE
+    + """
+[[rules]]
+name = "b"
+input = ["a.txt"]
+output = ["b.txt"]
+shell = "cat a.txt > b.txt"
+"""
+)
+
+
+@pytest.fixture
+def here(tmp_path):
+    (tmp_path / "in.txt").write_text("x")
+    return tmp_path
+
+
+def opened(here) -> State:
+    return State(here / ".oxo-flow/state.sqlite")
+
+
+def reasons(text, here, name="a", **options):
+    return [
+        (each.part, each.old, each.new) for each in decisions(text, here, **options)[name].reasons
+    ]
+
+
+def test_everything_runs_the_first_time_and_nothing_the_second(here):
+    assert verdicts(TWO, here) == {"a": "run", "b": "run"}
+    assert reasons(TWO, here) == [("record", None, None)]
+    assert carry_out(TWO, here) == ["a", "b"]
+    assert verdicts(TWO, here) == {"a": "skip", "b": "skip"}
+    assert reasons(TWO, here) == []
+    assert carry_out(TWO, here) == []
+
+
+def test_planning_writes_nothing(here):
+    before = sorted(os.listdir(here))
+    verdicts(TWO, here)
+    assert sorted(os.listdir(here)) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (Planned("a", "a"), "planned"),
+        (Started("a", "a", 1.0), "started"),
+        (Failed("a", "a", exit_code=1), "failed"),
+    ],
+)
+def test_what_was_not_finished_is_never_taken_for_a_result(here, change, expected):
+    (here / "a.txt").write_text("half")
+    (here / ".oxo-flow").mkdir()
+    state = opened(here)
+    state.apply([change])
+    state.close()
+    assert verdicts(ONE, here) == {"a": "run"}
+    assert reasons(ONE, here) == [("record", expected, None)]
+
+
+def test_a_missing_or_cut_output_is_made_again(here):
+    carry_out(TWO, here)
+    (here / "a.txt").write_text("")
+    assert reasons(TWO, here) == [("output.a.txt", "1 bytes", "0 bytes")]
+    (here / "a.txt").unlink()
+    assert reasons(TWO, here) == [("output.a.txt", "present", "missing")]
+    assert verdicts(TWO, here) == {"a": "run", "b": "check"}
+    assert reasons(TWO, here, "b") == [("upstream", None, "a")]
+    assert carry_out(TWO, here) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ("cat in.txt > a.txt", "cat < in.txt > a.txt", "command"),
+        ('shell = "cat', 'when = "true"\nshell = "cat', "when"),
+        ('shell = "cat', 'envvars = { K = "v" }\nshell = "cat', "envvars.K"),
+        ('output = ["a.txt"]', 'output = ["a.txt", "in.txt"]', "output"),
+        ('shell = "cat', 'environment = { docker = "img:1" }\nshell = "cat', "environment"),
+    ],
+)
+def test_a_changed_part_is_named(here, old, new, part):
+    carry_out(ONE, here)
+    changed = ONE.replace(old, new)
+    assert changed != ONE
+    found = reasons(changed, here)
+    assert [each[0] for each in found] == [part]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('shell = "cat', 'threads = 7\nshell = "cat'),
+        ('shell = "cat', 'resources = { memory = "3G", disk = "1G" }\nshell = "cat'),
+        ('shell = "cat', 'log = "logs/a.log"\nshell = "cat'),
+        ('shell = "cat', 'retries = 3\nretry_delay = "1s"\nshell = "cat'),
+        ('shell = "cat', 'description = "words"\npriority = 4\nshell = "cat'),
+        ('shell = "cat', 'on_success = "echo"\non_failure = "echo"\nshell = "cat'),
+        ("cat in.txt > a.txt", "cat {input} > {output}"),
+    ],
+)
+def test_what_does_not_decide_about_a_result_re_runs_nothing(here, old, new):
+    carry_out(ONE, here)
+    changed = ONE.replace(old, new)
+    assert changed != ONE
+    assert verdicts(changed, here) == {"a": "skip"}
+
+
+def test_params_are_named_as_the_cause(here):
+    text = ONE.replace("cat in.txt", "echo {params.n}").replace(
+        "shell", "params = { n = 1 }\nshell"
+    )
+    carry_out(text, here)
+    found = reasons(text.replace("n = 1", "n = 2"), here)
+    assert ("params.n", "1", "2") in found
+
+
+def test_a_script_counts_with_its_content(here):
+    text = ONE.replace('shell = "cat in.txt > a.txt"', 'script = "s.sh {output}"')
+    (here / "s.sh").write_text("echo 1 > $1")
+    assert carry_out(text, here) == ["a"]
+    (here / "s.sh").touch()
+    assert carry_out(text, here) == []
+    (here / "s.sh").write_text("echo 2 > $1")
+    assert [each[0] for each in reasons(text, here)] == ["script"]
+
+
+def test_an_environment_counts_with_the_content_of_its_file(here):
+    text = ONE.replace("shell", 'environment = { conda = "env.yaml" }\nshell')
+    (here / "env.yaml").write_text("name: x")
+    carry_out(text, here)
+    (here / "env.yaml").write_text("name: y")
+    assert [each[0] for each in reasons(text, here)] == ["environment"]
+
+
+def test_ancient_inputs_count_by_presence_only(here):
+    text = ONE.replace("shell", 'ancient = ["in.txt"]\nshell')
+    carry_out(text, here)
+    (here / "in.txt").write_text("other")
+    assert verdicts(text, here) == {"a": "skip"}
+
+
+def test_a_missing_source_blocks_what_needs_it(here):
+    (here / "in.txt").unlink()
+    assert verdicts(TWO, here) == {"a": "blocked", "b": "blocked"}
+    assert reasons(TWO, here) == [("input.in.txt", None, "missing")]
+    assert reasons(TWO, here, "b") == [("upstream", None, "a")]
+
+
+def test_a_missing_optional_input_skips(here):
+    text = ONE.replace("shell", "optional = true\nshell").replace("in.txt", "no.txt")
+    assert verdicts(text, here) == {"a": "skip"}
+    assert reasons(text, here) == [("input.no.txt", None, "missing")]
+
+
+def test_a_glob_without_any_file_is_missing(here):
+    text = ONE.replace('["in.txt"]', '["none/*.txt"]')
+    assert reasons(text, here) == [("input.none/*.txt", None, "missing")]
+
+
+def test_a_result_among_its_own_inputs_does_not_re_run_it(here):
+    text = """
+[[rules]]
+name = "sum"
+input = ["d/*.txt"]
+output = ["d/sum.txt"]
+shell = "ls d > d/sum.txt"
+[[rules]]
+name = "all"
+input = ["e"]
+output = ["e/all.txt"]
+shell = "ls e > e/all.txt"
+"""
+    for folder in ("d", "e"):
+        (here / folder).mkdir()
+        (here / folder / "1.txt").write_text("1")
+    assert carry_out(text, here) == ["sum", "all"]
+    assert carry_out(text, here) == []
+
+
+def test_an_output_may_be_a_glob(here):
+    text = ONE.replace('["a.txt"]', '["parts/*.txt"]').replace("> a.txt", "> parts/1.txt")
+    assert carry_out(text, here) == ["a"]
+    assert carry_out(text, here) == []
+    (here / "parts/1.txt").unlink()
+    assert verdicts(text, here) == {"a": "run"}
+
+
+EITHER = """
+[config]
+mode = "x"
+[[rules]]
+name = "x"
+output = ["o.txt"]
+when = 'config.mode == "x"'
+shell = "echo x > o.txt"
+[[rules]]
+name = "y"
+output = ["o.txt"]
+when = 'config.mode == "y"'
+shell = "echo y > o.txt"
+"""
+
+
+def test_rules_that_exclude_each_other_do_not_take_each_others_result(here):
+    assert carry_out(EITHER, here) == ["x"]
+    assert carry_out(EITHER, here) == []
+    found = decisions(EITHER, here, overrides={"mode": "y"})
+    assert found["y"].reasons == (Reason("output.o.txt", "made by x"),)
+    assert carry_out(EITHER, here, overrides={"mode": "y"}) == ["y"]
+    assert carry_out(EITHER, here) == ["x"]
+    assert (here / "o.txt").read_text() == "x\n"
+
+
+def test_a_renamed_rule_takes_its_result_over(here):
+    carry_out(ONE, here)
+    os.utime(here / "in.txt", ns=(1, 1))
+    found = decisions(ONE.replace('"a"', '"renamed"'), here)["renamed"]
+    assert (found.verdict.value, found.adopt) == ("skip", True)
+
+
+def test_file_exists_waits_for_the_jobs_above(here):
+    text = TWO.replace('name = "b"', """name = "b"\nwhen = 'file_exists("a.txt")' """)
+    assert verdicts(text, here) == {"a": "run", "b": "check"}
+    assert carry_out(text, here) == ["a", "b"]
+
+
+def test_options_force_and_select(here):
+    carry_out(TWO, here)
+    assert verdicts(TWO, here, rerun=True) == {"a": "run", "b": "run"}
+    assert verdicts(TWO, here, force=("b",)) == {"a": "skip", "b": "run"}
+    assert reasons(TWO, here, force=("a",)) == [("forced", None, None)]
+    assert verdicts(TWO, here, targets=("a",)) == {"a": "skip"}
+    assert verdicts(TWO, here, until=("a.txt",)) == {"a": "skip"}
+    assert carry_out(TWO, here, force=("a",)) == ["a"]
+    with pytest.raises(UsageError, match="'zzz' is no rule"):
+        verdicts(TWO, here, force=("zzz",))
+
+
+def test_a_copy_with_its_records_re_runs_nothing_and_one_without_goes_by_time(
+    here, tmp_path_factory
+):
+    carry_out(TWO, here)
+    copy = tmp_path_factory.mktemp("copy")
+    for name in ("b.txt", "a.txt", "in.txt", ".oxo-flow/state.sqlite"):
+        (copy / name).parent.mkdir(exist_ok=True)
+        (copy / name).write_bytes((here / name).read_bytes())
+    assert verdicts(TWO, copy) == {"a": "skip", "b": "skip"}
+    (copy / ".oxo-flow/state.sqlite").unlink()
+    assert verdicts(TWO, copy) == {"a": "run", "b": "check"}
+
+
+def test_an_input_that_changes_while_the_job_runs_makes_it_run_again(here):
+    text = ONE.replace("cat in.txt > a.txt", "cat in.txt > a.txt; echo more >> in.txt")
+    assert carry_out(text, here) == ["a"]
+    assert verdicts(text, here) == {"a": "run"}
+    stored = opened(here)
+    assert json.loads(stored.detail("a").parts)["input"] == {"in.txt": "changed while the job ran"}
+    stored.close()
+
+
+def test_paranoid_finds_a_change_that_no_time_tells(here):
+    carry_out(ONE, here)
+    state = opened(here)
+    state.apply([entry._replace(sha256="0" * 64) for entry in state.files().values()])
+    state.close()
+    assert verdicts(ONE, here) == {"a": "run"}
+    assert verdicts(ONE, here, paranoid=True) == {"a": "skip"}
+
+
+def accepted(text, here, *names):
+    loaded = load(text, view=DirectoryView(str(here)))
+    state = opened(here)
+    try:
+        return [each.job for each in accept(planner(loaded, state, here), state, names, "ada", 5.0)]
+    finally:
+        state.close()
+
+
+def test_an_edit_can_be_accepted(here):
+    carry_out(TWO, here)
+    edited = TWO.replace("cat in.txt > a.txt", "cat < in.txt > a.txt")
+    assert accepted(edited, here, "a", "b") == ["a"]
+    assert verdicts(edited, here) == {"a": "skip", "b": "skip"}
+    state = opened(here)
+    assert state.accepted("a") == [(5.0, "ada")]
+    state.close()
+    assert accepted(edited, here, "a") == []
+
+
+def test_a_result_that_is_not_there_cannot_be_accepted(here):
+    carry_out(ONE, here)
+    (here / "a.txt").unlink()
+    with pytest.raises(UsageError, match=r"'a' cannot be accepted: 'a\.txt' is missing"):
+        accepted(ONE, here, "a")
+    (here / "a.txt").write_text("x")
+    state = opened(here)
+    state.apply([Started("a", "a", 1.0)])
+    state.close()
+    with pytest.raises(UsageError, match="did not finish"):
+        accepted(ONE, here, "a")
+
+
+def test_words_say_what_the_data_say(here):
+    found = decisions(TWO, here)
+    assert explain(found["a"]) == "a runs: it has never run here"
+    carry_out(TWO, here)
+    found = decisions(TWO, here)
+    assert verdict_words(found["a"]) == "up to date"
+    assert "nothing that decides about them has changed" in explain(found["a"])
+    (here / "in.txt").write_text("other")
+    found = decisions(TWO.replace("cat in.txt", "cat  in.txt"), here)
+    told = explain(found["a"])
+    assert "the content of input 'in.txt' changed" in told
+    assert "its command changed: cat in.txt > a.txt → cat  in.txt > a.txt" in told
+    assert "(and 1 more)" in verdict_words(found["a"])
+    assert "depends on a, which will run" in explain(found["b"])
+    (here / "in.txt").unlink()
+    (here / "b.txt").unlink()
+    found = decisions(TWO, here)
+    assert "input 'in.txt' is made by no rule and is not on disk" in explain(found["a"])
+    assert "it needs a, which is blocked" in explain(found["b"])
