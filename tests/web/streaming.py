@@ -13,6 +13,7 @@ class Reader:
         self.connection = connection
         self.connection.settimeout(20)
         self.rest = b""
+        self.head = ""
 
     def blocks(self) -> Iterator[dict[str, str]]:
         """Every frame as its fields, until the server closes."""
