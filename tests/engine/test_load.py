@@ -1,0 +1,130 @@
+"""The front door: texts and files become DAGs, or say all that is wrong with them."""
+
+import pytest
+
+from oxoflow.engine.load import (
+    check_text,
+    directory_of,
+    find_workflow,
+    load_file,
+    load_text,
+    read_profile,
+    read_text,
+)
+from oxoflow.errors import GraphError, UsageError, WorkflowError
+
+GOOD = """[workflow]
+name = "w"
+[[rules]]
+name = "a"
+output = ["a.txt"]
+shell = "touch a.txt"
+[[rules]]
+name = "b"
+input = ["a.txt"]
+shell = "cat a.txt"
+"""
+
+
+def test_a_text_is_loaded_without_any_file():
+    loaded = load_text(GOOD)
+    assert [job.name for job in loaded.jobs] == ["a", "b"]
+    assert loaded.dag.parents == ((), (0,))
+
+
+def test_a_file_is_loaded_with_overrides_relative_to_where_it_runs(tmp_path):
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "run").mkdir()
+    file = tmp_path / "flows/w.oxoflow"
+    file.write_text(
+        GOOD.replace("[[rules]]", '[config]\nd = "x"\n[[rules]]', 1).replace(
+            '"a.txt"', '"{config.d}/a.txt"'
+        )
+    )
+    (tmp_path / "flows/part.oxoflow").write_text(GOOD.replace('"a"', '"c"').replace('"b"', '"d"'))
+    file.write_text(file.read_text() + '[[include]]\npath = "part.oxoflow"\nnamespace = "n"\n')
+    loaded = load_file(file, workdir=tmp_path / "run", overrides={"d": "y"})
+    assert loaded.workflow.config["d"] == "y"
+    assert [job.name for job in loaded.jobs] == ["a", "b", "n::c", "n::d"]
+    assert directory_of(file, tmp_path / "run") == "../flows"
+    assert directory_of(file, tmp_path / "flows") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message", "line"),
+    [
+        ("[workflow]\nname = 3x", None, "", 2),
+        (GOOD.replace('shell = "cat', 'depends_on = ["aa"]\nshell = "cat'), "E007", "aa", 10),
+        (
+            GOOD.replace('name = "a"\n', 'name = "a"\ninput = ["b.txt"]\n').replace(
+                'input = ["a.txt"]', 'input = ["a.txt"]\noutput = ["b.txt"]'
+            ),
+            "E006",
+            "a → b → a",
+            5,
+        ),
+    ],
+)
+def test_checking_finds_what_is_wrong_and_where(text, code, message, line):
+    checked = check_text(text)
+    assert checked.errors
+    assert checked.dag is None
+    found = checked.errors[0]
+    assert message in found.message
+    assert found.line == line
+    if code:
+        assert found.code == code
+
+
+def test_a_good_text_has_nothing_to_say():
+    checked = check_text(GOOD)
+    assert checked.diagnostics == ()
+    assert checked.dag is not None
+    assert len(checked.jobs) == 2
+
+
+def test_a_cycle_and_an_unknown_dependency_stop_a_load():
+    with pytest.raises(GraphError, match="cycle"):
+        load_text(GOOD.replace('output = ["a.txt"]', 'output = ["a.txt"]\ndepends_on = ["b"]'))
+    with pytest.raises(WorkflowError, match="zz"):
+        load_text(GOOD.replace('shell = "cat', 'depends_on = ["zz"]\nshell = "cat'))
+
+
+def test_config_must_be_defined_wherever_it_is_named():
+    for change in (
+        ('shell = "cat', 'envvars = { K = "{config.no}" }\nshell = "cat'),
+        ('shell = "cat', 'log = "{config.no}"\nshell = "cat'),
+        ('shell = "cat', 'params = { p = "{config.no}" }\nshell = "cat'),
+        ('["a.txt"]\nshell = "cat', '["a.txt", "{config.no}"]\nshell = "cat'),
+    ):
+        with pytest.raises(WorkflowError, match=r"rule 'b'.*config.no"):
+            load_text(GOOD.replace(*change))
+
+
+def test_the_workflow_of_a_directory_is_main_else_the_first(tmp_path):
+    with pytest.raises(UsageError, match=r"no \*\.oxoflow file"):
+        find_workflow(tmp_path)
+    (tmp_path / "b.oxoflow").write_text(GOOD)
+    (tmp_path / "a.oxoflow").write_text(GOOD)
+    assert find_workflow(tmp_path).name == "a.oxoflow"
+    (tmp_path / "main.oxoflow").write_text(GOOD)
+    assert find_workflow(tmp_path).name == "main.oxoflow"
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path):
+    with pytest.raises(UsageError, match=r"'.*no.oxoflow' not found"):
+        read_text(tmp_path / "no.oxoflow")
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_text(tmp_path)
+
+
+def test_profiles_stand_beside_the_workflow(tmp_path):
+    with pytest.raises(UsageError, match=r"'hpc' not found; '.*profiles' holds no profile"):
+        read_profile(tmp_path, "hpc")
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles/lab.toml").write_text("[config]\nq = 1\n")
+    assert read_profile(tmp_path, "lab") == {"config": {"q": 1}}
+    with pytest.raises(UsageError, match="profiles there: lab"):
+        read_profile(tmp_path, "hpc")
+    (tmp_path / "w.oxoflow").write_text(GOOD)
+    assert load_file(tmp_path / "w.oxoflow", profile="lab").workflow.config["q"] == 1
