@@ -60,7 +60,7 @@ def _document(document: Document) -> Iterator[str]:
         _unfold(block, path)
         yield from _block(block, path)
         below = [
-            ((*path, name) if len(path) < 3 else path, child)
+            ((*path, name) if len(path) < order.DEEPEST else path, child)
             for name in _child_order(block, path)
             for child in block.children[name]
         ]

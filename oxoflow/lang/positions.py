@@ -25,11 +25,11 @@ def locate(text: str, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     A diagnostic is placed at the key it names inside the rule it names, else as near above as
     the text allows: the rule, the table, the include that brings the rule in, the first line.
     """
-    found = list(diagnostics)
-    if all(diagnostic.line is not None for diagnostic in found):
+    found = [replace(each, column=each.column or 1) if each.line else each for each in diagnostics]
+    if all(diagnostic.line for diagnostic in found):
         return found
     index = Index(text)
-    return [each if each.line is not None else _placed(each, index) for each in found]
+    return [each if each.line else _placed(each, index) for each in found]
 
 
 def _placed(diagnostic: Diagnostic, index: Index) -> Diagnostic:

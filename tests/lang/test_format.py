@@ -10,11 +10,7 @@ from oxoflow.lang.format import canonical, format_workflow, same
 
 HEAD = '[workflow]\nname = "w"\n'
 ROOT = Path(__file__).parents[2]
-WORKFLOWS = sorted(
-    path
-    for path in ROOT.rglob("*.oxoflow")
-    if not {".venv", "data", ".git"} & set(path.relative_to(ROOT).parts)
-)
+WORKFLOWS = sorted(path for top in ("oxoflow", "tests") for path in (ROOT / top).rglob("*.oxoflow"))
 
 
 def formatted(body: str) -> str:

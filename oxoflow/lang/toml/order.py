@@ -191,7 +191,12 @@ KEYS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("values",): ("name", "values", "values_from"),
 }
 LAST_KEYS: dict[tuple[str, ...], tuple[str, ...]] = {("rules",): RULE_LAST}
-SUB_TABLES: dict[tuple[str, ...], tuple[str, ...]] = {(): TABLES, ("rules",): RULE_TABLES}
+SUB_TABLES: dict[tuple[str, ...], tuple[str, ...]] = {
+    (): TABLES,
+    ("config",): (),
+    ("rules",): RULE_TABLES,
+}
+DEEPEST = 4  # longer paths are not listed here, and need not be told apart
 
 # An inline table or dotted key under one of these names is written as a table of its own.
 UNFOLDED: dict[tuple[str, ...], frozenset[str]] = {
