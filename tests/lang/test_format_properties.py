@@ -11,7 +11,7 @@ from tests.lang.toml_texts import texts
 
 
 def comment_marks(text: str) -> Counter[str]:
-    return Counter(re.findall(r"#.* (c\d+)\b", text))
+    return Counter(re.findall(r"§\d+", text))
 
 
 @settings(max_examples=120, deadline=None)

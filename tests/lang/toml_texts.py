@@ -55,7 +55,7 @@ scalars = st.one_of(
     st.sampled_from(["2020-01-01", "07:32:00", "2020-01-01 07:32:00", "1979-05-27T00:32:00.5Z"]),
 )
 comments = st.text("abc #'\"[]{}=\\", max_size=8).map(lambda text: f"#{text}".rstrip())
-breaks = st.one_of(st.just(""), st.just(" "), st.just("\n"), comments.map(lambda c: f" {c} c0\n  "))
+breaks = st.one_of(st.just(""), st.just(" "), st.just("\n"), comments.map(lambda c: f" {c}§0\n  "))
 keys = st.one_of(words, odd_text.map(basic), words.map(lambda word: f"'{word}'"))
 
 
@@ -87,14 +87,14 @@ def pairs(draw, names, counter):
     name = draw(names)
     if draw(st.integers(0, 4)) == 0:
         name = f"{name}{draw(space)}.{draw(space)}{draw(keys)}"
-    comment = f" {draw(comments)} c{next(counter)}" if draw(st.booleans()) else ""
+    comment = f" {draw(comments)}§{next(counter)}" if draw(st.booleans()) else ""
     return f"{draw(space)}{name}{draw(space)}={draw(space)}{draw(values)}{comment}"
 
 
 @st.composite
 def gaps(draw, counter):
     lines = draw(st.lists(st.sampled_from(["", "  ", "#"]), max_size=3))
-    return [f"{line} c{next(counter)}" if line == "#" else line for line in lines]
+    return [f"{line}§{next(counter)}" if line == "#" else line for line in lines]
 
 
 @st.composite
@@ -109,7 +109,7 @@ def texts(draw):
         name = draw(st.sampled_from(ARRAYS if is_array else TABLES))
         if draw(st.integers(0, 3)) == 0:
             name = f"{name}.{draw(st.sampled_from(['environment', 'resources', 'x', 'y']))}"
-        comment = f" # c{next(counter)}" if draw(st.booleans()) else ""
+        comment = f" #§{next(counter)}" if draw(st.booleans()) else ""
         lines.append((f"[[{name}]]" if is_array else f"[{name}]") + comment)
         names = st.sampled_from(RULE_KEYS) if name.startswith("rules") else keys
         for _ in range(draw(st.integers(0, 5))):
