@@ -34,6 +34,7 @@ from oxoflow.web import (
     audit,
     auth,
     compression,
+    contract,
     cors,
     http,
     keys,
@@ -66,7 +67,7 @@ SWITCH_INTERVAL = 0.0005  # seconds; Python's own lets many connections starve e
 HOUR = 3600.0
 PR_SET_DUMPABLE = 4
 PARTS = (
-    *(pages, system, prometheus, probes, auth, keys, users, audit, quota),
+    *(pages, contract, system, prometheus, probes, auth, keys, users, audit, quota),
     *(verbs, lint, reports, library, revisions),
     *(launches, runs, run_files, run_logs, sse),
 )

@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from oxoflow import errors
 from oxoflow.db import DatabaseTrouble
+from oxoflow.openapi.contract import complaint
 from oxoflow.web.services import Services, services
 
 __all__ = [
@@ -212,14 +213,19 @@ def json_body(
     optional: Mapping[str, type] | None = None,
     may_be_empty: bool = False,
 ) -> dict[str, Any]:
-    """The request's JSON object, its fields checked: Unprocessable names the first wrong one.
+    """The request's JSON object, checked by the contract: Unprocessable names what does not fit.
 
-    An optional field that is null counts as absent. Unknown fields are ignored. A request without
-    any body counts as `{}` when it `may_be_empty`.
+    `required` and `optional` are for routes that the contract does not describe. An optional field
+    that is null counts as absent. Unknown fields are ignored. A request without any body counts as
+    `{}` when it `may_be_empty`.
     """
     body = {} if may_be_empty and not request.get_data(cache=True) else parsed_body()
+    if request.url_rule is not None:
+        wrong = complaint(request.method, request.url_rule.rule, body)
+        if wrong is not None:
+            raise Unprocessable("Invalid request body", wrong)
     if not isinstance(body, dict):
-        raise Unprocessable("Invalid request body", "it must be a JSON object")
+        raise Unprocessable("Invalid request body", "the body must be an object")
     for name in required or ():
         if name not in body:
             raise Unprocessable("Invalid request body", f"the field '{name}' is missing")

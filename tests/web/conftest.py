@@ -12,6 +12,7 @@ from oxoflow.access.accounts import seed
 from oxoflow.db import Database
 from oxoflow.settings import Settings, resolve
 from oxoflow.web.services import Services
+from tests.web.contracted import watch
 
 PASSWORDS = {
     "OXO_FLOW_ADMIN_PASSWORD": "admin-secret",
@@ -40,6 +41,7 @@ def make_app(tmp_path: Path) -> Iterator[MakeApp]:
         parts.append(application.build_services(settings, db))
         made = application.create_app(parts[-1])
         made.testing = True
+        watch(made)
         return made
 
     yield make

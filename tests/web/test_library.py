@@ -111,7 +111,7 @@ def test_somebody_elses_workflow_is_unknown_and_stays_as_it_was(
         ({"version": "x" * 65}, 422, "'version'"),
         ({"version": 2}, 422, "'version' must be a string"),
         ({"toml_content": None}, 422, "'toml_content'"),
-        ({"toml_content": "[workflow]\nname="}, 400, "line 2"),
+        ({"toml_content": "[workflow]\nname=\n"}, 400, "line 2"),
         ({"toml_content": ""}, 400, "workflow"),
     ],
 )

@@ -1,0 +1,73 @@
+"""Describe the routes of saved workflows, their revisions, and the examples."""
+
+from __future__ import annotations
+
+from oxoflow.openapi.route import Query, Route, ok
+from oxoflow.openapi.shapes import (
+    COUNT,
+    TEXT,
+    UUID,
+    WHOLE,
+    answer_object,
+    list_of,
+    one_of,
+    ref,
+    request_object,
+    text,
+)
+
+TAG = "library"
+SAVED = "/api/workflows/saved"
+TOTAL = {"X-Total-Count": "How many there are on all pages."}
+
+ROUTES = (
+    Route(
+        "POST", "/api/workflows/save", "saveWorkflow", "Save a text, or the next state of one", TAG,
+        ok(answer_object(id=UUID, status=one_of("updated")), "Updated")
+        | ok(answer_object(id=UUID, status=one_of("saved")), "Saved", 201),
+        role="user",
+        body=request_object(
+            {"version": text(64, 1), "id": TEXT}, name=text(200, 1), toml_content=TEXT
+        ),
+        errors=(404,),
+    ),
+    Route(
+        "GET", SAVED, "listSavedWorkflows", "One's own workflows, the last changed first", TAG,
+        ok(list_of(ref("Workflow")), headers=TOTAL),
+        role="viewer",
+        query=(
+            Query("page", "Which page, from 1.", WHOLE),
+            Query("per_page", "How many on a page, 1 to 1000; 1000 when absent.", WHOLE),
+        ),
+    ),
+    Route(
+        "GET", SAVED + "/{workflow_id}", "getSavedWorkflow", "One own workflow with its text", TAG,
+        ok(ref("SavedWorkflow")), role="viewer",
+    ),
+    Route(
+        "DELETE", SAVED + "/{workflow_id}", "deleteSavedWorkflow", "Remove one own workflow", TAG,
+        ok(answer_object(status=one_of("deleted"))), role="user",
+    ),
+    Route(
+        "GET", SAVED + "/{workflow_id}/revisions", "listRevisions",
+        "What an own workflow was before", TAG,
+        ok(answer_object(current=COUNT, revisions=list_of(ref("Revision")))), role="viewer",
+    ),
+    Route(
+        "GET", SAVED + "/{workflow_id}/revisions/{revision}", "getRevision",
+        "An earlier state with its text", TAG,
+        ok(
+            answer_object(
+                revision=COUNT, name=TEXT, version=TEXT, rules_count=COUNT,
+                created_at={"type": "string", "format": "date-time"}, toml_content=TEXT,
+            )
+        ),
+        role="viewer",
+    ),
+    Route(
+        "POST", SAVED + "/{workflow_id}/rollback", "rollBack", "Bring an earlier state back", TAG,
+        ok(answer_object(id=UUID, status=one_of("rolled_back"), revision=COUNT)),
+        role="user",
+        body=request_object(revision=WHOLE),
+    ),
+)  # fmt: skip

@@ -1,0 +1,99 @@
+"""Describe the routes of runs, their logs and their events."""
+
+from __future__ import annotations
+
+from oxoflow.openapi.route import BYTES, JSON, PLAIN, STREAM, Answer, Query, Route, ok
+from oxoflow.openapi.shapes import TEXT, WHOLE, list_of, ref, request_object
+
+TAG, EVENTS = "runs", "events"
+RUN = "/api/runs/{run_id}"
+PAGES = {
+    "X-Total-Count": "How many there are on all pages.",
+    "X-Total-Pages": "How many pages there are.",
+    "X-Page": "Which page this is.",
+    "X-Per-Page": "How many are on a page.",
+}
+FILE_TYPES = (BYTES, JSON, "text/csv", "text/tab-separated-values", "image/png")
+TOTAL = {"X-Total-Count": "How many there are on all pages."}
+UNCHANGED = Answer("The file is as the client knows it", None, ())
+UNDER = (Query("under", "Only files below this directory.", TEXT),)
+LOG = {"X-Next-Offset": "The offset from which to read on."}
+RESUME = (
+    Query("Last-Event-ID", "The last event that was seen.", TEXT, "header"),
+    Query("last_event_id", "The same, for clients that cannot set headers.", TEXT),
+    Query("named", "1: each event has an `event:` line with its type.", TEXT),
+)
+
+ROUTES = (
+    Route(
+        "POST", "/api/workflows/run", "launch", "Queue a run of a text", TAG,
+        {200: Answer("Queued; with `dry_run`, what a run would do",
+                     {"anyOf": [ref("Launched"), ref("DryRun")]})},
+        role="user",
+        body=request_object({"config": ref("RunConfig")}, toml_content=TEXT),
+    ),
+    Route(
+        "GET", "/api/runs", "listRuns", "One's own runs, waiting ones first, then the newest", TAG,
+        ok(list_of(ref("Run")), headers=PAGES),
+        role="viewer",
+        query=(
+            Query("status", "Only runs in this state.", TEXT),
+            Query("page", "Which page, from 1.", WHOLE),
+            Query("per_page", "How many on a page, 1 to 1000; 100 when absent.", WHOLE),
+        ),
+    ),
+    Route("GET", RUN, "getRun", "One own run in full", TAG, ok(ref("RunDetail")), role="viewer"),
+    Route(
+        "DELETE", RUN, "cancelRun", "End a run", TAG, ok(ref("Cancelled")),
+        role="user", errors=(400,),
+    ),
+    Route(
+        "GET", RUN + "/jobs", "listJobs", "The jobs of a run", TAG,
+        ok(list_of(ref("Job")), headers=TOTAL),
+        role="viewer",
+        query=(
+            Query("status", "Only jobs in this state.", TEXT),
+            Query("after", "Only jobs with a higher id: continues a listing.", WHOLE),
+            Query("per_page", "At most so many, 1 to 10000; 1000 when absent.", WHOLE),
+        ),
+    ),
+    Route(
+        "GET", RUN + "/logs", "getRunLog", "The log of a run", TAG,
+        {
+            200: Answer("The log, or the part asked for", TEXT, (PLAIN,), LOG),
+            206: Answer("The range asked for", TEXT, (PLAIN,)),
+            304: UNCHANGED,
+        },
+        role="viewer",
+        query=(
+            Query("tail", "Only the last so many lines.", WHOLE),
+            Query("offset", "Only what comes after so many bytes.", WHOLE),
+        ),
+        errors=(416,),
+    ),
+    Route(
+        "GET", RUN + "/jobs/{job_id}/log", "getJobLog", "What a job wrote", TAG,
+        {200: Answer("The log from the offset on", TEXT, (PLAIN,), LOG)},
+        role="viewer",
+        query=(
+            Query("stream", "stdout (default) or stderr.", TEXT),
+            Query("offset", "Only what comes after so many bytes.", WHOLE),
+        ),
+    ),
+    Route(
+        "GET", RUN + "/events", "streamRunEvents", "The events of a run, to its end", EVENTS,
+        {
+            200: Answer("Events as they come", TEXT, (STREAM,)),
+            204: Answer("The run has ended and everything was seen", None, ()),
+        },
+        role="viewer", query=RESUME, errors=(503,),
+    ),
+    Route(
+        "GET", "/api/events", "streamEvents", "One's own events; heartbeats without a login",
+        EVENTS,
+        {200: Answer("Events as they come", TEXT, (STREAM,))},
+        optional_login=True,
+        query=(*RESUME, Query("all", "1: everybody's events, for admins.", TEXT)),
+        errors=(401, 403, 503),
+    ),
+)  # fmt: skip

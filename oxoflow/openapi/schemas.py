@@ -1,0 +1,198 @@
+"""Hold the schemas that have a name in the contract, because several routes use them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from oxoflow.openapi.shapes import (
+    COUNT,
+    FLAG,
+    INSTANT,
+    NUMBER,
+    TEXT,
+    UUID,
+    WHOLE,
+    Schema,
+    answer_object,
+    list_of,
+    map_of,
+    nullable,
+    one_of,
+    ref,
+    request_object,
+    whole,
+)
+
+ROLE = one_of("admin", "user", "viewer")
+RUN_STATUS = one_of("pending", "running", "success", "failed", "cancelled")
+PHASE = one_of("queued", "starting", "running", "paused", "cancelling")
+JOB_STATUS = one_of(
+    "pending", "running", "success", "failed", "skipped", "blocked", "cancelled"
+)  # fmt: skip
+SEVERITY = one_of("error", "warning", "info")
+
+_COUNTS: dict[str, Schema] = {"error_count": COUNT, "warning_count": COUNT, "info_count": COUNT}
+_RUN: dict[str, Schema] = {
+    "id": UUID,
+    "user_id": UUID,
+    "workflow_name": TEXT,
+    "status": RUN_STATUS,
+    "pid": nullable(WHOLE),
+    "started_at": nullable(INSTANT),
+    "finished_at": nullable(INSTANT),
+    "phase": nullable(PHASE),
+    "created_at": INSTANT,
+}
+_WORKFLOW: dict[str, Schema] = {
+    "id": UUID,
+    "name": TEXT,
+    "version": TEXT,
+    "rules_count": COUNT,
+    "created_at": INSTANT,
+    "updated_at": INSTANT,
+}
+
+SCHEMAS: Mapping[str, Schema] = {
+    "Error": answer_object(error=TEXT, detail=nullable(TEXT)),
+    "RateError": answer_object({"retry_after_secs": COUNT}, error=TEXT, detail=nullable(TEXT)),
+    "OxifyError": answer_object(error=TEXT, message=TEXT),
+    "Text": request_object(toml_content=TEXT),
+    "RunConfig": request_object(
+        {"max_jobs": whole(1, 10_000), "dry_run": FLAG, "keep_going": FLAG}
+    ),
+    "Diagnostic": answer_object(
+        severity=SEVERITY,
+        code=TEXT,
+        message=TEXT,
+        rule=nullable(TEXT),
+        suggestion=nullable(TEXT),
+        line=nullable(COUNT),
+        column=nullable(COUNT),
+    ),
+    "Counts": answer_object(**_COUNTS),
+    "Rule": answer_object(
+        name=TEXT,
+        inputs=list_of(TEXT),
+        outputs=list_of(TEXT),
+        environment=TEXT,
+        threads=COUNT,
+    ),
+    "DryRun": answer_object(
+        status=answer_object(
+            id=UUID,
+            status=one_of("dry-run"),
+            rules_total=COUNT,
+            rules_completed=COUNT,
+            started_at=INSTANT,
+        ),
+        execution_order=list_of(TEXT),
+        rules=list_of(ref("Rule")),
+        config=answer_object(
+            max_jobs=nullable(WHOLE), dry_run=nullable(FLAG), keep_going=nullable(FLAG)
+        ),
+        jobs=list_of(answer_object(job=TEXT, rule=TEXT, command=nullable(TEXT))),
+        jobs_total=COUNT,
+        warnings=list_of(TEXT),
+    ),
+    "ReportSection": answer_object(
+        title=TEXT,
+        id=TEXT,
+        content=ref("ReportContent"),
+        subsections=list_of({"$ref": "#/components/schemas/ReportSection"}),
+    ),
+    "ReportContent": {
+        "type": "object",
+        "properties": {"type": TEXT},
+        "required": ["type"],
+    },
+    "Report": answer_object(
+        title=TEXT,
+        generated_at=INSTANT,
+        workflow_name=TEXT,
+        workflow_version=TEXT,
+        sections=list_of(ref("ReportSection")),
+        metadata=map_of(TEXT),
+    ),
+    "Workflow": answer_object(**_WORKFLOW),
+    "SavedWorkflow": answer_object(**_WORKFLOW, toml_content=TEXT, revision=COUNT, has_bundle=FLAG),
+    "Revision": answer_object(
+        revision=COUNT, name=TEXT, version=TEXT, rules_count=COUNT, created_at=INSTANT
+    ),
+    "User": answer_object(
+        id=UUID,
+        username=TEXT,
+        role=ROLE,
+        auth_type=one_of("environment", "password", "proxy", "builtin"),
+        disabled=FLAG,
+        created_at=INSTANT,
+        updated_at=INSTANT,
+    ),
+    "Key": answer_object(
+        {"key": TEXT},
+        id=UUID,
+        name=TEXT,
+        scope=one_of("read", "write", "admin"),
+        created_at=INSTANT,
+        expires_at=nullable(INSTANT),
+        last_used_at=nullable(INSTANT),
+        revoked=FLAG,
+    ),
+    "AuditEntry": answer_object(
+        id=COUNT,
+        timestamp=INSTANT,
+        user=nullable(TEXT),
+        action=TEXT,
+        resource=TEXT,
+        result=one_of("success", "failure"),
+        address=nullable(TEXT),
+        request_id=nullable(TEXT),
+        detail=nullable(TEXT),
+        hash=TEXT,
+    ),
+    "Run": answer_object(**_RUN),
+    "Process": answer_object({"signal": nullable(TEXT)}, pid=WHOLE, name=TEXT),
+    "RunDetail": answer_object(
+        **_RUN,
+        log_tail=nullable(TEXT),
+        output_files=list_of(TEXT),
+        outputs=list_of(ref("File")),
+        outputs_truncated=FLAG,
+        exit_code=nullable(WHOLE),
+        error=nullable(TEXT),
+        rules_total=COUNT,
+        threads=nullable(COUNT),
+        jobs=map_of(COUNT),
+        queue=nullable(answer_object(position=COUNT, reason=TEXT)),
+        cancel=nullable(answer_object(ended=list_of(ref("Process")), left=COUNT)),
+        retry_of=nullable(UUID),
+        tags=list_of(TEXT),
+    ),
+    "File": answer_object(path=TEXT, size_bytes=COUNT, modified_at=INSTANT),
+    "Files": answer_object(files=list_of(ref("File")), total_bytes=COUNT, truncated=FLAG),
+    "Job": answer_object(
+        id=COUNT,
+        job=TEXT,
+        rule=TEXT,
+        status=JOB_STATUS,
+        verdict=nullable(TEXT),
+        attempt=nullable(COUNT),
+        exit_code=nullable(WHOLE),
+        started_at=nullable(INSTANT),
+        finished_at=nullable(INSTANT),
+        duration_secs=nullable(NUMBER),
+        cpu_secs=nullable(NUMBER),
+        peak_mb=nullable(NUMBER),
+        read_bytes=nullable(COUNT),
+        written_bytes=nullable(COUNT),
+        reason=nullable(TEXT),
+        error=nullable(TEXT),
+    ),
+    "Launched": answer_object(
+        run_id=UUID, status=one_of("started"), execution_order=list_of(TEXT), rules_total=COUNT
+    ),
+    "Cancelled": answer_object(
+        status=one_of("cancelled", "cancelling"),
+        ended=list_of(ref("Process")),
+        left=nullable(COUNT),
+    ),
+}
