@@ -43,12 +43,12 @@ class Token:
         self._event = threading.Event()
         self._lock = threading.Lock()
         self._callbacks: dict[object, Callable[[], object]] = {}
-        own = None if seconds is None else time.monotonic() + seconds
-        limits = [
-            limit for limit in (own, parent.deadline if parent else None) if limit is not None
-        ]
-        self.deadline: float | None = min(limits) if limits else None
-        self._own_limit = seconds if own is not None and own == self.deadline else None
+        self.deadline: float | None = parent.deadline if parent else None
+        self._limit: float | None = parent._limit if parent else None  # what the deadline was
+        if seconds is not None:
+            own = time.monotonic() + seconds
+            if self.deadline is None or own < self.deadline:
+                self.deadline, self._limit = own, seconds
         self._leave = parent._join(self.cancel) if parent else None
 
     def cancel(self) -> None:
@@ -86,8 +86,7 @@ class Token:
 
     def timed_out(self) -> TimedOut:
         """The failure of a passed deadline."""
-        own = self._own_limit
-        return TimedOut("Timed out" if own is None else f"Timed out after {own:g} s")
+        return TimedOut(f"Timed out after {self._limit or 0:g} s")
 
     def sleep(self, seconds: float) -> None:
         """Wait, unless the work ends first; raise Stopped or TimedOut then."""

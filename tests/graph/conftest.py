@@ -3,6 +3,7 @@
 import os
 import queue
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -63,6 +64,10 @@ class Execution:
             event = self.events.get(timeout=30)
             if event.type == type_ and name in (None, event.rule):
                 return event
+
+    def await_nothing(self) -> None:
+        """Let the execution go on for a moment, for tests that look at files of its programs."""
+        time.sleep(0.02)
 
     def control(self, type_: str, **body: Any) -> None:
         write_control(self.directory.control, {"type": type_, **body})
