@@ -23,7 +23,7 @@ class Verb:
     """One verb: what it does in a sentence, its options, and the function that does it.
 
     `overrides` lets KEY=VALUE words and unknown --KEY=VALUE flags set config values; they arrive
-    in `arguments.overrides`, and --KEY VALUE pairs, which need a known key, in `pairs`.
+    in `arguments.overrides`; those that need a key which [config] has, in `arguments.pairs`.
     """
 
     summary: str
@@ -46,11 +46,10 @@ def read_arguments(name: str, verb: Verb, words: Sequence[str]) -> Arguments:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for option in verb.options:
-        parser.add_argument(*option.names, help=option.help, **option.settings)
+        # an option without help is one that programs use and people need not see
+        parser.add_argument(*option.names, help=option.help or argparse.SUPPRESS, **option.settings)
     if not verb.overrides:
-        rest = _unknown_flag(parser.prog, verb, words)
-        if rest:
-            raise UsageError(rest)
+        _refuse_unknown(parser.prog, verb, words)
         return parser.parse_args(list(words))
     kept, overrides, pairs = _take_overrides(parser.prog, verb, words)
     arguments = parser.parse_args(kept)
@@ -60,14 +59,22 @@ def read_arguments(name: str, verb: Verb, words: Sequence[str]) -> Arguments:
     return arguments
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A value that counts only if [config] has its key; `flag` is what may have been meant."""
+
+    value: str
+    flag: str | None
+
+
 def _take_overrides(
     prog: str, verb: Verb, words: Sequence[str]
-) -> tuple[list[str], dict[str, str], dict[str, str]]:
+) -> tuple[list[str], dict[str, str], dict[str, Pair]]:
     """Sort out KEY=VALUE, --KEY=VALUE and --KEY VALUE; everything else is left to the parser."""
     known = {name: option for option in verb.options for name in option.names}
     kept: list[str] = []
     overrides: dict[str, str] = {}
-    pairs: dict[str, str] = {}
+    pairs: dict[str, Pair] = {}
     waiting = list(words)
     while waiting:
         word = waiting.pop(0)
@@ -79,11 +86,14 @@ def _take_overrides(
             if not equals and name in known and known[name].takes_value and waiting:
                 kept.append(waiting.pop(0))
         elif word.startswith("--"):
-            if equals:
-                _refuse_near_miss(prog, name, known)
+            near = _near_flag(name, known)
+            if equals and not near:
                 overrides.update([_key_value(word[2:], name)])
-            elif waiting and not waiting[0].startswith("-") and not near_flag(name, known):
-                pairs[word[2:]] = waiting.pop(0)
+            elif equals:
+                key, text = _key_value(word[2:], name)
+                pairs[key] = Pair(text, near)
+            elif waiting and not waiting[0].startswith("-") and _may_be_key(near, known):
+                pairs[word[2:]] = Pair(waiting.pop(0), near)
             else:
                 raise UsageError(_unknown_words(prog, word, known))
         elif equals and not word.startswith("-") and "/" not in name and name:
@@ -93,46 +103,43 @@ def _take_overrides(
     return kept, overrides, pairs
 
 
-def settle_pairs(pairs: Mapping[str, str], known: Sequence[str], prog: str) -> dict[str, str]:
-    """Take --KEY VALUE pairs whose key the workflow's [config] has; refuse the others."""
-    for key in pairs:
+def settle_pairs(pairs: Mapping[str, Pair], known: Sequence[str], prog: str) -> dict[str, str]:
+    """Take the pairs whose key the workflow's [config] has; refuse the others."""
+    for key, pair in pairs.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean '--{near[0]}'?" if near else "it is no key of [config] either"
-            raise UsageError(f"unknown option '--{key}': {hint}; see '{prog} --help'")
-    return dict(pairs)
+            meant = pair.flag or (f"--{near[0]}" if near else None)
+            hint = f"did you mean '{meant}'?" if meant else "it is no key of [config] either"
+            raise UsageError(f"unknown option '--{key}'; {hint}; see '{prog} --help'")
+    return {key: pair.value for key, pair in pairs.items()}
 
 
-def near_flag(name: str, known: Mapping[str, Option]) -> str | None:
+def _may_be_key(near: str | None, known: Mapping[str, Option]) -> bool:
+    """Say whether a flag with a word behind it may set a config value: not a mistyped switch."""
+    return near is None or known[near].takes_value
+
+
+def _near_flag(name: str, known: Mapping[str, Option]) -> str | None:
     """Give the flag that a mistyped one most likely means."""
-    found = difflib.get_close_matches(
-        name, [flag for flag in known if flag.startswith("--")], 1, 0.8
-    )
+    flags = [flag for flag in known if flag.startswith("--")]
+    found = difflib.get_close_matches(name, flags, 1, 0.75)
     return found[0] if found else None
 
 
-def _unknown_flag(prog: str, verb: Verb, words: Sequence[str]) -> str | None:
+def _refuse_unknown(prog: str, verb: Verb, words: Sequence[str]) -> None:
     known = {name: option for option in verb.options for name in option.names}
     for word in words:
         if word == "--":
-            return None
+            return
         name = word.partition("=")[0]
         if word.startswith("--") and name not in known and name != "--help":
-            return _unknown_words(prog, name, known)
-    return None
+            raise UsageError(_unknown_words(prog, name, known))
 
 
 def _unknown_words(prog: str, word: str, known: Mapping[str, Option]) -> str:
-    near = near_flag(word, known)
+    near = _near_flag(word, known)
     hint = f"; did you mean '{near}'?" if near else ""
     return f"unknown option '{word}'{hint}; see '{prog} --help'"
-
-
-def _refuse_near_miss(prog: str, name: str, known: Mapping[str, Option]) -> None:
-    if near_flag(name, known):
-        raise UsageError(
-            _unknown_words(prog, name, known) + f" (a config value: --config {name[2:]}=VALUE)"
-        )
 
 
 def _is_short(word: str, known: Mapping[str, Option]) -> bool:

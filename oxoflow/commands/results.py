@@ -91,9 +91,10 @@ def show_logs(arguments: Arguments) -> int:
         print_json({"job": arguments.job, **{name: texts.get(name, "") for name in wanted}})
         return 0
     sys.stdout.flush()
+    titled = len([name for name in wanted if streams.get(name)]) > 1
     for name in wanted:
         data = streams.get(name, b"")
-        if len(wanted) > 1 and data:
+        if titled:
             sys.stdout.buffer.write(f"==> {name} <==\n".encode())
         sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()

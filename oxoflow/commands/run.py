@@ -208,7 +208,7 @@ VERBS: Mapping[str, Verb] = {
             *PLANNING,
             flag("--dry-run", help="show the plan and stop"),
             JSON,
-            value("--launch", metavar="NONCE:FD:RUN_ID", help="==SUPPRESS=="),
+            value("--launch", metavar="NONCE:FD:RUN_ID", help=""),
         ),
         start_run,
         overrides=True,

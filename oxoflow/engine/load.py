@@ -131,7 +131,9 @@ def check_text(
         dag = build_dag(jobs, execution_groups=composed.execution_groups, config=composed.config)
     except WorkflowError as error:
         code = "E000" if isinstance(error, ParseError) else "E006"
-        found += error.diagnostics or [Diagnostic(Severity.ERROR, code, error.message)]
+        stopped = error.diagnostics or (Diagnostic(Severity.ERROR, code, error.message),)
+        known = {(item.code, item.rule) for item in found}
+        found += [item for item in stopped if (item.code, item.rule) not in known]
     unique = {(item.code, item.rule, item.message): item for item in reversed(found)}
     return Checked(workflow, jobs, dag, tuple(locate(text, list(unique.values())[::-1])))
 

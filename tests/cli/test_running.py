@@ -1,0 +1,286 @@
+"""The verbs that run, steer and judge, as processes of their own."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+
+from oxoflow.engine.events import read_events
+from oxoflow.engine.rundir import lock_holder
+from tests.cli.conftest import command, environment
+
+FLOW = """[workflow]
+name = "w"
+[config]
+word = "hello"
+[[rules]]
+name = "a"
+output = ["a.txt"]
+shell = "echo {config.word} > {output}; echo told >&2"
+[[rules]]
+name = "b"
+input = ["a.txt"]
+output = ["b.txt"]
+shell = "cat {input} > {output}"
+[[rules]]
+name = "c"
+output = ["c.txt"]
+shell = "test -e ok && touch {output} || { echo no luck >&2; exit 3; }"
+"""
+SLOW = """[workflow]
+name = "slow"
+[[rules]]
+name = "first"
+output = ["first.txt"]
+shell = "touch first.txt; while [ ! -e go ]; do sleep 0.05; done"
+[[rules]]
+name = "second"
+input = ["first.txt"]
+output = ["second.txt"]
+shell = "touch second.txt"
+"""
+
+
+@pytest.fixture
+def flow(here):
+    (here / "main.oxoflow").write_text(FLOW)
+    return here
+
+
+@pytest.fixture
+def started(here):
+    """A run under way in this directory; what is left of it is ended."""
+    (here / "main.oxoflow").write_text(SLOW)
+    runs = []
+
+    def start(*words):
+        run = subprocess.Popen(
+            command("run", *words),
+            cwd=here,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        runs.append(run)
+        wait_for_event(here, "rule_started")
+        return run
+
+    yield start
+    for run in runs:
+        if run.poll() is None:
+            run.send_signal(signal.SIGTERM)
+        run.communicate(timeout=20)
+
+
+def wait_for_event(here, type, *, within=20.0):
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        events, _ = read_events(here / ".oxo-flow/events.jsonl")
+        if any(event.type == type for event in events):
+            return
+        select.select([], [], [], 0.02)
+    pytest.fail(f"no event {type!r} within {within} s")
+
+
+def test_a_run_its_failure_and_its_repair(flow, shell):
+    told = shell("run", "-k")
+    assert told.code == 1
+    assert "done     b" in told.out
+    assert "FAILED   c" in told.out
+    assert "    no luck" in told.out
+    assert "w: failed, 2 jobs done, 1 failed" in told.out
+    assert shell("status").code == 1
+    assert shell("logs", "c").out == "no luck\n"
+    assert shell("logs", "a", "--json").json == {"job": "a", "stdout": "", "stderr": "told\n"}
+    records = {row["job"]: row for row in shell("records", "--json").json["records"]}
+    assert (records["c"]["status"], records["c"]["exit_code"]) == ("failed", 3)
+    assert records["a"]["cpu_s"] is not None
+    (flow / "ok").touch()
+    told = shell("retry")
+    assert told.code == 0
+    assert "w: success, 1 job done" in told.out
+    told = shell("run", "--json")
+    assert told.json["status"] == "completed"
+    assert told.json["results"]["skipped"] == 3
+    assert shell("retry").out.startswith("nothing failed")
+    lines = shell("records").out.splitlines()
+    assert lines[0].startswith("job\trule\tstatus\texit_code")
+    assert len(lines) == 4
+
+
+def test_settings_are_replayed_and_may_be_changed(flow, shell):
+    (flow / "ok").touch()
+    assert shell("run", "word=bye", "-j", "2").code == 0
+    assert (flow / "a.txt").read_text() == "bye\n"
+    assert "0 jobs done, 3 skipped" in shell("resume").out
+    assert "2 jobs done" in shell("resume", "--word", "again").out
+    assert (flow / "b.txt").read_text() == "again\n"
+    told = shell("retry", "--from", "a")
+    assert "1 job done, 1 skipped" in told.out  # b's input came out the same
+    assert "0 jobs done, 3 skipped" in shell("resume").out
+
+
+def test_sensitive_values_are_not_recorded(flow, shell):
+    (flow / "ok").touch()
+    (flow / "main.oxoflow").write_text(
+        FLOW.replace('word = "hello"', 'word = { default = "x", sensitive = true }')
+    )
+    assert shell("run", "word=s3cret").code == 0
+    for path in (flow / ".oxo-flow").rglob("*"):
+        if path.is_file():
+            assert b"s3cret" not in path.read_bytes(), path
+
+
+def test_an_edit_is_accepted_from_the_command_line(flow, shell):
+    (flow / "ok").touch()
+    assert shell("run").code == 0
+    (flow / "main.oxoflow").write_text(FLOW.replace("echo {config.word}", "echo  {config.word}"))
+    assert "run      a" in shell("plan").out
+    assert shell("accept", "a").out == "a\n1 result accepted\n"
+    assert "run " not in shell("plan").out
+    assert shell("accept", "nope").code == 2
+
+
+def test_clean_lists_and_with_force_deletes(flow, shell):
+    (flow / "ok").touch()
+    assert shell("run").code == 0
+    (flow / "mine.txt").touch()
+    told = shell("clean")
+    assert told.out.splitlines()[:3] == ["a.txt", "b.txt", "c.txt"]
+    assert (flow / "a.txt").exists()
+    assert shell("clean", "--force", "--json").json["deleted"] is True
+    assert not (flow / "a.txt").exists()
+    assert (flow / "mine.txt").exists()
+
+
+def test_clean_spares_what_is_protected_or_elsewhere(here, shell):
+    outside = here.parent / f"{here.name}-outside"
+    outside.mkdir()
+    (outside / "x.txt").touch()
+    (here / "link").symlink_to(outside)
+    (here / "kept.txt").touch()
+    (here / "d").mkdir()
+    (here / "main.oxoflow").write_text(
+        '[workflow]\nname = "w"\n[[rules]]\nname = "a"\nshell = "true"\n'
+        f'output = ["link/x.txt", "kept.txt", "{outside}/x.txt", "../x", "d/", ".oxo-flow"]\n'
+        'protected_output = ["kept.txt"]\n'
+    )
+    assert shell("clean", "--force").out.splitlines()[0] == "d/"
+    assert (outside / "x.txt").exists()
+    assert (here / "kept.txt").exists()
+    assert not (here / "d").exists()
+
+
+def test_a_workflow_that_cannot_be_planned_leaves_no_trace(flow, shell):
+    (flow / "main.oxoflow").write_text(FLOW.replace("{config.word}", "{config.wrod}"))
+    told = shell("run")
+    assert told.code == 2
+    assert "did you mean 'config.word'?" in told.err
+    assert not (flow / ".oxo-flow").exists()
+
+
+def test_a_run_is_cancelled_with_a_receipt(started, here, shell):
+    run = started()
+    assert shell("status", "--json").json["state"] == "running"
+    second = shell("run")
+    assert second.code == 1
+    assert "is in use by a run of process" in second.err
+    assert "is in use" in shell("clean", "--force").err
+    assert "is at work" in shell("resume").err
+    told = shell("cancel", "--json")
+    assert told.code == 0
+    assert told.json["status"] == "cancelled"
+    assert told.json["left"] == 0
+    assert isinstance(told.json["ended"], list)
+    assert run.wait(20) == 130 or run.returncode == 143
+    assert not (here / "first.txt").exists()
+    assert lock_holder(here / ".oxo-flow/lock") is None
+    assert shell("status", "--json").json["state"] == "cancelled"
+
+
+def test_a_paused_run_starts_nothing_until_resumed(started, here, shell):
+    run = started()
+    assert shell("pause").code == 0
+    wait_for_event(here, "run_paused")
+    assert shell("status", "--json").json["state"] == "paused"
+    (here / "go").touch()
+    wait_for_event(here, "rule_completed")
+    assert not (here / "second.txt").exists()
+    assert shell("resume").out == "resumed\n"
+    assert run.wait(20) == 0
+    assert (here / "second.txt").exists()
+
+
+def test_a_runner_waits_for_the_servers_word_and_does_nothing_without_it(flow, here):
+    reader, writer = os.pipe()
+    words = ["run", str(flow / "main.oxoflow"), "--launch", f"n0nce:{reader}:r1"]
+    run = subprocess.Popen(command(*words), cwd=here, env=environment(), pass_fds=[reader])
+    os.close(reader)
+    os.close(writer)
+    assert run.wait(20) == 0
+    assert not (here / ".oxo-flow").exists()
+
+
+def test_a_launched_runner_records_what_is_wrong_with_the_workflow(flow, here):
+    (flow / "main.oxoflow").write_text(FLOW.replace("{config.word}", "{config.wrod}"))
+    reader, writer = os.pipe()
+    words = ["run", str(flow / "main.oxoflow"), "--launch", f"n0nce:{reader}:r1"]
+    run = subprocess.Popen(
+        command(*words), cwd=here, env=environment(), pass_fds=[reader], stderr=subprocess.PIPE
+    )
+    os.close(reader)
+    os.write(writer, b"!")
+    os.close(writer)
+    _, err = run.communicate(timeout=20)
+    assert run.returncode == 2
+    assert b"config.word" in err
+    record = json.loads((here / ".oxo-flow/run.json").read_text())
+    assert (record["run_id"], record["nonce"], record["state"]) == ("r1", "n0nce", "failed")
+    assert record["exit_code"]
+    assert "config.wrod" in record["error"]
+
+
+def test_a_terminal_gets_a_live_block(started, here):
+    screen, terminal = pty.openpty()
+    (here / "main.oxoflow").write_text(SLOW)
+    run = subprocess.Popen(
+        command("run"),
+        cwd=here,
+        env=environment(),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    seen = read_until(screen, b"  first  ")
+    assert b"] 0/2 jobs" in seen
+    (here / "go").touch()
+    seen = read_until(screen, b"slow: success, 2 jobs done")
+    assert run.wait(20) == 0
+    os.close(screen)
+
+
+def test_ctrl_c_ends_a_run_cleanly(started, here):
+    run = started()
+    run.send_signal(signal.SIGINT)
+    assert run.wait(20) == 130
+    assert not (here / "first.txt").exists()
+
+
+def read_until(screen, wanted, within=20.0):
+    seen = b""
+    deadline = time.monotonic() + within
+    while wanted not in seen and time.monotonic() < deadline:
+        if select.select([screen], [], [], 0.1)[0]:
+            try:
+                seen += os.read(screen, 65536)
+            except OSError:
+                break
+    assert wanted in seen, seen
+    return seen

@@ -1,0 +1,261 @@
+"""The verbs that look at workflows: what they print, in words and JSON, and their exit codes."""
+
+import json
+
+import pytest
+
+from oxoflow.cli import VERBS
+
+GOOD = """[workflow]
+name = "w"
+[config]
+q = 20
+token = { default = "s3cret", sensitive = true, help = "what to say" }
+[[sample_groups]]
+name = "g"
+samples = ["S1", "S2"]
+[[rules]]
+name = "al"
+input = ["raw/{sample}.fq"]
+output = ["al/{sample}.bam"]
+shell = "cat {input} > {output} # {config.q} {config.token}"
+[[rules]]
+name = "m"
+input = ["al/*.bam"]
+output = ["m.txt"]
+shell = "cat {input} > {output}"
+"""
+
+
+@pytest.fixture
+def flow(here):
+    (here / "main.oxoflow").write_text(GOOD)
+    (here / "raw").mkdir()
+    (here / "raw/S1.fq").write_text("1")
+    return here
+
+
+def test_help_lists_every_verb(ox):
+    told = ox("--help")
+    assert told.code == 0
+    for name, entry in VERBS.items():
+        assert f"  {name}" in told.out
+        assert entry.summary in told.out
+    assert ox().code == 2
+    assert ox("--version").out.startswith("oxoflow ")
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_has_help(ox, name):
+    told = ox(name, "--help")
+    assert told.code == 0
+    assert f"usage: oxoflow {name}" in told.out
+
+
+def test_what_only_the_server_uses_is_not_shown(ox):
+    assert "--launch" not in ox("run", "--help").out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["plna"], "'plna' is no command; did you mean 'plan'?"),
+        (["xyzzy"], "'xyzzy' is no command; see 'oxoflow --help'"),
+        (["plan", "no.oxoflow"], "workflow file 'no.oxoflow' not found"),
+        (["plan", "--parnoid"], "unknown option '--parnoid'; did you mean '--paranoid'?"),
+        (["run", "--job=2"], "did you mean '--jobs'?"),
+        (["run", "--dry-rnu"], "unknown option '--dry-rnu'; did you mean '--dry-run'?"),
+        (["run", "--job", "2"], "did you mean '--jobs'?"),
+        (["run", "--dry-rnu", "main.oxoflow"], "did you mean '--dry-run'?"),
+        (["validate", "--exapnded"], "unknown option '--exapnded'; see"),
+        (["run", "-j", "x"], "invalid number value: 'x'"),
+        (["run", "--timeout", "soon"], "invalid duration (such as 90s"),
+        (["run", "--max-memory", "much"], "invalid memory size"),
+        (["run", "--max-threads", "0"], "invalid number above zero value: '0'"),
+        (["plan", "--config", "q"], "KEY=VALUE"),
+        (["plan", "q="], "neither side empty"),
+        (["plan", "--zz", "3"], "unknown option '--zz'; it is no key of [config] either"),
+        (["plan", "--workdir", "gone"], "--workdir 'gone' is no directory"),
+        (["plan", "-t", "nope"], "'nope' is no rule, job or output"),
+        (["plan", "--profile", "hpc"], "profile 'hpc' not found"),
+        (["graph", "-f", "png"], "invalid choice: 'png'"),
+        (["diff", "main.oxoflow"], "the following arguments are required: FILE"),
+        (["logs", "al"], "no job 'al' has run in"),
+        (["cancel"], "nothing runs in"),
+        (["pause"], "nothing runs in"),
+        (["resume"], "no run has been in"),
+        (["retry"], "no run has been in"),
+        (["run", "--launch", "x"], "--launch takes NONCE:FD:RUN_ID"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_code_2(flow, ox, words, message):
+    told = ox(*words)
+    assert told.code == 2
+    assert message in told.err
+    assert "Traceback" not in told.err
+    assert told.err.startswith("oxoflow: ")
+    assert told.out == ""
+
+
+def test_errors_are_json_for_programs(flow, ox):
+    told = ox("plan", "-t", "nope", "--json")
+    assert told.code == 2
+    assert "'nope' is no rule" in told.json["error"]
+
+
+def test_without_a_file_the_directory_is_searched(here, ox):
+    assert "no *.oxoflow file" in ox("plan").err
+    (here / "b.oxoflow").write_text(GOOD.replace('"w"', '"second"'))
+    assert "second: 3 jobs" in ox("plan").out
+    assert "second: 3 jobs" in ox("plan", str(here)).out
+
+
+def test_a_plan_in_words(flow, ox):
+    told = ox("plan")
+    assert told.code == 0
+    assert told.out == (
+        "run      al_g_S1  it has never run here\n"
+        "blocked  al_g_S2  input 'raw/S2.fq' is made by no rule and is not on disk\n"
+        "blocked  m        it needs al_g_S2, which is blocked\n"
+        "w: 3 jobs: 1 to run, 2 blocked\n"
+    )
+    assert not (flow / ".oxo-flow").exists()
+
+
+@pytest.mark.parametrize("words", [["plan"], ["dry-run"], ["run", "--dry-run"]])
+def test_a_plan_as_json(flow, ox, words):
+    found = ox(*words, "--json", "-t", "al_g_S1").json
+    assert found == {
+        "schema_version": 1,
+        "jobs": [
+            {
+                "job": "al_g_S1",
+                "rule": "al",
+                "verdict": "run",
+                "reasons": [{"part": "record", "old": None, "new": None}],
+                "command": "cat raw/S1.fq > al/S1.bam # 20 ***",
+                "inputs": ["raw/S1.fq"],
+                "outputs": ["al/S1.bam"],
+            }
+        ],
+        "summary": {"jobs": 1, "run": 1, "skip": 0, "check": 0, "blocked": 0},
+    }
+
+
+def test_why_is_told_in_words(flow, ox):
+    assert ox("plan", "--why", "al_g_S1").out == "al_g_S1 runs: it has never run here\n"
+    assert ox("plan", "--why", "al").out.count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["q=5"],
+        ["--q=5"],
+        ["--q", "5"],
+        ["--config", "q=5"],
+        ["--arg", "q=5"],
+        ["main.oxoflow", "q=5", "--config", "token=x"],
+        ["--q", "5", "main.oxoflow"],
+    ],
+)
+def test_config_is_set_in_every_documented_way(flow, ox, words):
+    found = ox("config", *words, "--json").json["config"]
+    assert found["q"] == "5"
+
+
+def test_config_hides_what_is_sensitive(flow, ox):
+    told = ox("config")
+    assert "token = ***    # what to say" in told.out
+    assert "q = 20" in told.out
+    assert "samples_list = S1,S2" in told.out
+    assert "s3cret" not in told.out + ox("config", "--json").out
+
+
+def test_validate_and_lint_exit_1_for_errors(flow, ox):
+    assert ox("validate").out == "main.oxoflow: valid, 2 rules, 1 dependency edge\n"
+    found = ox("validate", "--json").json
+    assert (found["valid"], found["rules_count"], found["edges_count"]) == (True, 2, 1)
+    told = ox("lint")
+    assert told.code == 0
+    assert "warning W001" in told.out
+    assert ox("lint", "--strict").code == 1
+    (flow / "main.oxoflow").write_text(GOOD.replace('name = "m"', 'name = "m"\ndepends_on = ["k"]'))
+    told = ox("validate")
+    assert told.code == 1
+    assert "main.oxoflow:16:" in told.out
+    assert "error E007" in told.out
+    found = ox("validate", "--json").json
+    assert (found["valid"], found["edges_count"]) == (False, None)
+    assert found["diagnostics"][0]["line"] == 16
+    found = ox("lint", "--json")
+    assert (found.code, found.json["error_count"]) == (1, 1)
+
+
+def test_broken_toml_is_placed(flow, ox):
+    (flow / "main.oxoflow").write_text('[workflow]\nname = "w\n')
+    told = ox("validate")
+    assert told.code == 1
+    assert "main.oxoflow:2:" in told.out
+    assert ox("plan").code == 2
+
+
+def test_format_prints_checks_and_writes(flow, ox):
+    told = ox("format")
+    assert told.code == 0
+    assert told.out.startswith("[workflow]\n")
+    assert ox("format", "--check").code == 1
+    assert ox("format", "-o", "other.oxoflow").code == 0
+    assert (flow / "other.oxoflow").read_text() == told.out
+    assert ox("format", "-w").code == 0
+    assert (flow / "main.oxoflow").read_text() == told.out
+    assert ox("format", "--check").code == 0
+    assert ox("format", "--json").json == {"formatted": told.out, "changed": False}
+
+
+@pytest.mark.parametrize(
+    ("words", "beginning"),
+    [
+        ([], "┌"),
+        (["-f", "dot"], 'digraph {\n    0 [ label = "al" ]\n    1 [ label = "m" ]\n    0 -> 1'),
+        (["-f", "dot", "--expanded"], 'digraph {\n    0 [ label = "al_g_S1" ]'),
+        (["-f", "dot-clustered"], "digraph workflow {"),
+        (["-f", "tree"], "1. al\n"),
+        (["-f", "mermaid"], "flowchart TD"),
+        (["-f", "dot", "--expanded", "-t", "al_g_S2"], 'digraph {\n    0 [ label = "al_g_S2" ]\n}'),
+    ],
+)
+def test_graphs_are_drawn(flow, ox, words, beginning):
+    told = ox("graph", *words)
+    assert told.code == 0
+    assert told.out.startswith(beginning)
+
+
+def test_graph_stats_samples_and_schema_as_json(flow, ox):
+    assert ox("graph", "--json").json["edges"] == [{"from": "al", "to": "m"}]
+    assert ox("stats", "--json").json["job_count"] == 3
+    assert "rule count" in ox("stats").out
+    found = ox("samples", "--json").json
+    assert found["missing"] == {"S2": ["raw/S2.fq"]}
+    told = ox("samples").out
+    assert "S2                       waits for raw/S2.fq" in told
+    assert ox("samples", "--samples", "S1").out.count("S2") == 0
+    schema = ox("schema").json
+    assert "rules" in json.dumps(schema)
+
+
+def test_diff_and_export(flow, ox):
+    (flow / "other.oxoflow").write_text(GOOD.replace("q = 20", "q = 30"))
+    told = ox("diff", "main.oxoflow", "other.oxoflow")
+    assert told.code == 0
+    assert "1 difference" in told.out
+    assert ox("diff", "--check", "main.oxoflow", "other.oxoflow").code == 1
+    assert ox("diff", "main.oxoflow", "main.oxoflow", "--json").json == {
+        "diff_count": 0,
+        "diffs": [],
+    }
+    assert "FROM ubuntu" in ox("export").out
+    assert ox("export", "-f", "singularity", "--json").json["content"].startswith(("Boot", "#"))
+    assert ox("export", "-o", "Dockerfile").code == 0
+    assert (flow / "Dockerfile").read_text().count("FROM") == 1
+    assert ox("export", "-o", "no/where").code == 2
