@@ -21,7 +21,7 @@ from oxoflow.graph.shapes import compact
 from oxoflow.graph.template import fill_deep, parsed, render, text_of
 from oxoflow.graph.work import Context, NodeFailure, Outcome
 
-PLAIN = re.compile(r"(GET|HEAD|DELETE|POST|PUT|PATCH)\s+(/\S*)", re.ASCII)
+PLAIN = re.compile(r"(GET|HEAD|DELETE|POST|PUT|PATCH)\s+(/.*)", re.ASCII | re.DOTALL)
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 LOCAL = {"fs": "fs:run_files", "oxo": "bridge:run_oxo"}
 
