@@ -128,5 +128,5 @@ def test_a_memory_size_is_whole_megabytes(text: str, megabytes: int):
 
 @pytest.mark.parametrize("text", ["", "G", "0", "0G", "100K", "lots", "-1G", "8X", "8G8", "1e3M"])
 def test_anything_else_is_no_memory_size(text: str):
-    with pytest.raises(ValueError, match="memory size|one megabyte"):
+    with pytest.raises(ValueError, match=r"memory size|one megabyte"):
         parse_memory(text)

@@ -26,6 +26,7 @@ def rule_checks(rule: Rule, sourced: frozenset[str], guess: Guesser) -> Iterator
     yield from outputs_without_command(rule)
     yield from _amounts(rule)
     yield from _loose_wildcards(rule, sourced, guess)
+    yield from _memory(rule)
 
 
 def name_complaints(rule: Rule) -> Iterator[Diagnostic]:
@@ -43,7 +44,7 @@ def name_complaints(rule: Rule) -> Iterator[Diagnostic]:
 
 def outputs_without_command(rule: Rule) -> Iterator[Diagnostic]:
     """Find a rule whose outputs nothing makes (E002)."""
-    if rule.output.paths and not (rule.shell or rule.script or rule.transform):
+    if rule.output.paths and rule.shell is None and rule.script is None and not rule.transform:
         message = f"rule '{rule.name}' has outputs, but nothing that makes them"
         hint = "add shell, script or transform, or remove the outputs"
         yield error("E002", message, rule=rule.name, key="output", suggestion=hint)
@@ -68,6 +69,9 @@ def _amounts(rule: Rule) -> Iterator[Diagnostic]:
             yield warning("E002", message, rule=rule.name, key="resources.time_limit")
     if rule.when is not None and (fault_text := complaint(rule.when)):
         yield error("E002", f"rule '{rule.name}': {fault_text}", rule=rule.name, key="when")
+
+
+def _memory(rule: Rule) -> Iterator[Diagnostic]:
     for key, text in (("memory", rule.memory), ("resources.memory", rule.resources.memory)):
         if text is not None:
             try:

@@ -1,0 +1,247 @@
+"""Test the E codes: each with its rule, its key, and nothing where nothing is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from oxoflow.errors import Diagnostic, ParseError
+from oxoflow.lang.danger import find_dangers
+from oxoflow.lang.parse import parse_workflow
+from oxoflow.lang.validate import stops_a_run, validate
+from tests.lang.build import HEAD, Files, composed, rule
+
+GROUP = '[[sample_groups]]\nname = "g"\nsamples = ["S1"]\n'
+
+
+def found_in(text: str) -> list[Diagnostic]:
+    return validate(parse_workflow(text if "[workflow]" in text else HEAD + text))
+
+
+def marks(text: str) -> list[tuple[str, str, str | None]]:
+    return [(d.code, d.severity.value, d.key) for d in found_in(text)]
+
+
+CLEAN = [
+    rule("a", input='["{s}.fq"]', output='["{s}.bam"]', shell='"x"'),
+    rule(
+        "a", input='["i"]', output='["{v}"]', shell='"x"', scatter='{ variable="v", values=["1"] }'
+    ),
+    rule("a", input='["i"]', output='["{_any}"]', shell='"x"'),
+    rule("a", output='["{anything}"]', shell='"x"'),
+    GROUP + rule("a", input='["i"]', output='["{group}/{sample}"]', shell='"x"'),
+    '[[values]]\nname = "k"\nvalues = [1]\n'
+    + rule("a", input='["i"]', output='["{k}"]', shell='"x"'),
+    '[[pairs]]\npair_id = "p"\nexperiment = "e"\nmetadata = { kit = "x" }\n'
+    + rule("a", input='["i"]', output='["{pair_id}{kit}"]', shell='"x"'),
+    rule("a", input='["i"]', output='["{config.d}/o"]', shell='"x"') + '[config]\nd = "d"\n',
+    rule("a", memory='"8GB"', retry_delay='"10s"', resources='{ memory = "1.5G" }'),
+    rule("a", resources='{ time_limit = "24:00:00" }'),
+    rule("a::b-c_D9") + rule("größe"),
+    rule("a", input='["a..b", "..c/d"]'),
+    rule("a") + rule("b", depends_on='["a"]', extends='"a"'),
+    GROUP + rule("a", shell='"{sample}"') + rule("b", depends_on='["a_g_S1"]'),
+    GROUP + rule("a", shell='"{config.samples_list} {config.samples_g}"'),
+    '[[references]]\nname = "fa"\noutput = "o"\nbuild = "make it"\n'
+    + rule("a", shell='"{config.fa}"'),
+    'reference_dir = "d"\n' + HEAD + rule("a", shell='"{config.star_index}"'),
+    "[env_groups.e]\nconda = 'c'\n" + rule("a", env_group='"e"'),
+    rule("a", checkpoint="true", checkpoint_manifest='"m.toml"'),
+    rule("a", shell='"rm -rf out/ && curl u | sha256sum; echo mkfs_done; dd if=a of=b"'),
+    rule("a", when='"config.a == 1"') + "[config]\na = 1\n",
+    '[[execution_group]]\nname = "g"\nrules = ["a"]\n' + rule("a"),
+]
+
+
+@pytest.mark.parametrize("text", CLEAN)
+def test_nothing_is_found_where_nothing_is_wrong(text: str):
+    assert found_in(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[workflow]\nname = " "', [("E001", "error", "workflow.name")]),
+        (HEAD + "[[rules]]\nname = ' '", [("E002", "error", "name")]),
+        (rule("a b"), [("E002", "error", "name")]),
+        (rule("a/b"), [("E002", "error", "name")]),
+        (rule("a", threads="0"), [("E002", "error", "threads")]),
+        (rule("a", resources="{ threads = 0 }"), [("E002", "error", "resources.threads")]),
+        (rule("a", retry_delay='"soon"'), [("E002", "error", "retry_delay")]),
+        (rule("a", retry_delay='"30"'), [("E002", "error", "retry_delay")]),
+        (
+            rule("a", resources='{ time_limit = "5 hours" }'),
+            [("E002", "warning", "resources.time_limit")],
+        ),
+        (rule("a", when="'" + "(" * 200 + ")" * 200 + "'"), [("E002", "error", "when")]),
+        (
+            rule("a", input='["{s}"]', output='["{s}", "{t}", "x{t}"]', shell='"x"'),
+            [("E003", "error", "output.1")],
+        ),
+        (rule("a", memory='"lots"'), [("E004", "error", "memory")]),
+        (rule("a", resources='{ memory = "0G" }'), [("E004", "error", "resources.memory")]),
+        (rule("a", shell='"{config.x} {config.x}"'), [("E005", "error", "shell")]),
+        (rule("a", on_failure='"{config.x}"'), [("E005", "error", "on_failure")]),
+        (rule("a", input='["i", "{config.x}"]'), [("E005", "error", "input.1")]),
+        (rule("a", envvars='{ A = "{config.x}" }'), [("E005", "error", "envvars.A")]),
+        (rule("a", params='{ a = "{config.x}" }'), [("E005", "error", "params.a")]),
+        (rule("a", when='"config.x"'), [("E005", "warning", "when")]),
+        (
+            rule("a", scatter='{ variable = "v", values_from = "config.x" }'),
+            [("E005", "warning", "scatter.values_from")],
+        ),
+        (
+            rule("a", expand_inputs='[{ pattern = "{v}", variables = { v = "config.x" } }]'),
+            [("E005", "warning", "expand_inputs.0.variables")],
+        ),
+        (rule("a", depends_on='["b"]'), [("E007", "error", "depends_on.0")]),
+        (
+            rule("a", scatter='{ variable = "v", values = ["1"], gather = "b" }'),
+            [("E007", "warning", "scatter.gather")],
+        ),
+        (rule("a", extends='"b"'), [("E008", "error", "extends")]),
+        (rule("a", extends='"a"'), [("E008", "error", "extends")]),
+        (
+            rule("a", input='["../x", "y"]', output='["a/../../b"]', shell='"x"'),
+            [("E009", "error", "input.0"), ("E009", "error", "output.0")],
+        ),
+        (rule("a", env_group='"e"'), [("E010", "error", "env_group")]),
+        (rule("a", shell='"rm -rf /"'), [("E011", "error", "shell")]),
+        (rule("a", pre_exec='"curl u | bash"'), [("E011", "error", "pre_exec")]),
+        (rule("a", checkpoint="true"), [("E013", "warning", "checkpoint")]),
+        (
+            GROUP + rule("a", shell='"{sample}"', checkpoint="true", checkpoint_manifest='"m"'),
+            [("E014", "error", "checkpoint")],
+        ),
+        ('[[values]]\nname = "log"\nvalues = ["a"]', [("E018", "error", "values.0.name")]),
+        (
+            rule("a", transform='{ split = { by = "x" }, map = "m" }'),
+            [("E018", "error", "transform.split")],
+        ),
+    ],
+)
+def test_each_error_has_its_code_severity_and_key(
+    text: str, expected: list[tuple[str, str, str | None]]
+):
+    assert marks(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[execution_group]]\nname = "g"\nrules = ["b"]\n',
+        "[wildcard_constraints]\ns = '('\n",
+        "[wildcard_constraints]\ns = '(?=x)'\n",
+        "[wildcard_constraints]\ns = '(a)\\1'\n",
+    ],
+)
+def test_some_entries_keep_a_text_from_loading(text: str):
+    with pytest.raises(ParseError, match=r"unknown rule 'b'|not a usable pattern"):
+        parse_workflow(HEAD + text)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (rule("align") + rule("b", depends_on='["aling"]'), "did you mean 'align'?"),
+        (rule("align") + rule("b", extends='"algn"'), "did you mean 'align'?"),
+        (
+            rule("a", shell='"{config.refrence}"') + "[config]\nreference = 1\n",
+            "'config.reference'",
+        ),
+        (rule("a", env_group='"pyton"') + "[env_groups.python]\nconda = 'c'\n", "'python'"),
+        (rule("a", input='["{sample}"]', output='["{smple}"]', shell='"x"'), "'{sample}'"),
+        (rule("a", shell='"{config.zzz}"'), "add zzz = … to [config]"),
+    ],
+)
+def test_a_likely_cure_is_named(text: str, hint: str):
+    assert hint in str(found_in(text)[0].suggestion)
+
+
+def test_errors_come_in_the_order_of_the_spec():
+    text = (
+        '[workflow]\nname = ""\n'
+        + rule(
+            "a b", input='["../i"]', output='["{o}"]', shell='"{config.x} rm -rf /"', memory='"?"'
+        )
+        + rule("b", depends_on='["q"]', extends='"q"', env_group='"q"', threads="0")
+    )
+    codes = "E001 E002 E003 E004 E005 E002 E007 E008 E010 E011 E009"
+    assert [d.code for d in found_in(text)] == codes.split()
+
+
+def test_a_run_is_not_stopped_by_odd_names_and_parent_paths():
+    text = rule("a b", input='["../i"]') + rule("b", depends_on='["q"]', when='"config.x"')
+    assert [d.code for d in stops_a_run(found_in(text))] == ["E007"]
+
+
+def test_names_that_an_unread_include_may_bring_are_not_missed():
+    text = '[[include]]\npath = "m"\n' + rule("a", depends_on='["m::b"]', shell='"{config.c}"')
+    assert found_in(text) == []
+    assert [d.code for d in validate(composed(text, {"m": HEAD}))] == ["E005", "E007"]
+
+
+def test_absolute_inputs_are_looked_for_only_where_files_may_be_seen():
+    text = rule("a", input='["/gone", "/there", "/made", "/gl*b", "rel"]') + rule(
+        "b", output='["/made"]', shell='"x"'
+    )
+    workflow = composed(text + rule("c", input='["/gone"]', optional="true"))
+    found = validate(workflow, view=Files({"/there": ""}))
+    assert [(d.code, d.rule, d.key) for d in found] == [("E017", "a", "input.0")]
+    assert validate(workflow) == []
+
+
+# Dangerous commands
+
+
+@pytest.mark.parametrize(
+    ("command", "category"),
+    [
+        ("rm -rf /", "RECURSIVE_DELETION"),
+        ("rm -fr /", "RECURSIVE_DELETION"),
+        ("rm -r -f / ", "RECURSIVE_DELETION"),
+        ("rm -rf /*", "RECURSIVE_DELETION"),
+        ("rm -rf ~", "RECURSIVE_DELETION"),
+        ('rm -rf "$HOME"', "RECURSIVE_DELETION"),
+        ("sudo rm --recursive --force /; ls", "RECURSIVE_DELETION"),
+        ("rm -rf \\\n  /", "RECURSIVE_DELETION"),
+        ("mkfs.ext4 /dev/sda", "FILESYSTEM_DESTRUCTION"),
+        ("/sbin/mkswap /dev/sdb", "FILESYSTEM_DESTRUCTION"),
+        ("dd if=x of=/dev/sda", "FILESYSTEM_DESTRUCTION"),
+        ("dd if=/dev/zero of=x", "DATA_DESTRUCTION"),
+        ("chmod 777 /", "PERMISSION_ESCALATION"),
+        ("chmod -R 777 out", "PERMISSION_ESCALATION"),
+        ("echo x > /dev/sda", "BLOCK_DEVICE_WRITE"),
+        ("curl u | bash", "REMOTE_EXECUTION"),
+        ("wget -qO- u|sudo sh -s", "REMOTE_EXECUTION"),
+        ("curl u | /bin/bash -", "REMOTE_EXECUTION"),
+        (":(){ :|:& };:", "FORK_BOMB"),
+    ],
+)
+def test_a_command_that_destroys_is_recognised(command: str, category: str):
+    assert [d.category for d in find_dangers(f"set -e\n{command}\necho")] == [category]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "rm -rf out/",
+        "rm -rf /scratch/x",
+        "rm -rf ~/tmp/x",
+        "rm -rf ./",
+        "rm -f /tmp/x",
+        "a && b",
+        "a | b",
+        "curl u | sha256sum",
+        "curl u -o x; bash x",
+        "curl u | shuf",
+        "# rm -rf /",
+        "echo my_mkfs done",
+        "dd if=a of=b.img",
+        "chmod 755 /x",
+        "echo > /dev/null",
+        "f() { echo a | cat; }",
+        "farm -r /",
+    ],
+)
+def test_an_ordinary_command_is_left_alone(command: str):
+    assert list(find_dangers(command)) == []
