@@ -32,6 +32,8 @@ from oxoflow.engine.recorder import Recorder
 from oxoflow.engine.reporting import Reporter
 from oxoflow.engine.rundir import MARKER, RunDirectory
 from oxoflow.engine.state import State
+from oxoflow.engine.tasks import needs_work
+from oxoflow.engine.wording import skip_reason
 from oxoflow.environments.shell import Shell
 from oxoflow.environments.variables import defines_functions, encode, rule_variables
 from oxoflow.errors import RunError
@@ -66,6 +68,9 @@ class Parts:
         lines = [[d.job.name, d.job.rule.name, d.verdict.value] for d in plan.decisions]
         for start in range(0, len(lines), _JOBS_A_LINE):
             self.recorder.event("jobs_planned", jobs=lines[start : start + _JOBS_A_LINE])
+        for decision in plan.decisions:
+            if not needs_work(decision):
+                self.reporter.skipped(decision.job, skip_reason(decision))
 
 
 def open_parts(

@@ -12,11 +12,11 @@ from oxoflow.engine.deciding import Decision
 from oxoflow.engine.outputs import refused
 from oxoflow.engine.plan import Planner
 from oxoflow.engine.render import Rendered
-from oxoflow.engine.safety import blocked
 from oxoflow.environments.choice import choose_family, effective_environment
 from oxoflow.environments.family import Command, Family
 from oxoflow.environments.shell import Shell
 from oxoflow.errors import RunError
+from oxoflow.lang.danger import find_dangers
 from oxoflow.lang.model import Environment, Rule, Workflow
 from oxoflow.lang.values import parse_duration
 
@@ -64,10 +64,10 @@ class Preparer:
                 raise RunError(f"rule '{rule.name}': {words}")
         rendered = self.planner.renderer.render(job, memory_mb=memory_mb)
         text = rendered.command or ""
-        for command in (text, rendered.pre_exec):
-            words = blocked(command) if command else None
-            if words is not None:
-                raise RunError(f"rule '{rule.name}': {words}; rewrite the command")
+        for danger in find_dangers(f"{text}\n{rendered.pre_exec or ''}"):
+            raise RunError(
+                f"rule '{rule.name}': refused, '{danger.line}' {danger.effect}; rewrite the command"
+            )
         hooks = rendered.pre_exec or rendered.on_success or rendered.on_failure
         family = self._family(rule)
         argv = family.argv(Command(text, rendered.prelude, rendered.env, bare=not hooks))
