@@ -33,6 +33,7 @@ from oxoflow.supervisor import Supervisor
 from oxoflow.web import (
     audit,
     auth,
+    bundles,
     compression,
     contract,
     cors,
@@ -54,6 +55,7 @@ from oxoflow.web import (
     sse,
     system,
     tracing,
+    uploads,
     users,
     verbs,
 )
@@ -68,8 +70,8 @@ HOUR = 3600.0
 PR_SET_DUMPABLE = 4
 PARTS = (
     *(pages, contract, system, prometheus, probes, auth, keys, users, audit, quota),
-    *(verbs, lint, reports, library, revisions),
-    *(launches, runs, run_files, run_logs, sse),
+    *(verbs, lint, reports, library, bundles, revisions),
+    *(launches, runs, run_files, run_logs, uploads, sse),
 )
 
 log = logging.getLogger("oxoflow")

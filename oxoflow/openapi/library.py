@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oxoflow.openapi.route import Query, Route, ok
+from oxoflow.openapi.route import Answer, Query, Route, ok
 from oxoflow.openapi.shapes import (
     COUNT,
     TEXT,
@@ -10,6 +10,7 @@ from oxoflow.openapi.shapes import (
     WHOLE,
     answer_object,
     list_of,
+    map_of,
     one_of,
     ref,
     request_object,
@@ -18,6 +19,8 @@ from oxoflow.openapi.shapes import (
 
 TAG = "library"
 SAVED = "/api/workflows/saved"
+BUNDLE = SAVED + "/{workflow_id}/bundle"
+ZIP = "application/zip"
 TOTAL = {"X-Total-Count": "How many there are on all pages."}
 
 ROUTES = (
@@ -27,7 +30,8 @@ ROUTES = (
         | ok(answer_object(id=UUID, status=one_of("saved")), "Saved", 201),
         role="user",
         body=request_object(
-            {"version": text(64, 1), "id": TEXT}, name=text(200, 1), toml_content=TEXT
+            {"version": text(64, 1), "id": TEXT, "files": map_of(TEXT)},
+            name=text(200, 1), toml_content=TEXT,
         ),
         errors=(404,),
     ),
@@ -46,6 +50,25 @@ ROUTES = (
     ),
     Route(
         "DELETE", SAVED + "/{workflow_id}", "deleteSavedWorkflow", "Remove one own workflow", TAG,
+        ok(answer_object(status=one_of("deleted"))), role="user",
+    ),
+    Route(
+        "GET", BUNDLE, "getBundle", "The files of an own workflow as a zip", TAG,
+        {200: Answer("The zip", None, (ZIP,))}, role="viewer",
+    ),
+    Route(
+        "PUT", BUNDLE, "putBundle", "Replace the files of an own workflow by a zip", TAG,
+        ok(
+            answer_object(
+                id=UUID, status=one_of("stored"), revision=COUNT,
+                files=list_of(answer_object(path=TEXT, size_bytes=COUNT)),
+            )
+        ),
+        role="user",
+        body={"type": "string", "format": "binary"}, body_media=(ZIP,),
+    ),
+    Route(
+        "DELETE", BUNDLE, "deleteBundle", "Take the files of an own workflow away", TAG,
         ok(answer_object(status=one_of("deleted"))), role="user",
     ),
     Route(

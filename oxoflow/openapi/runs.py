@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from oxoflow.openapi.route import BYTES, JSON, PLAIN, STREAM, Answer, Query, Route, ok
-from oxoflow.openapi.shapes import TEXT, WHOLE, list_of, ref, request_object
+from oxoflow.openapi.shapes import (
+    FLAG,
+    TEXT,
+    WHOLE,
+    list_of,
+    map_of,
+    ref,
+    request_object,
+    text,
+    whole,
+)
 
 TAG, EVENTS = "runs", "events"
 RUN = "/api/runs/{run_id}"
@@ -24,13 +34,30 @@ RESUME = (
     Query("named", "1: each event has an `event:` line with its type.", TEXT),
 )
 
+LAUNCH = request_object(
+    {
+        "toml_content": TEXT,
+        "workflow_id": TEXT,
+        "config": ref("RunConfig"),
+        "max_jobs": whole(1, 10_000),
+        "keep_going": FLAG,
+        "targets": list_of(text(1000, 1), maxItems=1000),
+        "samples": list_of(text(1000, 1), maxItems=1000),
+        "config_overrides": map_of({"type": ["string", "number", "boolean"]}),
+        "files": {**map_of(TEXT), "maxProperties": 1000},
+        "uploads": {**map_of(TEXT), "maxProperties": 1000},
+        "tags": list_of(text(64, 1), maxItems=20),
+        "idempotency_key": text(200, 1),
+    }
+)
+
 ROUTES = (
     Route(
         "POST", "/api/workflows/run", "launch", "Queue a run of a text", TAG,
         {200: Answer("Queued; with `dry_run`, what a run would do",
                      {"anyOf": [ref("Launched"), ref("DryRun")]})},
         role="user",
-        body=request_object({"config": ref("RunConfig")}, toml_content=TEXT),
+        body=LAUNCH, errors=(404, 409),
     ),
     Route(
         "GET", "/api/runs", "listRuns", "One's own runs, waiting ones first, then the newest", TAG,
@@ -79,6 +106,25 @@ ROUTES = (
             Query("stream", "stdout (default) or stderr.", TEXT),
             Query("offset", "Only what comes after so many bytes.", WHOLE),
         ),
+    ),
+    Route(
+        "GET", RUN + "/files", "listFiles", "The files that a run made", TAG,
+        ok(ref("Files")), role="viewer", query=UNDER,
+    ),
+    Route(
+        "GET", RUN + "/files/{name}", "getFile",
+        "One file, whole or a range of it; `name` is its path", TAG,
+        {
+            200: Answer("The file", None, FILE_TYPES),
+            206: Answer("The range asked for", None, FILE_TYPES),
+            304: UNCHANGED,
+        },
+        role="viewer", errors=(416,),
+    ),
+    Route(
+        "GET", RUN + "/files.zip", "getArchive", "The files of a run as one zip", TAG,
+        {200: Answer("The archive", None, ("application/zip",))},
+        role="viewer", query=UNDER, errors=(413, 503),
     ),
     Route(
         "GET", RUN + "/events", "streamRunEvents", "The events of a run, to its end", EVENTS,

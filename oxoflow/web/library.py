@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from flask import Blueprint, Response, g
 
@@ -22,6 +22,7 @@ from oxoflow.db.library import (
 )
 from oxoflow.errors import NotFound
 from oxoflow.lang.parse import parse_workflow
+from oxoflow.web.bundle import read_bundle, write_bundle
 from oxoflow.web.deeds import deed
 from oxoflow.web.guards import role, signed_in
 from oxoflow.web.http import checked_word, compact, json_body, query_number, reply, services
@@ -41,21 +42,33 @@ def not_found() -> NotFound:
 @blueprint.post("/api/workflows/save")
 @role("user")
 def save() -> Response:
-    """Save a text under a new id, or as the next revision of an own one."""
+    """Save a text under a new id, or as the next state of an own one; `files` are its bundle."""
     body = json_body(
-        required={"name": str, "toml_content": str}, optional={"version": str, "id": str}
+        required={"name": str, "toml_content": str},
+        optional={"version": str, "id": str, "files": dict},
     )
-    workflow_id = body.get("id")
+    workflow_id, files = body.get("id"), body.get("files")
     content = Content(
         checked_word("name", body["name"], LONGEST_NAME),
         checked_word("version", body.get("version") or FIRST_VERSION, LONGEST_VERSION),
         body["toml_content"],
         len(parse_workflow(body["toml_content"]).rules),
+        _bundled(files) if files else None,
     )
     if workflow_id is None:
         return reply({"id": store_new(content), "status": "saved"}, 201)
+    if files is None:  # not mentioned: the files stay
+        saved = find_workflow(services().db.read(), g.account.id, workflow_id)
+        content = replace(content, bundle=saved.bundle if saved else None)
     store_update(workflow_id, content, "update_workflow")
     return reply({"id": workflow_id, "status": "updated"})
+
+
+def _bundled(files: dict[str, str]) -> bytes:
+    """The zip of small texts, checked like one that was uploaded."""
+    bundle = write_bundle({path: text.encode() for path, text in files.items()})
+    read_bundle(bundle)
+    return bundle
 
 
 def store_new(content: Content) -> str:
