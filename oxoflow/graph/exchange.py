@@ -66,6 +66,7 @@ class Reply:
             if size > most:
                 raise NodeFailure(f"the answer is larger than {most} bytes", retry=False)
             yield piece
+        self._token.check()  # an end that we made ourselves, because time was up, is none
 
     def lines(self, most: int = MAX_BODY) -> Iterator[str]:
         """The body line by line as it arrives, without line ends."""
