@@ -5,18 +5,18 @@ Owns the `Facts` of one workflow and the two ways to make a diagnostic of advice
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from oxoflow.errors import Diagnostic, Severity
 from oxoflow.lang.checks.names import dependency_checks, extends_checks
 from oxoflow.lang.lints.guesses import Guesses
+from oxoflow.lang.lints.outputs import Outputs
 from oxoflow.lang.model import SYSTEM, Environment, Rule, Workflow
 from oxoflow.lang.view import FileView
 from oxoflow.lang.wildcards import PAIR_NAMES, SAMPLE_NAMES
 
 MOST_STEPS = 1_000_000  # steps through the graph for all questions of one lint
-DEEPEST = 40  # directories of one path that count
 HOOKS = ("pre_exec", "on_success", "on_failure")
 
 
@@ -49,9 +49,8 @@ class Facts:
 
     workflow: Workflow
     view: FileView | None
-    names: frozenset[str]
-    writers: Mapping[str, tuple[str, ...]]  # output path as written, to the rules that write it
-    directories: frozenset[str]  # those that outputs lie in
+    rules: Mapping[str, Rule]
+    outputs: Outputs
     parents: Mapping[str, frozenset[str]] | None  # None: there is no graph
     children: Mapping[str, frozenset[str]]
     fan_out_names: frozenset[str]  # wildcards that make one job for each value
@@ -87,9 +86,11 @@ def collect_facts(
     return Facts(
         workflow=workflow,
         view=view,
-        names=frozenset(rule.name for rule in workflow.rules),
-        writers={path: tuple(names) for path, names in writers.items()},
-        directories=frozenset(_directories(writers)),
+        rules={rule.name: rule for rule in workflow.rules},
+        outputs=Outputs(
+            {path: tuple(names) for path, names in writers.items()},
+            [reference.output for reference in workflow.references],
+        ),
         parents=None if edges is None else _frozen(parents),
         children=below,
         fan_out_names=frozenset(_fan_out_names(workflow)),
@@ -100,15 +101,6 @@ def collect_facts(
         guesses=guesses,
         reach=Reach(below),
     )
-
-
-def _directories(paths: Iterable[str]) -> Iterator[str]:
-    for path in paths:
-        for _ in range(DEEPEST):
-            path = path.rpartition("/")[0]
-            if not path:
-                break
-            yield path
 
 
 def _repeats(workflow: Workflow, guesses: Guesses) -> dict[str, tuple[Diagnostic, ...]]:

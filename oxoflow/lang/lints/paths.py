@@ -49,9 +49,7 @@ def _missing(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     assert view is not None
     for at, path in enumerate(rule.input.paths):
         concrete = not _GLOB.search(path) and "://" not in path and not path.startswith(("/", "~"))
-        if not concrete or path in facts.writers or view.exists(path):
-            continue
-        if path.rstrip("/") in facts.directories:
+        if not concrete or facts.outputs.make(path) or view.exists(path):
             continue
         message = f"rule '{rule.name}': input '{path}' is made by no rule and is not on disk"
         yield warn("W026", message, rule, f"input.{at}", nearest_output(path, facts))
@@ -59,8 +57,12 @@ def _missing(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
 
 def nearest_output(path: str, facts: Facts) -> str | None:
     """Return which output of which rule a missing input probably means."""
-    near = facts.guesses.near(path, facts.writers)
-    return None if near is None else f"nearest output: '{near}' (rule '{facts.writers[near][0]}')"
+    near = facts.guesses.near(path, facts.outputs.writers)
+    return (
+        None
+        if near is None
+        else f"nearest output: '{near}' (rule '{facts.outputs.writers[near][0]}')"
+    )
 
 
 def _undeclared(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
@@ -71,7 +73,7 @@ def _undeclared(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     told: set[str] = set()
     for key, text in [*command_texts(rule), *_script_text(rule, facts)]:
         for word in dict.fromkeys(_WORD.findall(text)):
-            writers = facts.writers.get(word)
+            writers = facts.outputs.writers.get(word)
             if writers is None or word in declared or word in told or not _is_path(word):
                 continue
             told.add(word)
@@ -100,7 +102,7 @@ def _script_text(rule: Rule, facts: Facts) -> list[tuple[str, str]]:
 def _shared(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     """Warn where two rules write one path and no `when` keeps them apart."""
     for at, path in enumerate(rule.output.paths):
-        others = facts.writers[path]
+        others = facts.outputs.writers[path]
         if len(others) < 2 or others[0] == rule.name:
             continue
         if rule.when and others[0] in facts.conditional:

@@ -52,7 +52,7 @@ def style_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     if own is not None and own != facts.workflow.defaults.environment and not rule.env_group:
         yield from _unlocked(own, rule, "environment")
     yield from _useless(rule, facts)
-    yield from _deprecated(rule)
+    yield from _deprecated(rule, facts)
 
 
 def _description(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
@@ -129,8 +129,10 @@ def _useless(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     yield warn("W019", message, rule, "name", cure)
 
 
-def _deprecated(rule: Rule) -> Iterator[Diagnostic]:
-    for key, value in (("threads", rule.threads), ("memory", rule.memory)):
-        if value is not None:
+def _deprecated(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
+    base = facts.rules.get(rule.extends or "")
+    for key in ("threads", "memory"):
+        value = getattr(rule, key)
+        if value is not None and (base is None or getattr(base, key) != value):
             message = f"rule '{rule.name}': '{key}' at rule level is the old form"
             yield note("W025", message, rule, key, f"write it under [rules.resources]: {key} = …")
