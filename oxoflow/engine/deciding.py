@@ -99,32 +99,27 @@ class Decider:
         """
         job = self._dag.jobs[index]
         outputs = self._renderer.outputs(job)
-        verdict = Verdict.RUN
-        adopt = False
-        inputs: Inputs = {}
         idle = self._idle(job, waiting)
         if idle is not None:
             return Decision(index, job, idle[0], (idle[1],), outputs)
         known = self.known.get(job.name)
-        done = known is not None and known.status == "done"
+        inputs: Inputs = {}
         if not waiting:
-            inputs = self._inputs(job, lazy=not done or index in self._forced)
-            missing = [path for path, digest in inputs.items() if digest == MISSING]
-            if missing:
-                optional = job.rule.optional
-                verdict = Verdict.SKIP if optional else Verdict.BLOCKED
-                reasons = tuple(Reason(f"input.{path}", None, MISSING) for path in missing)
-                return Decision(index, job, verdict, reasons, outputs, inputs=inputs)
+            done = known is not None and known.status == "done"
+            inputs = self._inputs(job, outputs, lazy=not done or index in self._forced)
+            if MISSING in inputs.values():
+                return _short_of_inputs(index, job, outputs, inputs)
+        case = _Case(job, outputs, inputs, waiting, present or self._files.present)
         if index in self._forced:
-            found: tuple[Verdict, tuple[Reason, ...]] = (Verdict.RUN, (self._forced[index],))
+            verdict, reasons = _run(self._forced[index])
         elif known is None:
-            found = self._without_record(job, outputs, inputs, waiting, present)
-            adopt = found[0] is Verdict.SKIP
-        elif not done:
-            found = (Verdict.RUN, (Reason("record", known.status),))
+            verdict, reasons = self._without_record(case)
+        elif known.status != "done":
+            verdict, reasons = _run(Reason("record", known.status))
         else:
-            found = self._with_record(job, known, outputs, inputs, waiting)
-        return Decision(index, job, found[0], found[1], outputs, adopt, inputs)
+            verdict, reasons = self._with_record(case, known)
+        adopt = known is None and verdict is Verdict.SKIP
+        return Decision(index, job, verdict, reasons, outputs, adopt, inputs)
 
     def read_ahead(self, indexes: Iterable[int]) -> None:
         """Hash the inputs of finished jobs that changed or are new, several at once."""
@@ -152,9 +147,9 @@ class Decider:
             return Verdict.SKIP, Reason("command", None, None)
         return None
 
-    def _inputs(self, job: Job, *, lazy: bool) -> Inputs:
+    def _inputs(self, job: Job, outputs: tuple[str, ...], *, lazy: bool) -> Inputs:
         """Give the inputs; a deleted temporary file counts with the content it had."""
-        inputs = self.fingerprinter.inputs(job, lazy=lazy)
+        inputs = self.fingerprinter.inputs(job, outputs, lazy=lazy)
         for path, digest in inputs.items():
             if digest == MISSING:
                 owner = self._owners.get(path)
@@ -163,49 +158,36 @@ class Decider:
                     inputs[path] = self._files.last_digest(path) or MISSING
         return inputs
 
-    def _without_record(
-        self,
-        job: Job,
-        outputs: tuple[str, ...],
-        inputs: Inputs,
-        waiting: tuple[str, ...],
-        present: Callable[[str], bool] | None,
-    ) -> tuple[Verdict, tuple[Reason, ...]]:
+    def _without_record(self, case: _Case) -> tuple[Verdict, tuple[Reason, ...]]:
         """Take results over that somebody else made, by their times, once (fact 47)."""
-        look = present or self._files.present
-        if not outputs or not all("{" not in path and look(path) for path in outputs):
+        outputs = case.outputs
+        if not outputs or not all("{" not in path and case.present(path) for path in outputs):
             return Verdict.RUN, (Reason("record"),)
         for path in outputs:
-            owner = self._foreign_owner(job, path)
+            owner = self._foreign_owner(case.job, path)
             if owner:
                 return Verdict.RUN, (Reason(f"output.{path}", f"made by {owner}"),)
-        if waiting:
-            return Verdict.CHECK, (Reason("upstream", None, ", ".join(waiting)),)
-        older = self._older(outputs, inputs)
+        if case.waiting:
+            return Verdict.CHECK, (Reason("upstream", None, ", ".join(case.waiting)),)
+        older = self._older(outputs, case.inputs)
         if older:
             return Verdict.RUN, (Reason(f"output.{older[0]}", f"not newer than {older[1]}"),)
         return Verdict.SKIP, (Reason("record", None, "adopted"),)
 
-    def _with_record(
-        self,
-        job: Job,
-        known: Known,
-        outputs: tuple[str, ...],
-        inputs: Inputs,
-        waiting: tuple[str, ...],
-    ) -> tuple[Verdict, tuple[Reason, ...]]:
-        reasons = () if known.removed else self._spoiled(job, outputs)
+    def _with_record(self, case: _Case, known: Known) -> tuple[Verdict, tuple[Reason, ...]]:
+        """Compare with the last verified result: outputs, then the key (design, section 5)."""
+        reasons = () if known.removed else self._spoiled(case.job, case.outputs)
         if reasons:
             return Verdict.RUN, reasons
-        static = self.fingerprinter.static(job, outputs)
-        if waiting:
+        static = self.fingerprinter.static(case.job, case.outputs)
+        if case.waiting:
             if static != known.static:
-                return Verdict.RUN, self._changes(job, outputs, {})
-            return Verdict.CHECK, (Reason("upstream", None, ", ".join(waiting)),)
-        digests = self.fingerprinter.settled(inputs)
+                return Verdict.RUN, self._changes(case, {})
+            return Verdict.CHECK, (Reason("upstream", None, ", ".join(case.waiting)),)
+        digests = self.fingerprinter.settled(case.inputs)
         if key_of(static, digests) == known.key:
             return Verdict.SKIP, ()
-        return Verdict.RUN, self._changes(job, outputs, digests)
+        return Verdict.RUN, self._changes(case, digests)
 
     def _spoiled(self, job: Job, outputs: tuple[str, ...]) -> tuple[Reason, ...]:
         """Name the outputs that are no longer what was verified: gone, cut, or of another job."""
@@ -264,14 +246,35 @@ class Decider:
                 return path, newest_path
         return None
 
-    def _changes(
-        self, job: Job, outputs: tuple[str, ...], inputs: Mapping[str, str]
-    ) -> tuple[Reason, ...]:
+    def _changes(self, case: _Case, inputs: Mapping[str, str]) -> tuple[Reason, ...]:
         """Compare with the parts of the last result; without inputs, only what else differs."""
-        parts = self.fingerprinter.parts(job, outputs, inputs)
-        found = differences(self._state.detail(job.name).parts, parts)
+        parts = self.fingerprinter.parts(case.job, case.outputs, inputs)
+        found = differences(self._state.detail(case.job.name).parts, parts)
         return tuple(
             Reason(item.part, item.old, item.new)
             for item in found
             if inputs or not item.part.startswith("input.")
         )
+
+
+@dataclass(slots=True)
+class _Case:
+    """One job under consideration, with what has been looked up about it."""
+
+    job: Job
+    outputs: tuple[str, ...]
+    inputs: Inputs
+    waiting: tuple[str, ...]
+    present: Callable[[str], bool]
+
+
+def _short_of_inputs(index: int, job: Job, outputs: tuple[str, ...], inputs: Inputs) -> Decision:
+    """Skip an optional job, block any other (design, section 10: a missing source input)."""
+    missing = [path for path, digest in inputs.items() if digest == MISSING]
+    verdict = Verdict.SKIP if job.rule.optional else Verdict.BLOCKED
+    reasons = tuple(Reason(f"input.{path}", None, MISSING) for path in missing)
+    return Decision(index, job, verdict, reasons, outputs, inputs=inputs)
+
+
+def _run(reason: Reason) -> tuple[Verdict, tuple[Reason, ...]]:
+    return Verdict.RUN, (reason,)

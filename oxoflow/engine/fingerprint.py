@@ -16,7 +16,7 @@ from typing import Any
 from oxoflow.engine.files import MISSING, WorkFiles
 from oxoflow.engine.matching import is_glob
 from oxoflow.engine.render import Renderer
-from oxoflow.lang.model import SYSTEM, Environment, EnvironmentKind, Job, Workflow
+from oxoflow.lang.model import Environment, EnvironmentKind, Job, Workflow
 from oxoflow.lang.values import config_text
 
 CHANGED = "changed while the job ran"
@@ -65,7 +65,7 @@ class Fingerprinter:
         rule = job.rule
         shared = self._of_rule.get(id(rule))
         if shared is None:
-            env = sorted(self._renderer.symbolic_env(rule).items())
+            env = sorted(self._renderer.symbolic_env(rule).items()) if rule.envvars else []
             shared = (repr(env), rule.when or "", self._environment(rule.environment))
             self._of_rule[id(rule)] = shared
         script = self._script_digest(job) if job.script else ""
@@ -73,16 +73,18 @@ class Fingerprinter:
         text = (self._renderer.symbolic(job), *shared, script, secrets, *outputs)
         return _sha("\x1f".join(text))
 
-    def inputs(self, job: Job, *, lazy: bool = False) -> Inputs:
+    def inputs(self, job: Job, outputs: tuple[str, ...], *, lazy: bool = False) -> Inputs:
         """Give every input file with its digest; with `lazy`, big reads are put off.
 
         A glob or a declared directory stands for the files that match, without the job's own
         outputs among them. What still holds a placeholder, or is remote, is not looked at.
         """
-        files, ancient = self._files, _ancient(job)
-        own = (*self._renderer.outputs(job), *filter(None, [job.log]))
         found: Inputs = {}
-        for path in self.input_paths(job):
+        if not job.input.paths:
+            return found
+        files, ancient = self._files, _ancient(job)
+        own = (*outputs, job.log) if job.log else outputs
+        for path in self.input_paths(job, outputs):
             if path in ancient:
                 found[path] = "ancient"
             elif "{" in path or "://" in path:
@@ -93,21 +95,21 @@ class Fingerprinter:
                 found[path] = files.digest(path, without=own)
         return found
 
-    def input_paths(self, job: Job) -> Iterator[str]:
+    def input_paths(self, job: Job, outputs: tuple[str, ...]) -> Iterator[str]:
         """Yield the files that inputs mean now; a glob without any file stands for itself."""
         paths = self._renderer.input_files(job)
         if job.input.pattern is not None:
             paths = tuple([f"{path.rstrip('/')}/{job.input.pattern}" for path in paths])
         for path in paths:
             if is_glob(path) and "{" not in path and not self._files.exists(path):
-                own = self._renderer.outputs(job)
-                yield from [each for each in self._files.glob(path) if each not in own] or [path]
+                found = [each for each in self._files.glob(path) if each not in outputs]
+                yield from found or [path]
             else:
                 yield path
 
     def settled(self, inputs: Inputs) -> dict[str, str]:
         """Read what was put off; a file that is no longer what it was says so instead."""
-        digests = {}
+        digests: dict[str, str] = {}
         for path, known in inputs.items():
             if isinstance(known, str):
                 digests[path] = known
@@ -163,7 +165,8 @@ class Fingerprinter:
         return "" if digest == MISSING else f"{words[0]} {digest}"
 
     def _environment(self, environment: Environment | None) -> str:
-        environment = environment or SYSTEM
+        if environment is None or environment.kind is EnvironmentKind.SYSTEM:
+            return ""
         known = self._environments.get(environment)
         if known is None:
             known = self._environments[environment] = self._describe(environment)
@@ -172,8 +175,6 @@ class Fingerprinter:
     def _describe(self, environment: Environment) -> str:
         """Name an environment by its definition: kind, spec, and the content of its file."""
         kind = environment.kind
-        if kind is EnvironmentKind.SYSTEM:
-            return ""
         words = [kind.value, environment.spec, *environment.modules]
         words += [word for word in (environment.prefix, environment.requirements) if word]
         path = ""

@@ -17,6 +17,7 @@ from oxoflow.engine.dag import Dag, build_dag
 from oxoflow.engine.files import WorkFiles
 from oxoflow.errors import Diagnostic, ParseError, Severity, UsageError, WorkflowError
 from oxoflow.lang.compose import compose
+from oxoflow.lang.configrefs import MARK
 from oxoflow.lang.deadline import Deadline
 from oxoflow.lang.expand import expand
 from oxoflow.lang.model import Job, Workflow
@@ -76,7 +77,8 @@ def load_text(
         profile=profile,
     )
     jobs = expand(workflow, view, deadline=deadline)
-    _require_config(workflow, jobs)
+    if MARK in text or workflow.includes:
+        _require_config(workflow, jobs)
     dag = build_dag(jobs, execution_groups=workflow.execution_groups, config=workflow.config)
     return Loaded(workflow, jobs, dag)
 

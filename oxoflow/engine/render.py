@@ -156,6 +156,8 @@ class Renderer:
 
         So do sensitive values, whose digests belong in the key beside it.
         """
+        if self._is_plain(job):
+            return job.shell or ""
         files = _Files(self.inputs(job), self.outputs(job))
         pieces = [self._prelude, job.pre_exec, job.shell, self._script(job)]
         texts = self._open_texts
@@ -193,6 +195,12 @@ class Renderer:
         stem, dot, extension = words[0].rpartition("/")[2].rpartition(".")
         found = self._interpreters.get(f".{extension.lower()}") if dot and stem else None
         return self._python if found == "python" else found
+
+    def _is_plain(self, job: Job) -> bool:
+        """Say whether a job's shell text is all there is, without any placeholder."""
+        return not (
+            job.script or job.pre_exec or self._prelude or job.shell is None or "{" in job.shell
+        )
 
     def _paths(self, files: FileSet, expand: Callable[[str], str]) -> tuple[str, ...]:
         for path in files.paths:
