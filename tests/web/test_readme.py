@@ -9,7 +9,7 @@ from flask import Flask
 from oxoflow.settings import OPTIONS
 from tests.server_process import ServerProcess
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 ROUTE = re.compile(r"^\| (GET|POST|PUT|PATCH|DELETE) \| `([^`]+)` \|", re.MULTILINE)
 SETTING = re.compile(r"^\| `([A-Z_]+)`(?:, `--[^|]*`)? \|([^|]*)\|", re.MULTILINE)
