@@ -66,6 +66,7 @@ from oxoflow.web.services import Services
 from oxoflow.workspace import Workspace
 
 SWITCH_INTERVAL = 0.0005  # seconds; Python's own lets many connections starve each other
+LARGEST_REQUEST = 272 * 1024**2  # bytes waitress takes before it asks us: a piece of an upload
 HOUR = 3600.0
 PR_SET_DUMPABLE = 4
 PARTS = (
@@ -143,7 +144,9 @@ class Housekeeper:
 def listen(app: Flask, settings: Settings) -> Server:
     """Bind the address; raises UsageError with one sentence when that is impossible."""
     try:
-        return build_server(app, host=settings.host, port=settings.port)
+        return build_server(
+            app, host=settings.host, port=settings.port, max_request_body_size=LARGEST_REQUEST
+        )
     except (OSError, ValueError) as error:  # ValueError: a name that cannot be looked up
         reason = getattr(error, "strerror", None) or error
         raise UsageError(

@@ -7,8 +7,10 @@ from oxoflow.openapi.shapes import (
     FLAG,
     TEXT,
     WHOLE,
+    answer_object,
     list_of,
     map_of,
+    one_of,
     ref,
     request_object,
     text,
@@ -16,6 +18,8 @@ from oxoflow.openapi.shapes import (
 )
 
 TAG, EVENTS = "runs", "events"
+UPLOADS = "/api/uploads"
+ANY_BYTES = (BYTES,)
 RUN = "/api/runs/{run_id}"
 PAGES = {
     "X-Total-Count": "How many there are on all pages.",
@@ -58,6 +62,24 @@ ROUTES = (
                      {"anyOf": [ref("Launched"), ref("DryRun")]})},
         role="user",
         body=LAUNCH, errors=(404, 409),
+    ),
+    Route(
+        "GET", UPLOADS, "listUploads", "One's own uploads", TAG,
+        ok(list_of(ref("Upload"))), role="viewer",
+    ),
+    Route(
+        "PUT", UPLOADS + "/{name}", "upload",
+        "Store a file, or its next piece, for runs that name it in `uploads`", TAG,
+        ok(ref("Upload"), "The next piece is stored")
+        | ok(ref("Upload"), "The file is begun", 201),
+        role="user",
+        body={"type": "string", "format": "binary"}, body_required=False, body_media=ANY_BYTES,
+        query=(Query("offset", "Where the piece begins: the length so far.", WHOLE),),
+        errors=(409,),
+    ),
+    Route(
+        "DELETE", UPLOADS + "/{name}", "deleteUpload", "Remove an upload", TAG,
+        ok(answer_object(status=one_of("deleted"))), role="user", errors=(400,),
     ),
     Route(
         "GET", "/api/runs", "listRuns", "One's own runs, waiting ones first, then the newest", TAG,

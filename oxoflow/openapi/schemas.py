@@ -169,6 +169,7 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
     "File": answer_object(path=TEXT, size_bytes=COUNT, modified_at=INSTANT),
     "Files": answer_object(files=list_of(ref("File")), total_bytes=COUNT, truncated=FLAG),
+    "Upload": answer_object(name=TEXT, size_bytes=COUNT, modified_at=INSTANT),
     "Job": answer_object(
         id=COUNT,
         job=TEXT,
