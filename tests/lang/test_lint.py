@@ -175,6 +175,11 @@ CASES = [
         HEAD + GROUPS + bare('shell = "echo {sample} ${samples}"'),
     ),
     (
+        "W029",
+        HEAD + GROUPS + bare('shell = "echo {{sample}}"'),
+        HEAD + GROUPS + bare('shell = "echo {sample} {{other}}"'),
+    ),
+    (
         "W030",
         HEAD + GROUPS + bare("shell = '''\n# for {sample}\ndate\n'''"),
         HEAD + GROUPS + bare("shell = '''\n# for {sample}\ndate {sample}\n'''"),

@@ -15,7 +15,12 @@ from oxoflow.lang.model import Rule
 from oxoflow.lang.wildcards import ENGINE_NAMES, PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES
 
 _SHELL_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_DOUBLED = re.compile(r"\{\{(\w+)\}\}")
 _VALUES = re.compile(r"\{values\.(\w+)\}")
+_NO_ESCAPES = (
+    (_SHELL_VARIABLE, "${", "}", "behind the '$'"),
+    (_DOUBLED, "{{", "}}", "which is no escape"),
+)
 _ENV = re.compile(r"\{env\.(\w+)\}")
 _USUAL = frozenset((*SAMPLE_NAMES, *PAIR_NAMES))
 
@@ -54,11 +59,16 @@ def _command(
         if name in _USUAL and name not in seen | own and not _has_source(name, facts):
             seen.add(name)
             yield _no_source(rule, name, key, facts)
-    for name in dict.fromkeys(_SHELL_VARIABLE.findall(text)):
-        if name in facts.fan_out_names or name in own or name in ENGINE_NAMES:
-            message = f"rule '{rule.name}': ${{{name}}} becomes '$' and the value of {{{name}}}"
-            cure = f"write {{{name}}} for the value, or name the shell variable otherwise"
-            yield warn("W029", message, rule, key, cure)
+    filled = facts.fan_out_names | facts.metadata_names | ENGINE_NAMES | own
+    for pattern, before, after, effect in _NO_ESCAPES:
+        for name in dict.fromkeys(pattern.findall(text)):
+            if name in filled:
+                written = f"{before}{name}{after}"
+                message = (
+                    f"rule '{rule.name}': the value of {{{name}}} goes into {written}, {effect}"
+                )
+                cure = f"write {{{name}}} for the value, or name the shell variable otherwise"
+                yield warn("W029", message, rule, key, cure)
     for name in dict.fromkeys(_VALUES.findall(text)):
         if name not in facts.tables:
             message = f"rule '{rule.name}': {{values.{name}}} has no [[values]] table"
