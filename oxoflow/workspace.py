@@ -26,6 +26,7 @@ MOST_FILES = 1000
 MOST_LOOKED_AT = 50_000  # entries, so that a directory of millions cannot hold a request
 TAIL_BYTES = 64 * 1024
 _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_UPLOAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 _RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not make us wait
@@ -60,6 +61,12 @@ class Workspace:
             raise NotFound("Run not found")
         return self.root / "users" / username / "runs" / run_id
 
+    def uploads(self, username: str) -> Path:
+        """Where a user's uploads lie, each a file directly below; raises NotFound like above."""
+        if not _COMPONENT.fullmatch(username):
+            raise NotFound("Upload not found")
+        return self.root / "users" / username / "uploads"
+
     def create(self, username: str, run_id: str, files: Mapping[str, bytes]) -> Path:
         """Make a run directory with these files, on the disk before it returns."""
         directory = self.run_directory(username, run_id)
@@ -84,9 +91,20 @@ class Workspace:
             handle.flush()
             os.fsync(handle.fileno())
 
+    def put_record(self, directory: Path, name: str, content: bytes) -> None:
+        """Write one of our own records into a run directory that no rule has seen yet."""
+        path = directory / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_bytes(content)
+
     def remove(self, directory: Path) -> None:
         """Delete a run directory, following no link; what is gone already is fine."""
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def is_upload_name(name: str) -> bool:
+    """Whether a name may be an upload's: one plain component."""
+    return _UPLOAD.fullmatch(name) is not None
 
 
 def checked_path(name: str) -> PurePosixPath:

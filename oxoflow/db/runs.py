@@ -48,12 +48,15 @@ class Options:
     targets: tuple[str, ...] = ()
     samples: tuple[str, ...] = ()
     config: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()  # paths of what came with the submission
+    seeded: bool = False  # something is copied into the directory before the runner begins
 
     def to_json(self) -> str:
         return json.dumps(
             {
                 "max_jobs": self.max_jobs, "keep_going": self.keep_going,
                 "targets": self.targets, "samples": self.samples, "config": dict(self.config),
+                "files": self.files, "seeded": self.seeded,
             },
             ensure_ascii=False,
         )  # fmt: skip
@@ -63,7 +66,8 @@ class Options:
         body = json.loads(text)
         return Options(
             body.get("max_jobs"), body.get("keep_going"), tuple(body.get("targets", ())),
-            tuple(body.get("samples", ())), body.get("config", {}),
+            tuple(body.get("samples", ())), body.get("config", {}), tuple(body.get("files", ())),
+            bool(body.get("seeded")),
         )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from oxoflow.db.runs import (
 )
 from oxoflow.supervisor.admission import Holding, Limits, Waiting, admit, reason_to_wait
 from oxoflow.supervisor.ingest import event_of
-from oxoflow.supervisor.launch import Arguments, Launched, launch
+from oxoflow.supervisor.launch import Command, Launched, launch
 from oxoflow.supervisor.live import Live
 from oxoflow.supervisor.settle import store_ending
 from oxoflow.workspace import Workspace
@@ -45,7 +45,7 @@ class Gate:
         db: Database,
         workspace: Workspace,
         limits: Limits,
-        kinds: Mapping[str, Arguments],
+        kinds: Mapping[str, Command],
         environment: Mapping[str, str],
     ) -> None:
         self._db = db
@@ -81,8 +81,8 @@ class Gate:
         """Start a runner, record it, and only then give it its word."""
         directory = self._workspace.run_directory(run.username, run.id)
         try:
-            arguments = self._kinds[run.kind](run, directory, threads)
-            launched = launch(run, directory, arguments, self._environment)
+            command = self._kinds[run.kind](run, directory, threads)
+            launched = launch(run, directory, command, self._environment)
         except Exception as error:
             self._not_begun(run, error)
             return None

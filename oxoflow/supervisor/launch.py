@@ -21,28 +21,29 @@ from oxoflow.workspace import RECORDS, WORKFLOW_FILE, open_below
 
 ROOT = Path(__file__).resolve().parents[2]  # the directory that holds the package `oxoflow`
 PROGRAM = (sys.executable, "-s", "-m", "oxoflow")  # what a person types as `oxoflow`
+SEEDER = (sys.executable, "-s", "-m", "oxoflow.supervisor.seed")  # becomes what stands behind it
 RUNNER_LOG = f"{RECORDS}/runner.log"  # what the runner itself says; its rules have their own logs
 PASSED = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "USER", "LOGNAME", "SHELL"})
 PASSED_FAMILIES = ("LC_", "CONDA_", "MAMBA_", "MODULE", "LMOD_")
 
-# What a kind of run types: (run, its directory, threads) to the arguments behind `oxoflow`.
-Arguments = Callable[[Run, Path, int], Sequence[str]]
+# The command of a kind of run: (run, its directory, threads) to a program and its arguments.
+Command = Callable[[Run, Path, int], Sequence[str]]
 
 
-def workflow_arguments(run: Run, directory: Path, threads: int) -> list[str]:
+def workflow_command(run: Run, directory: Path, threads: int) -> list[str]:
     """What a person would type to run a submitted workflow."""
     options = run.options
-    arguments = ["run", str(directory / WORKFLOW_FILE), "--workdir", str(directory)]
-    arguments += ["-j", str(threads)]
+    command = [*PROGRAM, "run", str(directory / WORKFLOW_FILE), "--workdir", str(directory)]
+    command += ["-j", str(threads)]
     if options.keep_going:
-        arguments.append("-k")
-    for name, value in options.config.items():
-        arguments += ["--config", f"{name}={value}"]
-    for target in options.targets:
-        arguments += ["-t", target]
-    if options.samples:
-        arguments += ["--samples", *options.samples]
-    return arguments
+        command.append("-k")
+    # one word each, so that no value can be taken for a flag
+    command += [f"--config={name}={value}" for name, value in options.config.items()]
+    command += [f"--target={target}" for target in options.targets]
+    command += [f"--samples={samples}" for samples in options.samples]
+    if options.seeded:
+        return [*SEEDER, str(directory), *command]
+    return command
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ class Launched:
 
 
 def launch(
-    run: Run, directory: Path, arguments: Sequence[str], environment: Mapping[str, str]
+    run: Run, directory: Path, command: Sequence[str], environment: Mapping[str, str]
 ) -> Launched:
     """Start a runner in a session of its own, so that it survives us; raises OSError."""
     nonce = uuid.uuid4().hex
@@ -78,7 +79,7 @@ def launch(
     try:
         log = open_below(directory, RUNNER_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
-            argv = [*PROGRAM, *arguments, "--launch", f"{nonce}:{read_end}:{run.id}"]
+            argv = [*command, "--launch", f"{nonce}:{read_end}:{run.id}"]
             process = subprocess.Popen(
                 sandbox.wrap(argv, directory),
                 cwd=ROOT,  # trusted, and where `-m` finds the package; never the run directory

@@ -9,7 +9,7 @@ import logging
 import signal
 from pathlib import Path
 
-from oxoflow.db.runs import Run
+from oxoflow.db.runs import Phase, Run
 from oxoflow.engine.rundir import write_control
 from oxoflow.supervisor import signals
 from oxoflow.workspace import RECORDS, directory_below
@@ -18,9 +18,12 @@ log = logging.getLogger("oxoflow.supervisor")
 
 
 def tell(run: Run, directory: Path, type_: str) -> None:
-    """Leave a message and make the runner look at once."""
+    """Leave a message, which the runner finds by itself, and make it look at once.
+
+    The signal would end a runner that is not yet listening, so it is sent to a running one only.
+    """
     _leave(run, directory, type_)
-    if run.identity is not None:
+    if run.identity is not None and run.phase in (Phase.RUNNING, Phase.PAUSED):
         signals.send(run.identity, signal.SIGUSR1)
 
 
@@ -35,6 +38,6 @@ def tell_to_end(run: Run, directory: Path) -> None:
 def _leave(run: Run, directory: Path, type_: str) -> None:
     try:
         with directory_below(directory, f"{RECORDS}/control") as control:
-            write_control(control, {"type": type_})
+            write_control(control, {"type": type_, "run_id": run.id})
     except Exception as error:  # the directory belongs to the rules: anything may be there
         log.warning("run %s: no message could be left: %s", run.id, error)

@@ -38,9 +38,9 @@ from oxoflow.supervisor.admission import Holding, Limits
 from oxoflow.supervisor.gate import Gate
 from oxoflow.supervisor.ingest import Harvest, event_of, harvest, store
 from oxoflow.supervisor.launch import (
-    Arguments,
+    Command,
     runner_environment,
-    workflow_arguments,
+    workflow_command,
 )
 from oxoflow.supervisor.live import LARGEST_FILE, Live
 from oxoflow.supervisor.messages import tell, tell_to_end
@@ -65,7 +65,7 @@ class Supervisor:
         settings: Settings,
         poke: Callable[[], None],
         environ: Mapping[str, str] = os.environ,
-        kinds: Mapping[str, Arguments] | None = None,
+        kinds: Mapping[str, Command] | None = None,
     ) -> None:
         self._db = db
         self._workspace = workspace
@@ -77,7 +77,7 @@ class Supervisor:
             db,
             workspace,
             Limits(settings.max_runs, settings.max_runs_per_user, cores),
-            {"workflow": workflow_arguments, **(kinds or {})},
+            {"workflow": workflow_command, **(kinds or {})},
             runner_environment(environ, settings.pass_env),
         )
         self._stopping = False
@@ -118,18 +118,13 @@ class Supervisor:
             os.close(self._wake)
 
     def submit(
-        self,
-        run: NewRun,
-        username: str,
-        files: Mapping[str, bytes],
-        also: Callable[[sqlite3.Connection], None] = lambda connection: None,
-    ) -> Path:
-        """Make the run directory and the row in one unit, and queue the run.
+        self, run: NewRun, also: Callable[[sqlite3.Connection], None] = lambda connection: None
+    ) -> None:
+        """Queue a run whose directory is made already; its owner removes that when this raises.
 
         `also` is done in the same commit. Raises RateLimited over the owner's limit of waiting
-        runs, sqlite3.IntegrityError when the idempotency key was used; then nothing is left.
+        runs, sqlite3.IntegrityError when the idempotency key was used.
         """
-        directory = self._workspace.create(username, run.id, files)
 
         def insert(connection: sqlite3.Connection) -> None:
             pending = count_runs(connection, run.user_id, run.kind).get(Status.PENDING, 0)
@@ -142,14 +137,9 @@ class Supervisor:
             insert_run(connection, run)
             also(connection)
 
-        try:
-            self._db.write(insert)
-        except BaseException:
-            self._workspace.remove(directory)
-            raise
+        self._db.write(insert)
         self._submitted.append(run.id)
         self._wake_up()
-        return directory
 
     def cancel(self, run: Run, patience: float) -> Run:
         """End a run; return how it stands when it is over, or when `patience` seconds are.

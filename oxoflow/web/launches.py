@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from flask import Blueprint, Response, g
 
 from oxoflow.db.audit import append_deed
 from oxoflow.db.instants import instant
-from oxoflow.db.runs import NewRun, Options
-from oxoflow.engine.load import Loaded, check_text, load_text
-from oxoflow.errors import WorkflowError
-from oxoflow.lang.deadline import Deadline
+from oxoflow.db.library import find_workflow
+from oxoflow.db.runs import NewRun, find_run_by_key
+from oxoflow.engine.load import Loaded
+from oxoflow.engine.select import jobs_called
+from oxoflow.errors import Conflict, NotFound, UsageError
+from oxoflow.supervisor.seed import SEED_FILE
+from oxoflow.supervisor.seed import order as seed_order
 from oxoflow.web.deeds import deed
 from oxoflow.web.guards import role
-from oxoflow.web.http import json_body, reply, services
-from oxoflow.web.looking import SECONDS, folded, rule_order, worded
+from oxoflow.web.http import Unprocessable, reply, services
+from oxoflow.web.looking import folded, rule_order
 from oxoflow.web.previews import dry_run_body
-from oxoflow.web.verbs import run_config
-from oxoflow.workspace import WORKFLOW_FILE
+from oxoflow.web.staging import place_uploads, plannable, staged
+from oxoflow.web.submission import Submission, read_submission
 
 blueprint = Blueprint("launches", __name__)
 
@@ -27,44 +35,92 @@ blueprint = Blueprint("launches", __name__)
 @role("user")
 def run() -> Response:
     """Queue a run; the answer says "started" whether it starts at once or has to wait."""
-    body = json_body(required={"toml_content": str}, optional={"config": dict})
-    config = run_config(body.get("config") or {})
-    text = body["toml_content"]
-    loaded = plannable(text)
-    if config["dry_run"]:
-        return reply(dry_run_body(loaded, config))
-    order = rule_order(folded(loaded.workflow, loaded.dag))
-    new = NewRun(
-        id=str(uuid.uuid4()),
-        user_id=g.account.id,
-        workflow_name=loaded.workflow.name,
-        rules_total=len(order),
-        created_at=instant(),
-        options=Options(config["max_jobs"], config["keep_going"]),
-    )
-    what = deed("run", f"{new.id} {new.workflow_name}")
-    services().supervisor.submit(
-        new,
-        g.account.username,
-        {WORKFLOW_FILE: text.encode()},
-        also=lambda connection: append_deed(connection, what, new.created_at),
-    )
-    return reply(
-        {
-            "run_id": new.id,
+    asked = read_submission()
+    earlier = _answered_before(asked)
+    if earlier is not None:
+        return reply(earlier)
+    try:
+        return reply(_launch(asked))
+    except sqlite3.IntegrityError:  # the same key in another thread at the same time
+        earlier = _answered_before(asked)
+        if earlier is None:
+            raise
+        return reply(earlier)
+
+
+def _launch(asked: Submission) -> dict[str, Any]:
+    text = asked.text if asked.text is not None else _saved_text(asked.workflow_id or "")
+    run_id = str(uuid.uuid4())
+    with staged(run_id, text, asked.files) as stage:
+        copies = place_uploads(stage.directory, asked.uploads)
+        loaded = plannable(text, stage.directory, asked)
+        _check_targets(loaded, asked.options.targets)
+        if asked.dry_run:
+            return dry_run_body(loaded, _echoed(asked))
+        order = rule_order(folded(loaded.workflow, loaded.dag))
+        answer = {
+            "run_id": run_id,
             "status": "started",
             "execution_order": order,
-            "rules_total": new.rules_total,
+            "rules_total": len(order),
         }
+        if copies:
+            services().workspace.put_record(stage.directory, SEED_FILE, seed_order(copies))
+        new = NewRun(
+            id=run_id,
+            user_id=g.account.id,
+            workflow_name=loaded.workflow.name,
+            rules_total=len(order),
+            created_at=instant(),
+            options=replace(asked.options, seeded=bool(copies)),
+            tags=asked.tags,
+            idempotency_key=asked.key,
+            answer=json.dumps([asked.digest, answer]) if asked.key else None,
+        )
+        enqueue(new)
+        stage.keep()
+    return answer
+
+
+def enqueue(new: NewRun) -> None:
+    """Queue a run whose directory is there, with its audit row."""
+    what = deed("run", f"{new.id} {new.workflow_name}")
+    services().supervisor.submit(
+        new, lambda connection: append_deed(connection, what, new.created_at)
     )
 
 
-def plannable(text: str) -> Loaded:
-    """Load a text as its runner will; what is wrong is said with its line."""
-    try:
-        return load_text(text, deadline=Deadline.after(SECONDS))
-    except WorkflowError as error:
-        checked = check_text(text, deadline=Deadline.after(SECONDS))
-        if not checked.errors:
-            raise
-        raise type(error)(worded(checked.errors), checked.errors) from None
+def _check_targets(loaded: Loaded, targets: Sequence[str]) -> None:
+    for target in targets:
+        try:
+            jobs_called(loaded.dag, target)
+        except UsageError as error:
+            raise Unprocessable("Invalid request body", f"the field 'targets': {error}") from None
+
+
+def _echoed(asked: Submission) -> dict[str, Any]:
+    options = asked.options
+    return {"max_jobs": options.max_jobs, "dry_run": True, "keep_going": options.keep_going}
+
+
+def _answered_before(asked: Submission) -> dict[str, Any] | None:
+    """What the first request under this key was answered; Conflict when it asked something else."""
+    if asked.key is None or asked.dry_run:
+        return None
+    run = find_run_by_key(services().db.read(), g.account.id, asked.key)
+    if run is None or run.answer is None:
+        return None
+    digest, answer = json.loads(run.answer)
+    if digest != asked.digest:
+        raise Conflict(
+            "Idempotency key was used before", "for another request: choose a new key for this one"
+        )
+    found: dict[str, Any] = answer
+    return found
+
+
+def _saved_text(workflow_id: str) -> str:
+    saved = find_workflow(services().db.read(), g.account.id, workflow_id)
+    if saved is None:
+        raise NotFound("Workflow not found")
+    return saved.toml_content

