@@ -34,7 +34,7 @@ TABLES = st.dictionaries(TEXTS, TEXTS, max_size=3)
 
 
 MUST = {"name", "path", "pair_id", "experiment", "variable", "by", "split", "map", "pattern"}
-MUST |= {"output"}
+MUST |= {"build", "samples", "values", "rules"}
 
 
 def table(**fields: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
@@ -46,7 +46,7 @@ def table(**fields: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, ob
 
 
 RULES = table(
-    name=TEXTS,
+    name=st.sampled_from(["r", "s", "t", "u", "m"]),
     input=LISTS | TABLES,
     output=LISTS | TABLES,
     shell=TEXTS,
@@ -72,22 +72,38 @@ RULES = table(
         combine=table(shell=TEXTS, aggregate=st.booleans(), method=TEXTS, header=TEXTS),
     ),
 )
+FILES = {
+    "module": HEAD + rule("m"),
+    "pairs": "pair_id\texperiment\tcontrol\nP\tE\tC\n",
+    "d/S1.fq": "",
+}
 DOCUMENTS = st.fixed_dictionaries(
-    {"workflow": table(name=TEXTS, pairs_file=TEXTS, sample_pattern=TEXTS, pairs_pattern=TEXTS)},
+    {
+        "workflow": table(
+            name=TEXTS,
+            pairs_file=st.just("pairs"),
+            sample_pattern=st.sampled_from(["d/{sample}.fq", "{sample}", "{config.a}/{sample}.fq"]),
+            pairs_pattern=st.just("{pair_id}/{experiment}{control}"),
+        ),
+        "rules": st.lists(RULES, min_size=1, max_size=4, unique_by=lambda each: each["name"]),
+    },
     optional={
         "config": st.dictionaries(TEXTS, SCALARS | LISTS | table(default=TEXTS, range=TEXTS)),
         "defaults": table(threads=st.integers(0, 9), memory=TEXTS),
-        "rules": st.lists(RULES, max_size=4),
-        "include": st.lists(table(path=TEXTS, namespace=TEXTS, inputs=LISTS), max_size=2),
+        "include": st.lists(
+            table(path=st.just("module"), namespace=TEXTS, inputs=LISTS), max_size=2
+        ),
         "pairs": st.lists(
             table(pair_id=TEXTS, experiment=TEXTS, control=TEXTS, metadata=TABLES), max_size=2
         ),
         "sample_groups": st.lists(table(name=TEXTS, samples=LISTS, metadata=TABLES), max_size=2),
         "values": st.lists(table(name=TEXTS, values=LISTS, values_from=TEXTS), max_size=2),
-        "wildcard_constraints": TABLES,
-        "references": st.lists(table(name=TEXTS, output=TEXTS, build=TEXTS), max_size=2),
+        "wildcard_constraints": st.dictionaries(TEXTS, st.sampled_from(["^S", "[a-z]", "("])),
+        "references": st.lists(
+            st.fixed_dictionaries({"name": TEXTS, "output": TEXTS, "build": TEXTS}), max_size=2
+        ),
         "reference_dir": TEXTS,
-        "execution_group": st.lists(table(name=TEXTS, rules=LISTS), max_size=1),
+        "execution_group": st.lists(table(name=TEXTS, rules=st.just([])), max_size=1),
         "env_groups": st.dictionaries(TEXTS, table(conda=TEXTS), max_size=2),
     },
 )
@@ -95,7 +111,7 @@ DOCUMENTS = st.fixed_dictionaries(
 
 def go_all_the_way(text: str) -> None:
     """Take a text as far as it goes; whatever is raised that is not ours fails the test."""
-    files = Files({"a": HEAD + rule("m"), "b": "pair_id\texperiment\tcontrol\np\te\tc\n"})
+    files = Files(FILES)
     with suppress(WorkflowError):
         workflow = parse_workflow(text)
         validate(workflow)
