@@ -55,6 +55,7 @@ class Facts:
     children: Mapping[str, frozenset[str]]
     fan_out_names: frozenset[str]  # wildcards that make one job for each value
     metadata_names: frozenset[str]  # filled in, but only where another wildcard fans out
+    known_names: tuple[str, ...]  # both of them, sorted
     tables: frozenset[str]
     conditional: frozenset[str]  # rules with a `when`
     repeats: Mapping[str, tuple[Diagnostic, ...]]  # W014 and W015 of a rule
@@ -82,6 +83,8 @@ def collect_facts(
     for producer, consumer in edges or ():
         children.setdefault(producer, set()).add(consumer)
         parents.setdefault(consumer, set()).add(producer)
+    fan_out = frozenset(_fan_out_names(workflow))
+    metadata = frozenset(key for group in workflow.groups for key in group.metadata)
     below, guesses = _frozen(children), Guesses()
     return Facts(
         workflow=workflow,
@@ -93,8 +96,9 @@ def collect_facts(
         ),
         parents=None if edges is None else _frozen(parents),
         children=below,
-        fan_out_names=frozenset(_fan_out_names(workflow)),
-        metadata_names=frozenset(key for group in workflow.groups for key in group.metadata),
+        fan_out_names=fan_out,
+        metadata_names=metadata,
+        known_names=tuple(sorted(fan_out | metadata)),
         tables=frozenset(table.name for table in workflow.values),
         conditional=frozenset(rule.name for rule in workflow.rules if rule.when),
         repeats=_repeats(workflow, guesses),

@@ -59,10 +59,9 @@ def _command(
         if name in _USUAL and name not in seen | own and not _has_source(name, facts):
             seen.add(name)
             yield _no_source(rule, name, key, facts)
-    filled = facts.fan_out_names | facts.metadata_names | ENGINE_NAMES | own
     for pattern, before, after, effect in _NO_ESCAPES:
         for name in dict.fromkeys(pattern.findall(text)):
-            if name in filled:
+            if name in own or _has_source(name, facts):
                 written = f"{before}{name}{after}"
                 message = (
                     f"rule '{rule.name}': the value of {{{name}}} goes into {written}, {effect}"
@@ -83,9 +82,8 @@ def _has_source(name: str, facts: Facts) -> bool:
 
 
 def _no_source(rule: Rule, name: str, key: str, facts: Facts) -> Diagnostic:
-    known = facts.fan_out_names | facts.metadata_names
     cure = (
-        facts.guesses.meant(name, sorted(known))
+        facts.guesses.meant(name, facts.known_names)
         or _CURES.get(name)
         or f'add a [[values]] table named "{name}"'
     )
