@@ -34,7 +34,7 @@ def compress(response: Response) -> Response:
     data = response.get_data()
     if len(data) < SMALLEST:
         return response
-    response.vary.add("Accept-Encoding")
+    response.headers.add("Vary", "Accept-Encoding")
     encoding = request.accept_encodings.best_match(ENCODERS)
     if encoding is not None and request.accept_encodings[encoding] > 0:
         response.set_data(ENCODERS[encoding](data))

@@ -18,6 +18,12 @@ EXPOSED = (
     "x-request-id, retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, "
     "x-total-count, content-disposition"
 )
+ALWAYS = (  # added in one go: this is done for every answer
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "strict-origin-when-cross-origin"),
+    ("Vary", "Origin"),
+)
 PAGE_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -35,15 +41,13 @@ def answer_preflight() -> Response | None:
 def add_headers(response: Response) -> Response:
     """The headers of every answer."""
     headers = response.headers
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["X-Frame-Options"] = "DENY"
-    headers["Referrer-Policy"] = "strict-origin-when-cross-origin"
+    headers.remove("X-Content-Type-Options")  # a view may have set it: once is enough
+    headers.extend(ALWAYS)
     if response.mimetype == "text/html":
         headers.setdefault("Content-Security-Policy", PAGE_POLICY)
         headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"
     elif "Cache-Control" not in headers and response.mimetype == "application/json":
         headers["Cache-Control"] = "no-store"
-    response.vary.add("Origin")
     origin = request.headers.get("Origin")
     if origin is not None and origin in services().settings.allowed_origins:
         headers["Access-Control-Allow-Origin"] = origin

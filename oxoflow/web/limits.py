@@ -61,10 +61,13 @@ def tell_allowance(response: Response) -> Response:
     """Say in headers what is left of the budget."""
     allowance: Allowance | None = g.get("allowance")
     if allowance is not None:
-        headers = response.headers
-        headers["X-RateLimit-Limit"] = str(allowance.limit)
-        headers["X-RateLimit-Remaining"] = str(allowance.remaining)
-        headers["X-RateLimit-Reset"] = str(allowance.reset)
+        response.headers.extend(
+            (
+                ("X-RateLimit-Limit", str(allowance.limit)),
+                ("X-RateLimit-Remaining", str(allowance.remaining)),
+                ("X-RateLimit-Reset", str(allowance.reset)),
+            )
+        )
     return response
 
 
