@@ -107,11 +107,11 @@ CREATE TABLE IF NOT EXISTS runs (
                         CHECK (status IN ('pending', 'running', 'success', 'failed', 'cancelled')),
     phase               TEXT DEFAULT 'queued'    -- NULL once the status is final
                         CHECK (phase IN ('queued', 'starting', 'running', 'paused', 'cancelling')),
-    options             TEXT NOT NULL DEFAULT '{}', -- JSON: max_jobs, keep_going, targets, samples, config
+    options             TEXT NOT NULL DEFAULT '{}', -- JSON: what was asked for beyond the text
     threads             INTEGER,                 -- what it was admitted with; NULL while it waits
-    pid                 INTEGER,                 -- pid to nonce: recorded before the runner may begin;
-    start_time          INTEGER,                 -- kernel start time in clock ticks
-    boot_id             TEXT,                    -- no other process is ever signalled
+    pid                 INTEGER,                 -- pid to nonce: recorded before the runner may
+    start_time          INTEGER,                 -- begin (start time in clock ticks); no other
+    boot_id             TEXT,                    -- process is ever signalled
     nonce               TEXT,
     rules_total         INTEGER NOT NULL DEFAULT 0,
     created_at          TEXT NOT NULL,
@@ -184,6 +184,14 @@ CREATE TABLE IF NOT EXISTS run_jobs (
     UNIQUE (run_id, job)
 ) STRICT, WITHOUT ROWID;
 
+-- Which rule declared which output, as far as known when the run was submitted; paths are relative.
+CREATE TABLE IF NOT EXISTS run_outputs (
+    run_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    path   TEXT NOT NULL,
+    rule   TEXT NOT NULL,
+    PRIMARY KEY (run_id, path)
+) STRICT, WITHOUT ROWID;
+
 -- What happened, in the order in which it became known; the id is what event streams replay from.
 CREATE TABLE IF NOT EXISTS events (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,   -- never used twice, also after old rows went
@@ -196,3 +204,109 @@ CREATE TABLE IF NOT EXISTS events (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS events_of_user ON events (user_id, id);
 CREATE INDEX IF NOT EXISTS events_of_run ON events (run_id, id) WHERE run_id IS NOT NULL;
+
+-- OxiFY graphs, which that API calls workflows: the document as it is served, owned by its author.
+CREATE TABLE IF NOT EXISTS graphs (
+    id         TEXT PRIMARY KEY,                 -- UUID, as its author chose it or made here
+    user_id    TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    name       TEXT NOT NULL,
+    document   TEXT NOT NULL,                    -- JSON
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS graphs_of_user ON graphs (user_id, created_at, id);
+
+-- What a graph was at the moments its owner wanted to keep.
+CREATE TABLE IF NOT EXISTS graph_versions (
+    id            TEXT PRIMARY KEY,              -- UUID v4
+    graph_id      TEXT NOT NULL REFERENCES graphs (id) ON DELETE CASCADE,
+    version       INTEGER NOT NULL,              -- counts from 1 within the graph
+    description   TEXT,
+    workflow_name TEXT NOT NULL,
+    document      TEXT NOT NULL,
+    created_at    TEXT NOT NULL,
+    created_by    TEXT NOT NULL,                 -- username
+    UNIQUE (graph_id, version)
+) STRICT;
+
+-- What an execution is beyond a run of kind 'execution': which graph, and how often it was revived.
+CREATE TABLE IF NOT EXISTS executions (
+    id       TEXT PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
+    user_id  TEXT NOT NULL,
+    graph_id TEXT NOT NULL,                      -- no reference: the history outlives the graph
+    revived  INTEGER NOT NULL DEFAULT 0          -- how often its dead runner was started again
+) STRICT;
+CREATE INDEX IF NOT EXISTS executions_of_graph ON executions (graph_id, user_id);
+
+-- Approvals and forms: what an execution asked a person, and what was answered.
+CREATE TABLE IF NOT EXISTS questions (
+    id           TEXT PRIMARY KEY,               -- given by the runner, the same in all its lives
+    execution_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    user_id      TEXT NOT NULL,
+    kind         TEXT NOT NULL CHECK (kind IN ('approval', 'form')),
+    node_id      TEXT NOT NULL,
+    body         TEXT NOT NULL,                  -- JSON: message or fields, who may answer
+    status       TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'approved',
+                 'rejected', 'submitted', 'timed_out', 'closed')),
+    requested_at TEXT NOT NULL,
+    resolved_at  TEXT,
+    resolved_by  TEXT,
+    answer       TEXT                            -- JSON: comments or form data
+) STRICT;
+CREATE INDEX IF NOT EXISTS questions_open ON questions (user_id, requested_at)
+    WHERE status = 'pending';
+CREATE INDEX IF NOT EXISTS questions_of_execution ON questions (execution_id, requested_at);
+
+-- Moments at which an execution was paused.
+CREATE TABLE IF NOT EXISTS checkpoints (
+    id                    TEXT PRIMARY KEY,
+    execution_id          TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    completed_nodes_count INTEGER NOT NULL,
+    current_level         INTEGER NOT NULL,
+    reason                TEXT NOT NULL,
+    created_at            TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS checkpoints_of_execution ON checkpoints (execution_id, created_at);
+
+-- `.oxoflow` runs that executions started, and the question each of them answers when it ends.
+CREATE TABLE IF NOT EXISTS child_runs (
+    run_id       TEXT PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
+    execution_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    question_id  TEXT NOT NULL UNIQUE,
+    answered     INTEGER NOT NULL DEFAULT 0 CHECK (answered IN (0, 1))
+) STRICT;
+
+-- Tool servers (MCP) that a user registered for graphs.
+CREATE TABLE IF NOT EXISTS tool_servers (
+    user_id     TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    server_id   TEXT NOT NULL,
+    server_type TEXT NOT NULL CHECK (server_type IN ('http', 'stdio')),
+    body        TEXT NOT NULL,                   -- JSON: endpoint or command, weight, tags
+    created_at  TEXT NOT NULL,
+    PRIMARY KEY (user_id, server_id)
+) STRICT, WITHOUT ROWID;
+
+-- Collections of texts for Retriever nodes.
+CREATE TABLE IF NOT EXISTS collections (
+    id         INTEGER PRIMARY KEY,
+    user_id    TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    name       TEXT NOT NULL,
+    dimension  INTEGER NOT NULL,                 -- of the vectors; 0: texts only
+    provider   TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    UNIQUE (user_id, name)
+) STRICT;
+
+-- The entries of collections; the text of an entry stands in `collection_texts` under the same id.
+CREATE TABLE IF NOT EXISTS collection_entries (
+    id            INTEGER PRIMARY KEY,
+    collection_id INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE,
+    name          TEXT NOT NULL,                 -- the id that the client gave
+    vector        TEXT NOT NULL,                 -- JSON: list of numbers, may be empty
+    metadata      TEXT NOT NULL,                 -- JSON object
+    UNIQUE (collection_id, name)
+) STRICT;
+CREATE VIRTUAL TABLE IF NOT EXISTS collection_texts USING fts5 (text);
+CREATE TRIGGER IF NOT EXISTS collection_entries_gone AFTER DELETE ON collection_entries BEGIN
+    DELETE FROM collection_texts WHERE rowid = old.id;
+END;

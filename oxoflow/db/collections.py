@@ -1,0 +1,188 @@
+"""Query collections of texts: fill them, and find the best entries for a question.
+
+Texts are searched by SQLite's FTS5, vectors by their cosine. Every statement takes the owner, or a
+collection that was found for one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MOST_TOKENS = 200  # of a query
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """One collection and how many entries it has."""
+
+    id: int
+    name: str
+    dimension: int
+    provider: str
+    created_at: str
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is put into a collection; `metadata["text"]` is what text searches look at."""
+
+    name: str
+    vector: Sequence[float]
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An entry that was found, with a score from 0 to 1."""
+
+    name: str
+    score: float
+    metadata: Mapping[str, Any]
+
+
+_SELECT = (
+    "SELECT c.id, c.name, c.dimension, c.provider, c.created_at,"
+    " (SELECT count(*) FROM collection_entries e WHERE e.collection_id = c.id) FROM collections c"
+)
+
+
+def insert_collection(
+    connection: sqlite3.Connection,
+    user_id: str,
+    name: str,
+    dimension: int,
+    provider: str,
+    now: str,
+) -> None:
+    """Make an empty collection; raises sqlite3.IntegrityError when the user has one so named."""
+    connection.execute(
+        "INSERT INTO collections (user_id, name, dimension, provider, created_at)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (user_id, name, dimension, provider, now),
+    )
+
+
+def find_collection(connection: sqlite3.Connection, user_id: str, name: str) -> Collection | None:
+    """A user's collection."""
+    row = connection.execute(
+        _SELECT + " WHERE c.user_id = ? AND c.name = ?", (user_id, name)
+    ).fetchone()
+    return None if row is None else Collection(*row)
+
+
+def list_collections(connection: sqlite3.Connection, user_id: str) -> list[Collection]:
+    """A user's collections by name."""
+    rows = connection.execute(_SELECT + " WHERE c.user_id = ? ORDER BY c.name", (user_id,))
+    return [Collection(*row) for row in rows]
+
+
+def delete_collection(connection: sqlite3.Connection, user_id: str, name: str) -> bool:
+    """Remove a collection with all its entries."""
+    found = find_collection(connection, user_id, name)
+    if found is None:
+        return False
+    # first the entries, one statement, so that the trigger takes their texts along
+    connection.execute("DELETE FROM collection_entries WHERE collection_id = ?", (found.id,))
+    connection.execute("DELETE FROM collections WHERE id = ?", (found.id,))
+    return True
+
+
+def put_entry(connection: sqlite3.Connection, collection: Collection, entry: Entry) -> None:
+    """Add an entry; one of the same name is replaced."""
+    delete_entry(connection, collection, entry.name)
+    cursor = connection.execute(
+        "INSERT INTO collection_entries (collection_id, name, vector, metadata)"
+        " VALUES (?, ?, ?, ?)",
+        (collection.id, entry.name, json.dumps(list(entry.vector)),
+         json.dumps(dict(entry.metadata), ensure_ascii=False)),
+    )  # fmt: skip
+    text = entry.metadata.get("text")
+    if isinstance(text, str) and text:
+        connection.execute(
+            "INSERT INTO collection_texts (rowid, text) VALUES (?, ?)", (cursor.lastrowid, text)
+        )
+
+
+def delete_entry(connection: sqlite3.Connection, collection: Collection, name: str) -> bool:
+    """Remove an entry."""
+    cursor = connection.execute(
+        "DELETE FROM collection_entries WHERE collection_id = ? AND name = ?",
+        (collection.id, name),
+    )
+    return cursor.rowcount == 1
+
+
+def match_of(query: str) -> str:
+    """The FTS5 expression for a person's words: each one quoted, joined with OR.
+
+    So quotes, operators and column names in a question are words like others; empty when there
+    is no word at all.
+    """
+    words = re.findall(r"\w+", query)[:MOST_TOKENS]
+    return " OR ".join(f'"{word}"' for word in dict.fromkeys(words))
+
+
+def find_texts(
+    connection: sqlite3.Connection,
+    collection: Collection,
+    query: str,
+    top_k: int,
+    threshold: float | None,
+) -> list[Hit]:
+    """The entries whose texts fit a question best; scores are `s / (1 + s)` of `s = -bm25`."""
+    match = match_of(query)
+    if not match:
+        return []
+    rows = connection.execute(
+        "SELECT e.name, -bm25(collection_texts), e.metadata FROM collection_texts"
+        " JOIN collection_entries e ON e.id = collection_texts.rowid"
+        " WHERE collection_texts MATCH ? AND e.collection_id = ?"
+        " ORDER BY bm25(collection_texts), e.name LIMIT ?",
+        (match, collection.id, top_k),
+    )
+    hits = []
+    for name, raw, metadata in rows:
+        score = max(0.0, raw) / (1 + max(0.0, raw))
+        hits.append(Hit(name, score, json.loads(metadata)))
+    return [hit for hit in hits if threshold is None or hit.score >= threshold]
+
+
+def find_vectors(
+    connection: sqlite3.Connection,
+    collection: Collection,
+    vector: Sequence[float],
+    top_k: int,
+    threshold: float | None,
+    wanted: Mapping[str, Any] | None = None,
+) -> list[Hit]:
+    """The entries whose vectors point the same way; `wanted` must stand in their metadata."""
+    rows = connection.execute(
+        "SELECT name, vector, metadata FROM collection_entries WHERE collection_id = ?",
+        (collection.id,),
+    )
+    hits = []
+    for name, stored, text in rows:
+        metadata = json.loads(text)
+        if wanted and any(metadata.get(key) != value for key, value in wanted.items()):
+            continue
+        score = cosine(vector, json.loads(stored))
+        if score is not None and (threshold is None or score >= threshold):
+            hits.append(Hit(name, score, metadata))
+    return sorted(hits, key=lambda hit: (-hit.score, hit.name))[:top_k]
+
+
+def cosine(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """The cosine of two vectors; None when they cannot be compared."""
+    if len(one) != len(other) or not one:
+        return None
+    length = math.sqrt(math.fsum(x * x for x in one)) * math.sqrt(math.fsum(y * y for y in other))
+    if length == 0:
+        return None
+    return math.fsum(x * y for x, y in zip(one, other, strict=True)) / length
