@@ -84,10 +84,8 @@ def end_run(
     begun = time.monotonic()
     marker = f"{MARKER}={run_id}".encode()
     ending = _Ending(lambda processes: _below_us(table, processes))
-    for child in table.live():
-        table.signal_group(child, signal.SIGTERM)
     ending.look()
-    ending.send(signal.SIGTERM)
+    ending.send(signal.SIGTERM, table)
     while ending.alive and time.monotonic() < begun + grace and not hurry():
         time.sleep(_LOOK_AGAIN)
         table.reap_orphans()
@@ -95,9 +93,7 @@ def end_run(
     ending.find = lambda processes: _below_us(table, processes) | _marked(marker, processes)
     ending.look()
     while ending.alive and time.monotonic() < begun + limit:
-        for child in table.live():
-            table.signal_group(child, signal.SIGKILL)
-        ending.send(signal.SIGKILL)
+        ending.send(signal.SIGKILL, table)
         time.sleep(_LOOK_AGAIN)
         table.reap_orphans()
         ending.look()
@@ -151,9 +147,12 @@ class _Ending:
         for stat in self.alive.values():
             self._seen.setdefault((stat.pid, stat.start_time), stat)
 
-    def send(self, number: int) -> None:
+    def send(self, number: int, table: ProcessTable | None = None) -> None:
+        """Signal the groups of live commands as groups, and everybody else alone: none twice."""
+        live = table.live() if table is not None else []
+        groups = {child.pid for child in live if table and table.signal_group(child, number)}
         for stat in self.alive.values():
-            if signal_exactly(stat.pid, stat.start_time, number):
+            if stat.group in groups or signal_exactly(stat.pid, stat.start_time, number):
                 self._sent[stat.pid, stat.start_time] = number
 
     def receipt(self) -> Receipt:

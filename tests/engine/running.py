@@ -1,0 +1,109 @@
+"""Run small workflows in a directory, in this process or as a program, and read what came of it."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from oxoflow.engine.capacity import Limits
+from oxoflow.engine.events import EventLine, read_events
+from oxoflow.engine.files import WorkFiles
+from oxoflow.engine.load import load_text
+from oxoflow.engine.options import Outcome, RunOptions
+from oxoflow.engine.plan import PlanOptions
+from oxoflow.engine.records import Record
+from oxoflow.engine.rundir import RunDirectory
+from oxoflow.engine.runner import run
+from oxoflow.engine.state import State
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from tests.engine.running import execute
+
+workdir = Path(sys.argv[1])
+text = (workdir / "w.oxoflow").read_text()
+outcome = execute(workdir, text, slots=int(sys.argv[2]))
+sys.exit(outcome.exit_code)
+"""
+ROOT = Path(__file__).parent.parent.parent
+
+
+def execute(
+    workdir: Path,
+    text: str,
+    *,
+    slots: int = 2,
+    max_threads: int | None = None,
+    max_memory_mb: int | None = None,
+    plan: PlanOptions | None = None,
+    **options,
+) -> Outcome:
+    """Run a workflow given without its head."""
+    return run(
+        lambda: load_text(f"[workflow]\nname = 'w'\n{text}", view=WorkFiles(str(workdir))),
+        RunOptions(
+            workdir,
+            limits=Limits(slots, max_threads, max_memory_mb),
+            plan=plan or PlanOptions(),
+            **options,
+        ),
+    )
+
+
+def start(workdir: Path, text: str, slots: int = 2, **environment: str) -> subprocess.Popen:
+    """Run a workflow as a program of its own, to be killed or waited for."""
+    (workdir / "w.oxoflow").write_text(text)
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(workdir), str(slots)],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def events(workdir: Path, *types: str) -> list[EventLine]:
+    """The events of a directory, of the given types or all."""
+    found, _ = read_events(RunDirectory(workdir).events)
+    return [event for event in found if not types or event.type in types]
+
+
+def event_of(workdir: Path, job: str, type: str) -> EventLine:
+    """The newest event of a type about a job."""
+    return [event for event in events(workdir, type) if event.job == job][-1]
+
+
+def kinds(workdir: Path) -> Counter[str]:
+    """How many events of each type."""
+    return Counter(event.type for event in events(workdir))
+
+
+def records(workdir: Path) -> dict[str, Record]:
+    """What the state file says about the jobs."""
+    state = State.view(RunDirectory(workdir).state)
+    try:
+        return state.records()
+    finally:
+        state.close()
+
+
+def rule(name: str, shell: str, **fields: object) -> str:
+    """One rule as TOML; strings, numbers, lists and inline tables as given."""
+    lines = ["[[rules]]", f'name = "{name}"', f"shell = '''{shell}'''"]
+    lines += [f"{key} = {_toml(value)}" for key, value in fields.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f"'{value}'"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
+    return str(value)

@@ -1,0 +1,208 @@
+"""Hold spawning, waiting, measuring and ending with real processes; few, and none left."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+
+import pytest
+
+from oxoflow.engine.ending import end_dead_run, end_job, end_run, has_leftovers
+from oxoflow.engine.identity import identify, read_stat
+from oxoflow.engine.metering import Duty, Meter, tree_kilobytes
+from oxoflow.engine.process import ProcessTable, SpawnFailed, adopt_orphans, children_of
+from oxoflow.engine.trees import carries, writes_below
+from oxoflow.errors import DiskTrouble
+
+RUN = str(uuid.uuid4())  # tests run side by side: each process ends only what is its own
+ENV = {b"PATH": os.fsencode(os.environ["PATH"]), b"OXORUN_ID": RUN.encode()}
+
+
+@pytest.fixture
+def table():
+    adopt_orphans()
+    found = ProcessTable()
+    yield found
+    end_run(found, RUN, grace=0.0)
+    assert found.live() == []
+    found.close()
+
+
+@pytest.fixture
+def spawn(table, tmp_path):
+    with (tmp_path / "out").open("wb") as out:
+
+        def run(shell, **options):
+            argv = ["/bin/bash", "-c", shell]
+            return table.spawn(
+                argv, cwd=tmp_path, env=ENV, stdout=out.fileno(), stderr=out.fileno(), **options
+            )
+
+        yield run
+
+
+@pytest.mark.parametrize(
+    ("shell", "code", "number"),
+    [("true", 0, None), ("exit 3", 3, None), ("kill -TERM $$", 143, signal.SIGTERM)],
+)
+def test_an_exit_is_told_as_a_shell_would(table, spawn, shell, code, number):
+    ended = table.wait(spawn(shell))
+    assert (ended.code, ended.signal) == (code, number)
+    assert ended.wall_secs > 0
+
+
+def test_a_command_leads_its_own_session_reads_nothing_and_has_its_directory(
+    table, spawn, tmp_path
+):
+    child = spawn("cat; pwd")
+    stat = read_stat(child.pid)
+    assert stat is not None
+    assert stat.session == stat.group == child.pid
+    assert table.wait(child).code == 0
+    assert (tmp_path / "out").read_text() == f"{tmp_path}\n"
+
+
+def test_bytes_and_cpu_of_children_that_were_waited_for_are_counted(table, spawn):
+    ended = table.wait(spawn("head -c 300000 /dev/zero > f; cat f f > g"))
+    assert ended.written_bytes is not None
+    assert ended.read_bytes is not None
+    assert 900_000 <= ended.written_bytes < 1_000_000
+    assert ended.read_bytes >= 900_000
+    assert ended.cpu_secs > 0
+
+
+def test_what_cannot_be_started_says_why(table, tmp_path):
+    options = {"env": ENV, "stdout": 1, "stderr": 1}
+    with pytest.raises(SpawnFailed, match=r"'/none/x' could not be started: No such file"):
+        table.spawn(["/none/x"], cwd=tmp_path, **options)
+    with pytest.raises(SpawnFailed, match="working directory '/none' is gone"):
+        table.spawn(["/bin/true"], cwd="/none", **options)
+    assert table.live() == []
+
+
+def test_a_signal_is_never_sent_to_a_pid_that_was_reaped(table, spawn, monkeypatch):
+    child = spawn("true")
+    table.wait(child)
+    monkeypatch.setattr(os, "killpg", lambda *a: pytest.fail("signalled a stranger"))
+    assert table.signal_group(child, signal.SIGKILL) is False
+
+
+def test_orphans_come_to_us_and_are_reaped_by_pid(table, spawn, tmp_path):
+    os.mkfifo(tmp_path / "gate")
+    table.wait(spawn("(setsid bash -c 'echo $$ > pid; echo > gate; read < gate' &); cat gate"))
+    pid = int((tmp_path / "pid").read_text())
+    stat = read_stat(pid)
+    assert stat is not None
+    assert stat.parent == os.getpid()
+    assert has_leftovers(table)
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert table.reap_orphans() == 1
+    assert read_stat(pid) is None
+    assert not has_leftovers(table)
+
+
+def test_other_children_of_this_process_are_not_touched(table, spawn):
+    with subprocess.Popen(["sleep", "60"]) as own:
+        table.wait(spawn("setsid sleep 320 &"))
+        receipt = end_run(table, RUN, grace=0.0)
+        assert receipt.left == 0
+        assert own.poll() is None
+        own.kill()
+
+
+def test_ending_a_run_asks_first_and_kills_who_does_not_listen(table, spawn):
+    polite = spawn("echo > polite; exec sleep 321")
+    deaf = spawn("trap '' TERM; echo > deaf; while true; do sleep 322; done")
+    for name in ("polite", "deaf"):
+        while not os.path.exists(f"/proc/{polite.pid}/cwd/{name}"):
+            threading.Event().wait(0.005)
+    ends = {}
+    threads = [
+        threading.Thread(target=lambda c=c: ends.update({c.pid: table.wait(c)}))
+        for c in (polite, deaf)
+    ]
+    for thread in threads:
+        thread.start()
+    receipt = end_run(table, RUN, grace=0.3)
+    for thread in threads:
+        thread.join()
+    signals = {entry.pid: entry.signal for entry in receipt.ended}
+    assert signals[polite.pid] == "SIGTERM"
+    assert signals[deaf.pid] == "SIGKILL"
+    assert receipt.left == 0
+    assert (ends[polite.pid].signal, ends[deaf.pid].signal) == (signal.SIGTERM, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("by", ["marker", "pid", "log"])
+def test_what_a_dead_run_left_is_found_by_each_of_its_traces(tmp_path, by):
+    other = str(uuid.uuid4())
+    logs = tmp_path / ".oxo-flow/logs"
+    logs.mkdir(parents=True)
+    with (logs / "a.out").open("wb") as log:
+        process = subprocess.Popen(
+            ["sleep", "323"],
+            env={"OXORUN_ID": other} if by == "marker" else {},
+            stdout=log if by == "log" else subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    stranger = subprocess.Popen(["sleep", "324"], cwd=tmp_path)
+    identity = identify(process.pid)
+    assert identity is not None
+    receipt = end_dead_run(other, [identity] if by == "pid" else [], tmp_path, limit=0.2)
+    assert process.wait(10) == -signal.SIGKILL
+    assert [entry.pid for entry in receipt.ended] == [process.pid]
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
+
+
+def test_a_reader_of_a_log_is_no_writer_of_it(tmp_path):
+    (tmp_path / "log").touch()
+    with (tmp_path / "log").open("rb") as handle:
+        with subprocess.Popen(["sleep", "60"], stdin=handle) as process:
+            assert not writes_below(process.pid, tmp_path)
+            process.kill()
+
+
+def test_a_marker_is_a_whole_entry_of_the_environment():
+    with subprocess.Popen(["sleep", "60"], env={"A": "OXORUN_ID=r", "OXORUN_ID": "r1"}) as process:
+        assert carries(process.pid, b"OXORUN_ID=r1")
+        assert not carries(process.pid, b"OXORUN_ID=r")
+        process.kill()
+
+
+def test_the_meter_ends_a_job_whose_time_is_up_and_sees_the_memory_of_a_tree(table, spawn):
+    meter = Meter(table, lambda child: end_job(table, child), pytest.fail)
+    half = "x = bytearray(60_000_000); x[::4096] = x[::4096]; import time; time.sleep(30)"
+    child = spawn(f'{sys.executable} -c "{half}" & {sys.executable} -c "{half}"', timeout=1.5)
+    meter.job_started()
+    ended = table.wait(child)
+    meter.close()
+    assert ended.timed_out
+    assert ended.signal == signal.SIGKILL
+    assert ended.peak_mb > 110
+    assert not has_leftovers(table)
+
+
+def test_trouble_in_a_duty_is_reported_once(table, spawn):
+    told = []
+
+    def duty():
+        raise DiskTrouble("full")
+
+    meter = Meter(table, pytest.fail, told.append, (Duty(0.0, duty),))
+    table.wait(spawn("sleep 0.1"))
+    meter.job_started()
+    meter.close()
+    assert [str(error) for error in told] == ["full"]
+
+
+def test_the_children_of_a_process_are_listed():
+    with subprocess.Popen(["sleep", "60"]) as process:
+        assert process.pid in children_of(os.getpid())
+        assert tree_kilobytes(process.pid) > 0
+        process.kill()
+    assert children_of(process.pid) == []

@@ -1,0 +1,69 @@
+"""Hold the journal of starts, and what is done about jobs that a dead runner left."""
+
+from oxoflow.engine.journal import Journal, read_journal
+from oxoflow.engine.outputs import shapes_before
+from oxoflow.engine.records import Done, Failed
+from oxoflow.engine.recovery import INTERRUPTED, clean_after
+from oxoflow.engine.rundir import RunDirectory
+from oxoflow.engine.state import State
+
+
+def test_the_last_start_of_each_job_is_read_with_its_process(tmp_path):
+    path = tmp_path / "started"
+    journal = Journal(path)
+    journal.will_start("a", ("x", "y"), {"x": (1, 2, 3)}, 5.0)
+    journal.has_started("a", 77, 990)
+    journal.will_start("b", (), {}, 6.0)
+    journal.will_start("a", ("x",), {}, 7.0)
+    with path.open("ab") as handle:
+        handle.write(b'["c", 8.0, ["z')
+    found = read_journal(path, "boot")
+    assert set(found) == {"a", "b"}
+    assert (found["a"].outputs, found["a"].before, found["a"].at) == (("x",), {}, 7.0)
+    assert found["a"].process is None
+    assert read_journal(tmp_path / "none", "boot") == {}
+
+
+def test_the_process_belongs_to_the_start_before_it(tmp_path):
+    journal = Journal(tmp_path / "started")
+    journal.will_start("a", ("x",), {"x": (1, 2, 3)}, 5.0)
+    journal.has_started("a", 77, 990)
+    start = read_journal(tmp_path / "started", "boot")["a"]
+    assert start.before == {"x": (1, 2, 3)}
+    assert start.process is not None
+    assert (start.process.pid, start.process.start_time, start.process.boot_id) == (77, 990, "boot")
+
+
+def test_foreign_lines_in_the_journal_do_no_harm(tmp_path):
+    path = tmp_path / "started"
+    path.write_text('5\n[]\n["a"]\n["a", 1, 2]\n["a", 1, [], 5]\n["a", "x", [], {}]\nnull\n{}\n')
+    assert read_journal(path, "boot") == {}
+
+
+def test_what_ended_is_left_alone_and_what_did_not_is_undone_and_recorded(tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.create()
+    (tmp_path / "redone").write_text("old")
+    before = shapes_before(str(tmp_path), ("redone",))
+    journal = Journal(directory.started)
+    for job in ("done", "failed", "lost", "redone"):
+        journal.will_start(job, (job,), before if job == "redone" else {}, 100.0)
+        (tmp_path / job).write_text("half or whole")
+    state = State(directory.state)
+    state.mark_done(
+        [
+            Done("done", "r", "key", "static", "{}", (), 90.0, 101.0, 0, 1),
+            Done("redone", "r", "key", "static", "{}", (), 50.0, 60.0, 0, 1),
+        ]
+    )
+    state.mark_failed([Failed("failed", "r", 90.0, 101.0, 1, 1)])
+    assert clean_after(directory, state) == ("lost", "redone")
+    assert (tmp_path / "done").exists()
+    assert (tmp_path / "failed").exists()
+    assert not (tmp_path / "lost").exists()
+    assert (tmp_path / "redone.oxo-failed").exists()
+    records = state.records()
+    assert records["lost"].status == records["redone"].status == "failed"
+    assert state.detail("lost").error == INTERRUPTED
+    assert clean_after(directory, state) == ()
+    state.close()
