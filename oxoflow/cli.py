@@ -18,11 +18,13 @@ from dataclasses import dataclass
 
 from oxoflow import __version__
 from oxoflow.commands.arguments import Verb, read_arguments
+from oxoflow.commands.output import diagnostic_json
 from oxoflow.errors import OxoflowError, UsageError, WorkflowError
 
 INTERRUPTED = 130
 # tens of thousands of jobs live as long as the process; looking for cycles among them every few
 # hundred allocations costs a fifth of the time of a run that has nothing to do
+_SHOWN = 50  # diagnostics that are listed
 _GC_THRESHOLDS = (100_000, 20, 50)
 
 
@@ -109,7 +111,13 @@ def _help() -> str:
 
 
 def _report(error: OxoflowError, *, as_json: bool) -> int:
+    found = error.diagnostics if isinstance(error, WorkflowError) else ()
     if as_json:
-        print(json.dumps({"error": error.message, "detail": error.detail}))
-    print(f"oxoflow: {error.message}", file=sys.stderr)
+        body = {"error": error.message, "detail": error.detail}
+        print(json.dumps({**body, "diagnostics": [diagnostic_json(item) for item in found]}))
+    place = f" (line {found[0].line})" if len(found) == 1 and found[0].line else ""
+    print(f"oxoflow: {error.message}{place}", file=sys.stderr)
+    if len(found) > 1:
+        for item in found[:_SHOWN]:
+            print(f"  line {item.line}: {item.message}", file=sys.stderr)
     return 2 if isinstance(error, UsageError | WorkflowError) else 1

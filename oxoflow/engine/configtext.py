@@ -47,15 +47,23 @@ class ConfigTexts:
                 waiting.extend(keys_in([self.written.get(key, "")]))
         return tuple(found)
 
-    def require_defined(self, rule: str, texts: Iterable[str | None]) -> None:
-        """Raise WorkflowError for the first key that a rule reads and nobody sets (E005)."""
-        for key in self.keys_read(texts):
-            if key not in self.written:
-                near = difflib.get_close_matches(key, list(self.written), 1)
-                cure = f"did you mean 'config.{near[0]}'?" if near else "add it to [config]"
-                message = (
-                    f"rule '{rule}': '{{config.{key}}}' is not defined in [config]; {cure}, "
-                    f"or give a value with --config {key}=VALUE"
-                )
-                fault = Diagnostic(Severity.ERROR, "E005", message, rule=rule, suggestion=cure)
-                raise WorkflowError(message, (fault,))
+    def require_defined(self, rule: str, texts: Iterable[tuple[str, str | None]]) -> None:
+        """Raise WorkflowError for the first key that a rule reads and nobody sets (E005).
+
+        `texts` are (field of the rule, text), so that the fault can be placed.
+        """
+        for field, text in texts:
+            if text and MARK in text:
+                for key in self.keys_read([text]):
+                    if key not in self.written:
+                        raise self._undefined(rule, field, key)
+
+    def _undefined(self, rule: str, field: str, key: str) -> WorkflowError:
+        near = difflib.get_close_matches(key, list(self.written), 1)
+        cure = f"did you mean 'config.{near[0]}'?" if near else "add it to [config]"
+        message = (
+            f"rule '{rule}': '{{config.{key}}}' is not defined in [config]; {cure}, "
+            f"or give a value with --config {key}=VALUE"
+        )
+        fault = Diagnostic(Severity.ERROR, "E005", message, rule=rule, suggestion=cure, key=field)
+        return WorkflowError(message, (fault,))

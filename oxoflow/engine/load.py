@@ -15,6 +15,7 @@ from typing import Any
 from oxoflow.engine.configtext import ConfigTexts
 from oxoflow.engine.dag import Dag, build_dag
 from oxoflow.engine.files import WorkFiles
+from oxoflow.engine.render import command_texts
 from oxoflow.errors import Diagnostic, ParseError, Severity, UsageError, WorkflowError
 from oxoflow.lang.compose import compose
 from oxoflow.lang.configrefs import MARK
@@ -66,20 +67,24 @@ def load_text(
 ) -> Loaded:
     """Load a workflow from its text; `directory` is where it lies below the view's root.
 
-    Raises WorkflowError.
+    Raises WorkflowError, its diagnostics with their places.
     """
-    workflow = compose(
-        parse_workflow(text),
-        view,
-        directory=directory,
-        overrides=overrides or {},
-        samples=samples,
-        profile=profile,
-    )
-    jobs = expand(workflow, view, deadline=deadline)
-    if MARK in text or workflow.includes:
-        _require_config(workflow, jobs)
-    dag = build_dag(jobs, execution_groups=workflow.execution_groups, config=workflow.config)
+    try:
+        workflow = compose(
+            parse_workflow(text),
+            view,
+            directory=directory,
+            overrides=overrides or {},
+            samples=samples,
+            profile=profile,
+        )
+        jobs = expand(workflow, view, deadline=deadline)
+        if MARK in text or workflow.includes:
+            _require_config(workflow, jobs)
+        dag = build_dag(jobs, execution_groups=workflow.execution_groups, config=workflow.config)
+    except WorkflowError as error:
+        error.diagnostics = tuple(locate(text, error.diagnostics))
+        raise
     return Loaded(workflow, jobs, dag)
 
 
@@ -189,19 +194,9 @@ def _require_config(workflow: Workflow, jobs: Sequence[Job]) -> None:
             continue
         seen.add(mark)
         rule = job.rule
-        params = [value for value in rule.params.values() if isinstance(value, str)]
-        texts.require_defined(
-            rule.name,
-            [
-                job.shell,
-                job.script,
-                job.log,
-                job.pre_exec,
-                job.on_success,
-                job.on_failure,
-                *job.input.paths,
-                *job.output.paths,
-                *rule.envvars.values(),
-                *params,
-            ],
-        )
+        texts.require_defined(rule.name, command_texts(job))
+        texts.require_defined(rule.name, [("input", path) for path in job.input.paths])
+        texts.require_defined(rule.name, [("output", path) for path in job.output.paths])
+        texts.require_defined(rule.name, [("envvars", text) for text in rule.envvars.values()])
+        params = [text for text in rule.params.values() if isinstance(text, str)]
+        texts.require_defined(rule.name, [("params", text) for text in params])

@@ -1,8 +1,7 @@
 """Turn a job's texts into the commands that run, and into the symbolic text of its key.
 
-Owns the engine's placeholders (spec/oxoflow-format.md 2.2) and the choice of a script's
-interpreter (5.14). Replaces known names only; every other brace stays. Pure: whether programs
-exist is passed in.
+Owns the engine's placeholders (spec/oxoflow-format.md 2.2). Replaces known names only; every
+other brace stays. Pure: whether programs exist is passed in.
 """
 
 from __future__ import annotations
@@ -14,26 +13,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from oxoflow.engine.configtext import ConfigTexts
+from oxoflow.engine.interpreters import Interpreters
 from oxoflow.lang.model import FileSet, Job, Rule, Workflow
 from oxoflow.lang.values import config_text, parse_memory
+from oxoflow.lang.wildcards import substitute
 
-INTERPRETERS: Mapping[str, str] = {
-    ".py": "python",
-    ".py3": "python3",
-    ".r": "Rscript",
-    ".jl": "julia",
-    ".sh": "bash",
-    ".bash": "bash",
-    ".pl": "perl",
-    ".rb": "ruby",
-    ".qmd": "quarto render",
-    ".rmd": "quarto render",
-    ".ipynb": "jupyter nbconvert --to notebook --execute",
-    ".smk": "snakemake",
-    ".nextflow": "nextflow run",
-    ".wdl": "miniwdl run",
-}
-TRUSTED_ROOTS = ("/usr/bin/", "/usr/local/bin/", "/opt/", "/home/", "/Users/")
 _INDEXED = re.compile(r"\{(input|output)\[(\d{1,6})\]\}")
 _NAMED = re.compile(r"\{(input|output)\.([\w-]+)\}")
 _PARAM = re.compile(r"\{params\.([\w-]+)\}")
@@ -116,8 +100,7 @@ class Renderer:
         self._capacity = capacity
         self._workdir = workdir
         self._prelude = (workflow.defaults.shell_prelude or "").strip("\n")
-        self._interpreters = {**INTERPRETERS, **workflow.interpreter_map}
-        self._python = "python" if has_program("python") else "python3"
+        self._interpreters = Interpreters(workflow.interpreter_map, has_program)
 
     def render(self, job: Job, *, memory_mb: int | None = None) -> Rendered:
         """Render every text of a job; `memory_mb` replaces its declared memory on a retry."""
@@ -126,8 +109,7 @@ class Renderer:
             files = files.below(self._workdir)
         own = memory_mb if memory_mb is not None else declared_memory(job.rule)
         values = self._values(job, own, memory_mb)
-        texts = (job.shell, job.script, job.log, job.pre_exec, job.on_success, job.on_failure)
-        self.texts.require_defined(job.rule.name, texts)
+        self.texts.require_defined(job.rule.name, command_texts(job))
         log = self._fill(job.log, job, files, values, None, self.texts) if job.log else None
         if log and self._workdir and job.rule.scratch:
             log = _below(log, self._workdir)
@@ -146,7 +128,7 @@ class Renderer:
             pre_exec=fill(job.pre_exec),
             on_success=fill(job.on_success),
             on_failure=fill(job.on_failure),
-            temp_output=tuple(self.texts.path(path) for path in job.rule.temp_output),
+            temp_output=self._temporaries(job),
             threads=declared_threads(job.rule),
             memory_mb=own,
         )
@@ -159,9 +141,13 @@ class Renderer:
         if self._is_plain(job):
             return job.shell or ""
         files = _Files(self.inputs(job), self.outputs(job))
-        pieces = [self._prelude, job.pre_exec, job.shell, self._script(job)]
         texts = self._open_texts
-        return "\n".join([self._fill(text, job, files, {}, None, texts) for text in pieces if text])
+        filled = [
+            self._fill(text, job, files, {}, None, texts)
+            for text in (job.pre_exec, job.shell, self._script(job))
+            if text
+        ]
+        return "\n".join([self._prelude, *filled] if self._prelude else filled)
 
     def masked(self, text: str) -> str:
         """Hide sensitive values in a text that is stored or shown (5.11)."""
@@ -185,16 +171,10 @@ class Renderer:
         """Give the input paths as they are looked for on the disk."""
         return self._paths(job.input, self.texts.path)
 
-    def interpreter(self, job: Job) -> str | None:
-        """Choose the interpreter of a job's script, None to execute it as it is (5.14)."""
-        words = (job.script or "").split(None, 1)
-        if not words:
-            return None
-        if job.rule.interpreter and interpreter_is_accepted(job.rule.interpreter):
-            return job.rule.interpreter
-        stem, dot, extension = words[0].rpartition("/")[2].rpartition(".")
-        found = self._interpreters.get(f".{extension.lower()}") if dot and stem else None
-        return self._python if found == "python" else found
+    def _temporaries(self, job: Job) -> tuple[str, ...]:
+        """Give `temp_output` with wildcards and config filled in (S9)."""
+        bindings = dict(job.bindings)
+        return tuple(self.texts.path(substitute(path, bindings)) for path in job.rule.temp_output)
 
     def _is_plain(self, job: Job) -> bool:
         """Say whether a job's shell text is all there is, without any placeholder."""
@@ -211,7 +191,7 @@ class Renderer:
     def _script(self, job: Job, workdir: str | None = None) -> str | None:
         if not job.script:
             return None
-        interpreter = self.interpreter(job)
+        interpreter = self._interpreters.choose(job.script, job.rule.interpreter)
         script = _below(job.script, workdir) if workdir else job.script
         return f"{interpreter} {script}" if interpreter else script
 
@@ -290,6 +270,18 @@ def _fill_files(text: str, word: str, paths: tuple[str, ...], names: tuple[str, 
     return text
 
 
+def command_texts(job: Job) -> tuple[tuple[str, str | None], ...]:
+    """Give the texts of a job that are rendered, with the fields they stand in."""
+    return (
+        ("shell", job.shell),
+        ("script", job.script),
+        ("log", job.log),
+        ("pre_exec", job.pre_exec),
+        ("on_success", job.on_success),
+        ("on_failure", job.on_failure),
+    )
+
+
 def declared_threads(rule: Rule) -> int:
     """Give the threads that a rule asks for, at least 1 (1.8, 1.10)."""
     return max(1, rule.threads or rule.resources.threads or 1)
@@ -304,11 +296,3 @@ def declared_memory(rule: Rule) -> int | None:
         return parse_memory(text)
     except ValueError:
         return None
-
-
-def interpreter_is_accepted(path: str) -> bool:
-    """Say whether a rule's `interpreter` may be used (5.15): a bare name, or a usual place."""
-    program = path.split(None, 1)[0] if path.strip() else ""
-    if not program or ".." in program:
-        return False
-    return "/" not in program or program.startswith(TRUSTED_ROOTS)

@@ -269,16 +269,24 @@ def copy_state(source: Path, target: Path) -> None:
 
 
 def _connect(path: Path | None, read_only: bool) -> sqlite3.Connection:
-    if read_only and path is not None:
-        target, uri = f"{path.absolute().as_uri()}?mode=ro", True
-    else:
-        target, uri = str(path or ":memory:"), False
+    if path is None or not read_only:
+        return _prepared(str(path or ":memory:"), path, create=True)
+    uri = path.absolute().as_uri()
+    try:
+        return _prepared(f"{uri}?mode=ro", path, create=False)
+    except sqlite3.OperationalError:
+        # a directory in which we may not write: SQLite cannot share it, but it can be read
+        return _prepared(f"{uri}?mode=ro&immutable=1", path, create=False)
+
+
+def _prepared(target: str, path: Path | None, *, create: bool) -> sqlite3.Connection:
+    """Connect, make the tables of a new file, and refuse one of another version."""
     connection = sqlite3.connect(
-        target, uri=uri, isolation_level=None, check_same_thread=False, timeout=10
+        target, uri=not create, isolation_level=None, check_same_thread=False, timeout=10
     )
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0 and not read_only:
+        if version == 0 and create:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(
                 f"BEGIN IMMEDIATE; {_DDL} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"

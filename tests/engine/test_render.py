@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oxoflow.engine.render import Renderer, interpreter_is_accepted, quote, render_job
+from oxoflow.engine.interpreters import is_acceptable
+from oxoflow.engine.render import Renderer, quote, render_job
 from oxoflow.errors import WorkflowError
 from oxoflow.lang.model import (
     ConfigDeclaration,
@@ -158,7 +159,7 @@ def test_shell_comes_before_the_script():
     ],
 )
 def test_interpreters_come_from_usual_places(path, accepted):
-    assert interpreter_is_accepted(path) is accepted
+    assert is_acceptable(path) is accepted
 
 
 def test_scratch_rules_see_the_work_directory_by_absolute_paths():
@@ -182,6 +183,13 @@ def test_an_environment_gets_exports_and_prelude_in_front():
     made = rendered("x", workflow=workflow, envvars={"A": "it's"})
     assert made.composed() == "export A='it'\\''s'\nset -u\nx"
     assert made.with_prelude("hook") == "set -u\nhook"
+
+
+def test_temporary_files_are_those_of_the_job():
+    rule = Rule("r", temp_output=("tmp/{sample}.{config.x}",))
+    job = Job("r_S1", rule, bindings=(("sample", "S1"),), shell="x")
+    made = render_job(job, Workflow("w", config={"x": "sam"}), Machine())
+    assert made.temp_output == ("tmp/S1.sam",)
 
 
 def symbolic(job, **config):
