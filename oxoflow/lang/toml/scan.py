@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 import tomli
 
@@ -45,11 +45,11 @@ class Kind(Enum):
     BLANK = "blank"  # one or more empty lines
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """One statement: its key, where it starts, and its value as spelled in the text.
 
     `value` is the raw text of a pair's value, or of a comment; `comment` is the one at line end.
+    A tuple, for a large text has a million of them.
     """
 
     kind: Kind
