@@ -17,9 +17,7 @@ from oxoflow.lang.room import Room
 from oxoflow.lang.wildcards import Template, substitute
 
 
-def gather_scattered(
-    targets: Sequence[Job], scattered: Sequence[Job], room: Room
-) -> list[Job]:
+def gather_scattered(targets: Sequence[Job], scattered: Sequence[Job], room: Room) -> list[Job]:
     """Give the targets with the scattered outputs appended.
 
     Where both sides fanned out, a target takes the outputs whose values agree with its own.

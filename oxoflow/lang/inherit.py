@@ -46,7 +46,7 @@ def extends_cycles(rules: Mapping[str, Rule]) -> dict[str, tuple[str, ...]]:
             path[name] = len(path)
             name = rules[name].extends
         if name in path:
-            circle = tuple(path)[path[name]:]
+            circle = tuple(path)[path[name] :]
             circles.update(dict.fromkeys(circle, circle))
     return circles
 

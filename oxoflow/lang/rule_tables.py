@@ -76,18 +76,26 @@ def _read_modules(value: Any) -> tuple[str, ...]:
 _MODULES = Shape(_read_modules, {"anyOf": [dict(STRINGS.schema), {"type": "string"}]})
 
 
+_KINDS = tuple(
+    [
+        (kind.value, kind, f"{kind.value}_prefix")
+        for kind in EnvironmentKind
+        if kind not in (EnvironmentKind.MODULES, EnvironmentKind.SYSTEM)
+    ]
+)
+
+
 def _make_environment(
     requirements: str | None = None,
     modules: tuple[str, ...] = (),
     **specs: str,
 ) -> Environment:
     """Take the first environment set, in the order of 1.11 (S24)."""
-    for kind in EnvironmentKind:
-        spec = specs.get(kind.value)
+    for word, kind, prefix in _KINDS:
+        spec = specs.get(word)
         if spec:
-            prefix = specs.get(f"{kind.value}_prefix")
             wanted = requirements if kind is EnvironmentKind.VENV else None
-            return Environment(kind, spec, prefix, wanted)
+            return Environment(kind, spec, specs.get(prefix), wanted)
     if modules:
         return Environment(EnvironmentKind.MODULES, ",".join(modules), modules=modules)
     return Environment()

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.condition import evaluate
-from oxoflow.lang.faults import UNUSABLE, error
+from oxoflow.lang.faults import UNUSABLE, error, warning
 from oxoflow.lang.lists import config_list
 from oxoflow.lang.model import Pair, SampleGroup, ValueTable, Workflow
 from oxoflow.lang.patterns import Pattern, compile_pattern
-from oxoflow.lang.view import FileView
+from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.lang.wildcards import (
     ENGINE_NAMES,
     PAIR_NAMES,
@@ -25,7 +25,7 @@ from oxoflow.lang.wildcards import (
 )
 
 _NOT_ALNUM = re.compile(r"[^0-9A-Za-z]")
-_SHELL_MARKS = ("$(", "`", "\x00", "\n")
+_SHELL_MARKS = re.compile(r"\$\(|[`\x00\n]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +137,21 @@ def check_sources(workflow: Workflow) -> list[Diagnostic]:
     ]
 
 
+def emptied_sources(workflow: Workflow) -> Iterable[Diagnostic]:
+    """Warn where the constraints leave nothing of a source: its rules then disappear (S23)."""
+    if not workflow.constraints or check_sources(workflow):
+        return
+    before = collect_sources(replace(workflow, constraints={}), NOTHING)
+    after = collect_sources(workflow, NOTHING)
+    sources = [("pairs", before.pairs, after.pairs), ("sample_groups", before.groups, after.groups)]
+    sources += [(f"values '{n}'", before.tables[n], after.tables[n]) for n in before.tables]
+    for name, had, has in sources:
+        if had and not has:
+            message = f"[wildcard_constraints] leave nothing of {name}; rules that use it disappear"
+            hint = "correct the pattern; it is searched anywhere in the value"
+            yield warning(UNUSABLE, message, key="wildcard_constraints", suggestion=hint)
+
+
 def _check_tables(workflow: Workflow) -> Iterable[Diagnostic]:
     seen: set[str] = set()
     for index, table in enumerate(workflow.values):
@@ -182,7 +197,7 @@ def _check_metadata(workflow: Workflow) -> Iterable[Diagnostic]:
 def _check_names(workflow: Workflow) -> Iterable[Diagnostic]:
     """Refuse names that a shell would run or that no file may carry (S15)."""
     for table, index, text in _wildcard_texts(workflow):
-        if any(mark in text for mark in _SHELL_MARKS):
+        if _SHELL_MARKS.search(text):
             message = (
                 f"[[{table}]] has the value {text[:60]!r}, which holds a command substitution, a "
                 "line break or a NUL; use plain names"

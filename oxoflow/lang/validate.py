@@ -24,7 +24,7 @@ from oxoflow.lang.faults import error
 from oxoflow.lang.model import Rule, Workflow
 from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.references import check_references
-from oxoflow.lang.sources import check_sources
+from oxoflow.lang.sources import check_sources, emptied_sources
 from oxoflow.lang.transform import check_transform
 from oxoflow.lang.view import FileView
 
@@ -60,6 +60,7 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
         hint = "give the workflow a name"
         yield error("E001", "the workflow name is empty", key="workflow.name", suggestion=hint)
     yield from check_sources(workflow)
+    yield from emptied_sources(workflow)
     for rule in workflow.rules:
         yield from rule_checks(rule, sourced, guess)
         if whole:

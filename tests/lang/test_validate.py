@@ -112,6 +112,10 @@ def test_nothing_is_found_where_nothing_is_wrong(text: str):
             GROUP + rule("a", shell='"{sample}"', checkpoint="true", checkpoint_manifest='"m"'),
             [("E014", "error", "checkpoint")],
         ),
+        (
+            GROUP + "[wildcard_constraints]\nsample = '^X'\n",
+            [("E018", "warning", "wildcard_constraints")],
+        ),
         ('[[values]]\nname = "log"\nvalues = ["a"]', [("E018", "error", "values.0.name")]),
         (
             rule("a", transform='{ split = { by = "x" }, map = "m" }'),
