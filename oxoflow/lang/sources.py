@@ -62,15 +62,7 @@ def collect_sources(workflow: Workflow, view: FileView) -> Sources:
     ]
     groups = [choice for group in workflow.groups for choice in _group_choices(group)]
     tables = {
-        table.name: tuple(
-            _allowed(
-                [
-                    Choice(f"_{table.name}_{_NOT_ALNUM.sub('_', value)}", {table.name: value})
-                    for value in table_values(workflow, table)
-                ],
-                constraints,
-            )
-        )
+        table.name: tuple(_allowed(_table_choices(workflow, table), constraints))
         for table in workflow.values
     }
     keys = {key for pair in workflow.pairs for key in pair.metadata}
@@ -85,6 +77,13 @@ def collect_sources(workflow: Workflow, view: FileView) -> Sources:
         trigger_pattern(names, tables),
         trigger_pattern(tables, tables),
     )
+
+
+def _table_choices(workflow: Workflow, table: ValueTable) -> list[Choice]:
+    return [
+        Choice(f"_{table.name}_{_NOT_ALNUM.sub('_', value)}", {table.name: value})
+        for value in table_values(workflow, table)
+    ]
 
 
 def table_values(workflow: Workflow, table: ValueTable) -> tuple[str, ...]:
