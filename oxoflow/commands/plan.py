@@ -15,6 +15,7 @@ from oxoflow.commands.options import COMPOSING, FILE, JSON, PLANNING, several
 from oxoflow.engine.capacity import Limits, find_capacity
 from oxoflow.engine.deciding import Decision, Verdict
 from oxoflow.engine.explain import explain, verdict_words
+from oxoflow.engine.load import Loaded
 from oxoflow.engine.plan import Plan, Planner, PlanOptions
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.select import jobs_called
@@ -51,9 +52,9 @@ def show_plan(arguments: Arguments) -> int:
     if arguments.json:
         print(json.dumps(plan_json(plan, planner), indent=1))
     elif arguments.why:
-        print("\n".join(explain(decision) for decision in plan.decisions))
+        print("\n".join(explain(decision, loaded.dag) for decision in plan.decisions))
     else:
-        print("\n".join(_lines(plan, loaded.workflow.name)))
+        print("\n".join(_lines(plan, loaded)))
     return 0
 
 
@@ -83,13 +84,16 @@ def _job_json(decision: Decision, planner: Planner) -> dict[str, Any]:
     }
 
 
-def _lines(plan: Plan, name: str) -> list[str]:
+def _lines(plan: Plan, loaded: Loaded) -> list[str]:
     width = min(40, max((len(decision.job.name) for decision in plan.decisions), default=0))
     lines = [
-        f"{decision.verdict.value:<8} {decision.job.name:<{width}}  {verdict_words(decision)}"
+        f"{decision.verdict.value:<8} {decision.job.name:<{width}}  {verdict_words(decision, loaded.dag)}"
         for decision in plan.decisions
     ]
-    return [*(line.rstrip() for line in lines), f"{name}: {summary_words(plan.summary)}"]
+    return [
+        *(line.rstrip() for line in lines),
+        f"{loaded.workflow.name}: {summary_words(plan.summary)}",
+    ]
 
 
 def summary_words(summary: Mapping[str, int]) -> str:

@@ -69,10 +69,11 @@ def carry_out(
         # what is wrong with the workflow must stand in run.json, so it is loaded by the runner
         return run_workflow(invocation.load, _options(invocation, settings, None, launch)).exit_code
     loaded = invocation.load()
-    for warning in loaded.workflow.warnings:
-        print(f"oxoflow: warning: {warning}", file=sys.stderr)
     tails = _Tails()
     display = None if as_json else _display(loaded, directory, invocation)
+    if display is None:
+        for warning in loaded.workflow.warnings:
+            print(f"oxoflow: warning: {warning}", file=sys.stderr)
     observers = [tails.observe, *([display.observe] if display else [])]
 
     def observe(event: Event) -> None:

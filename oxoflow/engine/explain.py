@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from oxoflow.engine.dag import Dag
 from oxoflow.engine.deciding import Decision, Reason, Verdict
+from oxoflow.engine.wording import missing_message
 
 _VERDICTS: Mapping[Verdict, str] = {
     Verdict.RUN: "runs",
@@ -25,8 +27,10 @@ _STATES: Mapping[str | None, str] = {
 _SHOWN = 300  # characters of a value
 
 
-def verdict_words(decision: Decision) -> str:
+def verdict_words(decision: Decision, dag: Dag) -> str:
     """Give one line for lists: the verdict's first reason."""
+    if _lacks_input(decision):
+        return missing_message(decision, dag)
     if not decision.reasons:
         return "up to date" if decision.verdict is Verdict.SKIP else ""
     more = len(decision.reasons) - 1
@@ -34,15 +38,22 @@ def verdict_words(decision: Decision) -> str:
     return first + (f" (and {more} more)" if more else "")
 
 
-def explain(decision: Decision) -> str:
+def explain(decision: Decision, dag: Dag) -> str:
     """Give the whole story of one job's verdict, one reason a line (`--why`)."""
     head = f"{decision.job.name} {_VERDICTS[decision.verdict]}"
+    if _lacks_input(decision):
+        return f"{head}: {missing_message(decision, dag)}"
     if not decision.reasons:
         return f"{head}: its outputs are there and nothing that decides about them has changed"
     lines = [sentence(reason, decision.verdict) for reason in decision.reasons]
     if len(lines) == 1:
         return f"{head}: {lines[0]}"
     return "\n".join([f"{head}:", *[f"  - {line}" for line in lines]])
+
+
+def _lacks_input(decision: Decision) -> bool:
+    reasons = decision.reasons
+    return decision.verdict is Verdict.BLOCKED and reasons[0].part.startswith("input.")
 
 
 def sentence(reason: Reason, verdict: Verdict) -> str:
@@ -71,9 +82,8 @@ def _output(reason: Reason, name: str, verdict: Verdict) -> str:
 
 
 def _input(reason: Reason, name: str, verdict: Verdict) -> str:
-    if reason.new == "missing" and verdict in (Verdict.BLOCKED, Verdict.SKIP):
-        optional = "" if verdict is Verdict.BLOCKED else "; optional inputs missing"
-        return f"input '{name}' is made by no rule and is not on disk{optional}"
+    if reason.new == "missing" and verdict is Verdict.SKIP:
+        return f"optional input '{name}' is missing"
     if reason.old is None:
         return f"input '{name}' is new"
     if reason.new is None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from oxoflow.engine.configtext import ConfigTexts
 from oxoflow.engine.dag import Dag, build_dag
 from oxoflow.engine.files import WorkFiles
+from oxoflow.engine.overlaps import overlap_warnings
 from oxoflow.engine.render import command_texts
 from oxoflow.errors import Diagnostic, ParseError, Severity, UsageError, WorkflowError
 from oxoflow.lang.compose import compose
@@ -85,6 +86,9 @@ def load_text(
     except WorkflowError as error:
         error.diagnostics = tuple(locate(text, error.diagnostics))
         raise
+    overlaps = overlap_warnings(dag, workflow.config)
+    if overlaps:
+        workflow = replace(workflow, warnings=(*workflow.warnings, *overlaps))
     return Loaded(workflow, jobs, dag)
 
 

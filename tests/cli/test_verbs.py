@@ -115,7 +115,7 @@ def test_a_plan_in_words(flow, ox):
     assert told.code == 0
     assert told.out == (
         "run      al_g_S1  it has never run here\n"
-        "blocked  al_g_S2  input 'raw/S2.fq' is made by no rule and is not on disk\n"
+        "blocked  al_g_S2  rule 'al': input 'raw/S2.fq' is made by no rule and is not on disk\n"
         "blocked  m        it needs al_g_S2, which is blocked\n"
         "w: 3 jobs: 1 to run, 2 blocked\n"
     )
@@ -140,6 +140,21 @@ def test_a_plan_as_json(flow, ox, words):
         ],
         "summary": {"jobs": 1, "run": 1, "skip": 0, "check": 0, "blocked": 0},
     }
+
+
+def test_a_missing_input_names_the_output_that_is_most_like_it(flow, ox):
+    (flow / "main.oxoflow").write_text(GOOD.replace('"al/*.bam"', '"al/S1.bma"'))
+    assert "nearest output: 'al/S1.bam'" in ox("plan", "--why", "m").out
+
+
+def test_two_writers_of_one_file_are_warned_of(flow, ox):
+    text = GOOD.replace('"al/{sample}.bam"', '"al/x.bam"')
+    (flow / "main.oxoflow").write_text(text)
+    assert "warning: 'al_g_S1', 'al_g_S2' all write 'al/x.bam'" in ox("plan").err
+    (flow / "main.oxoflow").write_text(
+        text.replace('name = "al"', 'name = "al"\nwhen = "config.x"')
+    )
+    assert ox("plan").err == ""
 
 
 def test_why_is_told_in_words(flow, ox):

@@ -326,21 +326,22 @@ def test_a_result_that_is_not_there_cannot_be_accepted(here):
 
 
 def test_words_say_what_the_data_say(here):
+    dag = load(TWO).dag
     found = decisions(TWO, here)
-    assert explain(found["a"]) == "a runs: it has never run here"
+    assert explain(found["a"], dag) == "a runs: it has never run here"
     carry_out(TWO, here)
     found = decisions(TWO, here)
-    assert verdict_words(found["a"]) == "up to date"
-    assert "nothing that decides about them has changed" in explain(found["a"])
+    assert verdict_words(found["a"], dag) == "up to date"
+    assert "nothing that decides about them has changed" in explain(found["a"], dag)
     (here / "in.txt").write_text("other")
     found = decisions(TWO.replace("cat in.txt", "cat  in.txt"), here)
-    told = explain(found["a"])
+    told = explain(found["a"], dag)
     assert "the content of input 'in.txt' changed" in told
     assert "its command changed: cat in.txt > a.txt → cat  in.txt > a.txt" in told
-    assert "(and 1 more)" in verdict_words(found["a"])
-    assert "depends on a, which will run" in explain(found["b"])
+    assert "(and 1 more)" in verdict_words(found["a"], dag)
+    assert "depends on a, which will run" in explain(found["b"], dag)
     (here / "in.txt").unlink()
     (here / "b.txt").unlink()
     found = decisions(TWO, here)
-    assert "input 'in.txt' is made by no rule and is not on disk" in explain(found["a"])
-    assert "it needs a, which is blocked" in explain(found["b"])
+    assert "input 'in.txt' is made by no rule and is not on disk" in explain(found["a"], dag)
+    assert "it needs a, which is blocked" in explain(found["b"], dag)
