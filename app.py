@@ -49,11 +49,14 @@ from oxoflow.web import (
     quota,
     reports,
     revisions,
+    run_control,
+    run_detail,
     run_files,
     run_logs,
     runs,
     sse,
     system,
+    templates,
     tracing,
     uploads,
     users,
@@ -71,8 +74,8 @@ HOUR = 3600.0
 PR_SET_DUMPABLE = 4
 PARTS = (
     *(pages, contract, system, prometheus, probes, auth, keys, users, audit, quota),
-    *(verbs, lint, reports, library, bundles, revisions),
-    *(launches, runs, run_files, run_logs, uploads, sse),
+    *(verbs, lint, reports, library, bundles, revisions, templates),
+    *(launches, runs, run_detail, run_control, run_files, run_logs, uploads, sse),
 )
 
 log = logging.getLogger("oxoflow")

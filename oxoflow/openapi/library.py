@@ -8,6 +8,7 @@ from oxoflow.openapi.shapes import (
     TEXT,
     UUID,
     WHOLE,
+    Schema,
     answer_object,
     list_of,
     map_of,
@@ -23,7 +24,35 @@ BUNDLE = SAVED + "/{workflow_id}/bundle"
 ZIP = "application/zip"
 TOTAL = {"X-Total-Count": "How many there are on all pages."}
 
+TEMPLATE: dict[str, Schema] = {
+    "id": TEXT, "name": TEXT, "version": TEXT, "category": TEXT, "description": TEXT,
+    "rules_count": COUNT,
+}  # fmt: skip
+
 ROUTES = (
+    Route(
+        "GET", "/api/workflows", "listWorkflows", "What one can start from: saved, then examples",
+        TAG,
+        ok(
+            answer_object(
+                workflows=list_of(
+                    answer_object(
+                        name=TEXT, version=TEXT, rules_count=COUNT, id=TEXT,
+                        source=one_of("saved", "template"),
+                    )
+                )
+            )
+        ),
+        role="viewer",
+    ),
+    Route(
+        "GET", "/api/templates", "listTemplates", "Example workflows, easy ones first", TAG,
+        ok(answer_object(templates=list_of(answer_object(**TEMPLATE)))),
+    ),
+    Route(
+        "GET", "/api/templates/{template_id}", "getTemplate", "An example with its text", TAG,
+        ok(answer_object(**TEMPLATE, toml_content=TEXT)),
+    ),
     Route(
         "POST", "/api/workflows/save", "saveWorkflow", "Save a text, or the next state of one", TAG,
         ok(answer_object(id=UUID, status=one_of("updated")), "Updated")
