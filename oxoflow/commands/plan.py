@@ -22,6 +22,7 @@ from oxoflow.engine.select import jobs_called
 from oxoflow.engine.state import State
 
 SCHEMA_VERSION = 1
+_SEARCHED = 20
 
 
 def plan_options(arguments: Arguments) -> PlanOptions:
@@ -86,10 +87,12 @@ def _job_json(decision: Decision, planner: Planner) -> dict[str, Any]:
 
 def _lines(plan: Plan, loaded: Loaded) -> list[str]:
     width = min(40, max((len(decision.job.name) for decision in plan.decisions), default=0))
-    lines = [
-        f"{decision.verdict.value:<8} {decision.job.name:<{width}}  {verdict_words(decision, loaded.dag)}"
-        for decision in plan.decisions
-    ]
+    searched = 0  # looking for the nearest output is slow, and of use for the first few
+    lines = []
+    for decision in plan.decisions:
+        searched += decision.verdict is Verdict.BLOCKED
+        words = verdict_words(decision, loaded.dag if searched <= _SEARCHED else None)
+        lines.append(f"{decision.verdict.value:<8} {decision.job.name:<{width}}  {words}")
     return [
         *(line.rstrip() for line in lines),
         f"{loaded.workflow.name}: {summary_words(plan.summary)}",

@@ -27,9 +27,9 @@ _STATES: Mapping[str | None, str] = {
 _SHOWN = 300  # characters of a value
 
 
-def verdict_words(decision: Decision, dag: Dag) -> str:
-    """Give one line for lists: the verdict's first reason."""
-    if _lacks_input(decision):
+def verdict_words(decision: Decision, dag: Dag | None) -> str:
+    """Give one line for lists: the verdict's first reason, with a cure if there is a DAG."""
+    if dag is not None and _lacks_input(decision):
         return missing_message(decision, dag)
     if not decision.reasons:
         return "up to date" if decision.verdict is Verdict.SKIP else ""
@@ -82,8 +82,8 @@ def _output(reason: Reason, name: str, verdict: Verdict) -> str:
 
 
 def _input(reason: Reason, name: str, verdict: Verdict) -> str:
-    if reason.new == "missing" and verdict is Verdict.SKIP:
-        return f"optional input '{name}' is missing"
+    if reason.new == "missing" and verdict in (Verdict.SKIP, Verdict.BLOCKED):
+        return f"{'optional ' * (verdict is Verdict.SKIP)}input '{name}' is missing"
     if reason.old is None:
         return f"input '{name}' is new"
     if reason.new is None:

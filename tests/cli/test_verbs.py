@@ -115,7 +115,8 @@ def test_a_plan_in_words(flow, ox):
     assert told.code == 0
     assert told.out == (
         "run      al_g_S1  it has never run here\n"
-        "blocked  al_g_S2  rule 'al': input 'raw/S2.fq' is made by no rule and is not on disk\n"
+        "blocked  al_g_S2  rule 'al': input 'raw/S2.fq' is made by no rule and is not on disk; "
+        "put the file there or add a rule that makes it\n"
         "blocked  m        it needs al_g_S2, which is blocked\n"
         "w: 3 jobs: 1 to run, 2 blocked\n"
     )
