@@ -1,7 +1,7 @@
 """Estimate how long a run still takes, from what its jobs took now and in earlier runs.
 
 Owns the range shown to people. With work W left, p slots and a longest chain C, no schedule is
-faster than max(C, W/p), and none that keeps its slots busy is slower than C + W/p. Pure.
+faster than max(C, W/p), and none that keeps its slots busy is slower than W/p + C (1 - 1/p). Pure.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Estimator:
                 chains[at] = rest + max(above, default=0.0)
                 longest = max(longest, chains[at])
         share = work / self._slots
-        return max(longest, share), longest + share * (1 - 1 / self._slots)
+        return max(longest, share), share + longest * (1 - 1 / self._slots)
 
     def _rest(self, at: int, now: float) -> float:
         job = self._dag.jobs[at]
