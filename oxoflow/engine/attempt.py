@@ -6,14 +6,16 @@ What an exit means is decided elsewhere.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from oxoflow.engine.disk import trouble
 from oxoflow.engine.ending import JOB_MARKER, end_job
 from oxoflow.engine.journal import Journal
 from oxoflow.engine.logs import LogCopier
+from oxoflow.engine.masking import Mask, MaskedStream
 from oxoflow.engine.metering import Meter
 from oxoflow.engine.process import Exit, ProcessTable
 from oxoflow.engine.rundir import RunDirectory, log_name
@@ -25,7 +27,8 @@ _TAIL = 2048
 class JobLogs:
     """The stdout and stderr files of one job, open from its first attempt to its last."""
 
-    def __init__(self, directory: RunDirectory, copier: LogCopier, job: str) -> None:
+    def __init__(self, directory: RunDirectory, copier: LogCopier, job: str, mask: Mask) -> None:
+        self._mask = mask
         self._paths = directory.job_logs(job)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
         try:
@@ -36,6 +39,19 @@ class JobLogs:
         self._copier = copier
         self._ticket = copier.begin(job, *self._paths)
         self._attempt_began_at = 0
+
+    @contextlib.contextmanager
+    def writers(self) -> Iterator[tuple[int, int]]:
+        """The descriptors for a command's stdout and stderr, until it has ended."""
+        if not self._mask:
+            yield self.out, self.err
+            return
+        out, err = MaskedStream(self.out, self._mask), MaskedStream(self.err, self._mask)
+        try:
+            yield out.writer, err.writer
+        finally:
+            out.finish()
+            err.finish()
 
     def begin_attempt(self) -> None:
         """What `tail` gives starts here."""
@@ -93,20 +109,21 @@ class Commands:
         env = {**self.variables, JOB_MARKER.encode(): os.fsencode(token)}
         for name, value in variables.items():
             env[os.fsencode(name)] = os.fsencode(value)
-        child = self.table.spawn(
-            self._short(argv, job),
-            cwd=cwd,
-            env=env,
-            stdout=logs.out,
-            stderr=logs.err,
-            token=token,
-            timeout=timeout,
-        )
-        self.journal.has_started(job, child.pid, child.start_time)
-        self.meter.job_started()
-        ended = self.table.wait(child)
-        if ended.code != 0:
-            end_job(self.table, child)
+        with logs.writers() as (out, err):
+            child = self.table.spawn(
+                self._short(argv, job),
+                cwd=cwd,
+                env=env,
+                stdout=out,
+                stderr=err,
+                token=token,
+                timeout=timeout,
+            )
+            self.journal.has_started(job, child.pid, child.start_time)
+            self.meter.job_started()
+            ended = self.table.wait(child)
+            if ended.code != 0:
+                end_job(self.table, child)
         return ended
 
     def _short(self, argv: Sequence[str], job: str) -> Sequence[str]:

@@ -58,6 +58,11 @@ def describe_timeout(seconds: float) -> str:
     return f"command timed out after {seconds:g} s; raise time_limit or --timeout if it needs more"
 
 
+def describe_overuse(megabytes: int) -> str:
+    """What is said of a command that was ended for using more memory than it may."""
+    return f"used more than the {megabytes} MB of memory that the rule declares; give it more"
+
+
 def ran_out_of_memory(code: int, stderr_tail: str) -> bool:
     """True when an end looks as if memory had run out; the kernel's killer sends SIGKILL."""
     return code == 128 + signal.SIGKILL or (code != 0 and bool(_NO_MEMORY.search(stderr_tail)))

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from oxoflow.engine.attempt import Commands, JobLogs
+from oxoflow.engine.cages import Cages
 from oxoflow.engine.deciding import Decision, Verdict
 from oxoflow.engine.failures import (
     BEFORE_SPAWN,
     TIMED_OUT,
     describe_exit,
+    describe_overuse,
     describe_timeout,
     ran_out_of_memory,
 )
@@ -56,6 +58,7 @@ class JobRunner:
     stopping: threading.Event
     root: str
     parents: ParentDirectories
+    cages: Cages | None = None
     _grown: dict[int, _Life] = field(default_factory=dict)
 
     def run(
@@ -134,7 +137,9 @@ class _Life:
         runner.commands.journal.will_start(
             job.name, self._volatile(), self.before, self.usage.started_at or 0.0
         )
-        self._logs = JobLogs(runner.commands.directory, runner.copier, job.name)
+        self._logs = JobLogs(
+            runner.commands.directory, runner.copier, job.name, runner.preparer.mask
+        )
         try:
             runner.parents.make(self.prepared.parents)
             if self.scratch is not None:
@@ -165,7 +170,7 @@ class _Life:
             stop = self.usage.attempt >= allowed or not failure.may_retry
             if stop or runner.stopping.is_set():
                 return self._fail(failure)
-            tail = runner.preparer.mask(self.logs.tail())
+            tail = runner.preparer.mask.text(self.logs.tail())
             job = self.decision.job
             runner.reporter.attempt_failed(job, self.usage, failure, tail, will_retry=True)
             if runner.stopping.wait(self.prepared.retry_delay):
@@ -191,7 +196,7 @@ class _Life:
         self.runner.reporter.attempt(self.decision.job, self.usage)
         self.logs.begin_attempt()
         try:
-            ended = self._command(self.prepared.argv, self.cwd)
+            ended, out_of_memory = self._caged_command()
         except SpawnFailed as error:
             return Failure(BEFORE_SPAWN, error.message)
         self.usage.add(ended)
@@ -199,9 +204,24 @@ class _Life:
             words = describe_timeout(self.prepared.timeout or 0.0)
             self.logs.note(f"oxoflow: {words}")
             return Failure(TIMED_OUT, words, may_retry=True)
+        if out_of_memory:
+            words = describe_overuse(self.prepared.rendered.memory_mb or 0)
+            return Failure(ended.code or 137, words, may_retry=True, out_of_memory=True)
         if ended.code != 0:
-            return Failure(ended.code, describe_exit(ended.code), may_retry=True)
+            lacking = ran_out_of_memory(ended.code, self.logs.tail())
+            words = describe_exit(ended.code)
+            return Failure(ended.code, words, may_retry=True, out_of_memory=lacking)
         return None
+
+    def _caged_command(self) -> tuple[Exit, bool]:
+        """Run the command, held to its memory if so wished; whether it was ended for that."""
+        argv, cages = self.prepared.argv, self.runner.cages
+        memory_mb = self.prepared.rendered.memory_mb
+        if cages is None or memory_mb is None:
+            return self._command(argv, self.cwd), False
+        with cages.enter(f"{self.decision.index}.{self.usage.attempt}", memory_mb) as cage:
+            ended = self._command(cage.argv(argv), self.cwd)
+            return ended, ended.code != 0 and cage.killed()
 
     def _command(self, argv: tuple[str, ...], cwd: str) -> Exit:
         return self.runner.commands.run(
@@ -249,7 +269,7 @@ class _Life:
         protected = job.rule.protected_output
         clean_up(runner.root, self.decision.outputs, self.before, protected)
         clean_up(runner.root, self.prepared.rendered.temp_output, {}, protected)
-        tail = runner.preparer.mask(self.logs.tail())
+        tail = runner.preparer.mask.text(self.logs.tail())
         runner.reporter.failed(job, self.usage, failure, self.prepared.shown_command, tail)
         self.logs.close()
         return JobEnd(self.decision.index, Status.FAILED, failure.error)
@@ -267,6 +287,6 @@ class _Life:
     def _memory_wanted(self, failure: Failure) -> int | None:
         """The megabytes for the next attempt after memory ran out, if the rule asks for growth."""
         factor = self.decision.job.rule.retry_memory_factor
-        if factor is None or not ran_out_of_memory(failure.code, self.logs.tail()):
+        if factor is None or not failure.out_of_memory:
             return None
         return max(1, int((self.prepared.rendered.memory_mb or self.usage.peak_mb) * factor))

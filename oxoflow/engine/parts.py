@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oxoflow.engine.attempt import Commands
+from oxoflow.engine.cages import Cages
 from oxoflow.engine.disk import trouble
 from oxoflow.engine.ending import end_job
 from oxoflow.engine.events import EventWriter
@@ -114,8 +115,17 @@ def open_parts(
         stopping,
         root,
         ParentDirectories(root),
+        _open_cages(stack, options, run_id),
     )
     return Parts(table, recorder, reporter, copier, meter, jobs)
+
+
+def _open_cages(stack: contextlib.ExitStack, options: RunOptions, run_id: str) -> Cages | None:
+    if not options.enforce_memory:
+        return None
+    cages = Cages(run_id)
+    stack.callback(cages.close)
+    return cages
 
 
 def _make_launcher(directory: RunDirectory) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from oxoflow.engine.deciding import Decision
+from oxoflow.engine.masking import Mask
 from oxoflow.engine.outputs import refused
 from oxoflow.engine.plan import Planner
 from oxoflow.engine.render import Rendered
@@ -19,8 +20,6 @@ from oxoflow.errors import RunError
 from oxoflow.lang.danger import find_dangers
 from oxoflow.lang.model import Environment, Rule, Workflow
 from oxoflow.lang.values import parse_duration
-
-_HIDDEN = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +48,10 @@ class Preparer:
     timeout: float | None = None  # for rules without a time_limit of their own
     _families: dict[Environment, Family] = field(default_factory=dict)
     _limits: dict[int, tuple[float | None, float]] = field(default_factory=dict)
-    _secrets: tuple[str, ...] = ()
+    mask: Mask = field(default_factory=lambda: Mask(()))
 
     def __post_init__(self) -> None:
-        secrets = {value for value in self.planner.renderer.secrets.values() if value}
-        self._secrets = tuple(sorted(secrets, key=len, reverse=True))
+        self.mask = Mask(self.planner.renderer.secrets.values())
 
     def prepare(self, decision: Decision, memory_mb: int | None = None) -> Prepared:
         """Make a job ready; raises RunError or WorkflowError for one that must not start."""
@@ -76,7 +74,7 @@ class Preparer:
         return Prepared(
             rendered=rendered,
             argv=argv,
-            shown_command=self.mask(text),
+            shown_command=self.mask.text(text),
             pre_exec=self._hook(rendered, rendered.pre_exec),
             on_success=self._hook(rendered, rendered.on_success),
             on_failure=self._hook(rendered, rendered.on_failure),
@@ -84,12 +82,6 @@ class Preparer:
             retry_delay=delay,
             parents=files,
         )
-
-    def mask(self, text: str) -> str:
-        """Put stars in place of sensitive values (5.11)."""
-        for secret in self._secrets:
-            text = text.replace(secret, _HIDDEN)
-        return text
 
     def _hook(self, rendered: Rendered, text: str | None) -> tuple[str, ...] | None:
         return None if text is None else self.shell.argv(rendered.with_prelude(text))

@@ -43,6 +43,7 @@ class Failure:
     code: int
     error: str
     may_retry: bool = False
+    out_of_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)

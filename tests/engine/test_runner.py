@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from oxoflow.engine.cages import Cages
 from oxoflow.engine.plan import PlanOptions
 from oxoflow.engine.rundir import Launch, RunDirectory, RunState, write_control
 from oxoflow.errors import GraphError, WorkflowError
@@ -457,3 +458,45 @@ def test_settings_and_identity_stand_in_run_json_while_the_run_lasts(tmp_path):
     seen = json.loads((tmp_path / "seen").read_text())
     assert seen["state"] == "running"
     assert seen["pid"] == process.pid
+
+
+HUNGRY = f"{sys.executable} -c 'x = bytearray(300_000_000); x[::4096] = x[::4096]'"
+
+
+@pytest.mark.parametrize("kind", ["cgroup", "rlimit"])
+def test_enforced_memory_ends_who_takes_more_and_lets_others_be(tmp_path, monkeypatch, kind):
+    if kind == "rlimit":
+        monkeypatch.setattr("oxoflow.engine.cages._make_top", lambda top: False)
+    else:
+        probe = Cages("probe")
+        probe.close()
+        if probe.kind != "cgroup":
+            pytest.skip("control groups cannot be made here")
+    text = rule("greedy", HUNGRY, memory="100M") + rule("modest", "true", memory="100M")
+    outcome = execute(tmp_path, text, enforce_memory=True, keep_going=True)
+    assert outcome.counts.succeeded == 1
+    failed = event_of(tmp_path, "greedy", "rule_failed").data
+    if kind == "cgroup":
+        assert "used more than the 100 MB" in failed["error"]
+    else:
+        assert "MemoryError" in failed["stderr_tail"]
+
+
+def test_enforced_memory_grows_until_it_is_enough(tmp_path):
+    text = rule("a", HUNGRY, memory="150M", retries=3, retry_memory_factor=2.0)
+    assert execute(tmp_path, text, enforce_memory=True).exit_code == 0
+    assert 2 <= (records(tmp_path)["a"].attempts or 0) <= 3
+
+
+def test_fact_70_sensitive_values_are_starred_in_logs_records_and_events(tmp_path):
+    text = (
+        "[config]\nkey = {default = 'hunter2-hunter2', sensitive = true}\n"
+        + rule("good", "echo {config.key}; echo {config.key} >&2; printf hunter2-; printf hunter2")
+        + rule("bad", "echo {config.key} >&2; exit 1")
+    )
+    execute(tmp_path, text, keep_going=True)
+    assert (tmp_path / ".oxo-flow/logs/good.out").read_text() == "***\n***"
+    assert event_of(tmp_path, "bad", "rule_failed").data["stderr_tail"] == "***\n"
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            assert b"hunter2-hunter2" not in path.read_bytes(), path
