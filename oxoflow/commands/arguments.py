@@ -54,7 +54,7 @@ def read_arguments(name: str, verb: Verb, words: Sequence[str]) -> Arguments:
     kept, overrides, pairs = _take_overrides(parser.prog, verb, words)
     arguments = parser.parse_args(kept)
     for text in arguments.config:
-        overrides.update([_key_value(text, "--config")])
+        overrides.update([_key_value(text, "--config", may_be_empty=True)])
     arguments.overrides, arguments.pairs = overrides, pairs
     return arguments
 
@@ -146,8 +146,9 @@ def _is_short(word: str, known: Mapping[str, Option]) -> bool:
     return len(word) > 1 and word[0] == "-" and word[1] != "-" and word[:2] in known
 
 
-def _key_value(text: str, where: str) -> tuple[str, str]:
+def _key_value(text: str, where: str, *, may_be_empty: bool = False) -> tuple[str, str]:
+    """Split KEY=VALUE. An empty value is a slip (1.4), unless --config says it on purpose."""
     key, equals, value = text.partition("=")
-    if not (key and equals and value):
+    if not (key and equals and (value or may_be_empty)):
         raise UsageError(f"'{where}': config values are given as KEY=VALUE, neither side empty")
     return key, value

@@ -180,6 +180,11 @@ def test_config_is_set_in_every_documented_way(flow, ox, words):
     assert found["q"] == "5"
 
 
+def test_an_empty_value_is_meant_only_when_said_with_config(flow, ox):
+    assert ox("config", "--config", "q=", "--json").json["config"]["q"] == ""
+    assert ox("config", "--q=").code == 2
+
+
 def test_config_hides_what_is_sensitive(flow, ox):
     told = ox("config")
     assert "token = ***    # what to say" in told.out
