@@ -4,9 +4,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.bench import engine, http
+from tests.bench import api, engine, language
 
-PARTS = {"engine": engine.bench, "http": http.bench}
+PARTS = {"engine": engine.bench, "language": language.bench, "api": api.bench}
 
 
 def main() -> None:

@@ -1,11 +1,13 @@
 """Serve one empty Flask route with the server's own waitress settings: the floor for the API."""
 
+import logging
 import sys
 
 import waitress
 from flask import Flask, Response
 
 sys.setswitchinterval(0.0005)
+logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 app = Flask(__name__)
 
 

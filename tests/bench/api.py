@@ -1,9 +1,12 @@
 """Compare the API with an empty Flask route, and a submission with starting Python by hand."""
 
 import json
+import selectors
 import shutil
+import socket
 import statistics
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +17,6 @@ import psutil
 from tests.bench.measure import PYTHON, ROOT, Table
 from tests.server_process import ServerProcess
 
-HERE = Path(__file__).parent
 SECONDS = 2.0
 SETTINGS = {
     "RATE_LIMIT": "0",
@@ -27,7 +29,7 @@ SETTINGS = {
 
 @contextmanager
 def empty_server(port: int) -> Iterator[int]:
-    process = subprocess.Popen([PYTHON, str(HERE / "empty_server.py"), str(port)])
+    process = subprocess.Popen([PYTHON, "-m", "tests.bench.empty_server", str(port)], cwd=ROOT)
     try:
         while not any(
             found.laddr.port == port for found in psutil.Process(process.pid).net_connections()
@@ -103,11 +105,80 @@ def bench_latency(server: ServerProcess, directory: Path, rounds: int) -> None:
     table.show(baseline="python -c os.system")
 
 
+@contextmanager
+def open_streams(server: ServerProcess, count: int) -> Iterator[list[socket.socket]]:
+    """Event streams that are answered and stay open."""
+    head = f"GET /api/events HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+    head += f"Authorization: Bearer {server.token('user')}\r\n\r\n"
+    opened: list[socket.socket] = []
+    try:
+        for _ in range(count):
+            stream = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+            stream.sendall(head.encode())
+            opened.append(stream)
+        for stream in opened:
+            if b" 200 " not in stream.recv(4096).split(b"\r\n", 1)[0]:
+                raise RuntimeError("a stream was refused")
+        yield opened
+    finally:
+        for stream in opened:
+            stream.close()
+
+
+def event_delays(server: ServerProcess, streams: list[socket.socket]) -> list[float]:
+    """Milliseconds from saving a workflow to each stream's having the event of it."""
+    body = {"name": "bench", "toml_content": '[workflow]\nname = "w"\n'}
+    waiting = selectors.DefaultSelector()
+    for stream in streams:
+        waiting.register(stream, selectors.EVENT_READ)
+    started = time.perf_counter()
+    sender = threading.Thread(
+        target=server.call, args=("POST", "/api/workflows/save", body), kwargs={"user": "user"}
+    )
+    sender.start()
+    delays: list[float] = []
+    left = set(streams)
+    while left and time.perf_counter() < started + 20:
+        for key, _ in waiting.select(1):
+            stream = key.fileobj
+            assert isinstance(stream, socket.socket)
+            if b"workflow_saved" in stream.recv(65536) and stream in left:
+                left.remove(stream)
+                delays.append(1000 * (time.perf_counter() - started))
+    sender.join()
+    waiting.close()
+    if left:
+        raise RuntimeError(f"{len(left)} streams did not get the event")
+    return sorted(delays)
+
+
+def bench_streams(server: ServerProcess, count: int) -> None:
+    """The API beside many open streams, and how soon an event is on all of them."""
+    alone = rate(server.port, "/api/health", 4)
+    table = Table(f"{count} event streams", "ms")
+    table.add("health p99, no stream", alone["p99_ms"], f"{alone['rate']:.0f} req/s")
+    server.token("user")
+    with open_streams(server, count) as streams:
+        beside = rate(server.port, "/api/health", 4)
+        share = beside["rate"] / alone["rate"]
+        table.add(
+            "health p99, streams open", beside["p99_ms"], f"{beside['rate']:.0f} req/s, {share:.0%}"
+        )
+        delays = event_delays(server, streams)
+        table.add("event on the median stream", delays[len(delays) // 2])
+        table.add("event on the 99th of 100", delays[int(len(delays) * 0.99)])
+        assert server.process is not None
+        memory = psutil.Process(server.process.pid).memory_info().rss / 2**20
+        table.add("server's memory, MB", memory)
+    table.show(baseline="health p99, no stream")
+
+
 def bench(directory: Path, size: str, rounds: int) -> None:
     server = ServerProcess(directory / "home", **SETTINGS)
     try:
         server.start()
         bench_rates(server, rounds)
         bench_latency(server, directory, rounds)
+        bench_streams(server, 1000 if size == "long" else 200)
     finally:
         server.clean_up()
