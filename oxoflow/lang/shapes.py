@@ -247,6 +247,7 @@ class Table(Generic[T]):
         readers, faults = self._readers, []
         arguments: dict[str, Any] = {}
         extra: dict[str, Any] | None = None
+        faulty: set[str] = set()
         for key, item in _table(value).items():
             reader = readers.get(key)
             if reader is None:
@@ -261,10 +262,11 @@ class Table(Generic[T]):
                 arguments[reader[0]] = reader[1](item)
             except Wrong as error:
                 faults += error.below(key)
+                faulty.add(reader[0])
         if extra:
             arguments["extra"] = extra
         for attribute in self.required:
-            if attribute not in arguments and not any(f.path[0] == attribute for f in faults):
+            if attribute not in arguments and attribute not in faulty:
                 faults.append(Fault((attribute,), "is missing", f"add {attribute} = …"))
         return arguments, faults
 

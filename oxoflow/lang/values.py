@@ -73,7 +73,7 @@ def toml_text(value: Any) -> str:
         pairs = [f"{_key(key)} = {toml_text(item)}" for key, item in value.items()]
         return "{ " + ", ".join(pairs) + " }" if pairs else "{}"
     if hasattr(value, "isoformat"):
-        return str(value.isoformat())
+        return str(value.isoformat()).replace("+00:00", "Z")
     return str(value)
 
 

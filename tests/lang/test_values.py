@@ -40,6 +40,7 @@ from oxoflow.lang.values import (
         ({"a": 1, "b c": "d"}, '{ a = 1, "b c" = "d" }'),
         ({}, "{}"),
         (datetime.date(2026, 1, 2), "2026-01-02"),
+        (datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC), "2026-01-02T03:04:00Z"),
     ],
 )
 def test_a_value_has_one_text_form(value: object, text: str):
