@@ -193,7 +193,7 @@ def _used(part: Any, schemas: Mapping[str, Schema]) -> set[str]:
 
 
 def _to_30(value: Any) -> Any:
-    """Say `type: [x, null]`, `anyOf [x, null]`, `const` and `null` in the words of 3.0."""
+    """Say `type: [x, null]`, `anyOf [x, null]`, `const` and `examples` in the words of 3.0."""
     if isinstance(value, list):
         return [_to_30(item) for item in value]
     if not isinstance(value, Mapping):
@@ -214,6 +214,8 @@ def _to_30(value: Any) -> Any:
     if isinstance(choices, list) and {"type": "null"} in choices:
         schema["anyOf"] = [choice for choice in choices if choice != {"type": "null"}]
         schema["nullable"] = True
+    if isinstance(schema.get("examples"), list):
+        schema["example"] = schema.pop("examples")[0]
     if "const" in schema and not isinstance(schema["const"], Mapping):
         schema["enum"] = [schema.pop("const")]
     return {name: _to_30(item) for name, item in schema.items()}

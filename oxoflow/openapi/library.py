@@ -8,6 +8,7 @@ from oxoflow.openapi.shapes import (
     TEXT,
     UUID,
     WHOLE,
+    WORKFLOW_TEXT,
     Schema,
     answer_object,
     list_of,
@@ -60,7 +61,7 @@ ROUTES = (
         role="user",
         body=request_object(
             {"version": text(64, 1), "id": TEXT, "files": map_of(TEXT)},
-            name=text(200, 1), toml_content=TEXT,
+            name=text(200, 1), toml_content=WORKFLOW_TEXT,
         ),
         errors=(404,),
     ),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from oxoflow.openapi.route import BYTES, JSON, PLAIN, STREAM, Answer, Query, Route, ok
 from oxoflow.openapi.shapes import (
+    COUNT,
     FLAG,
     TEXT,
     WHOLE,
+    WORKFLOW_TEXT,
     answer_object,
     list_of,
     map_of,
@@ -29,6 +31,7 @@ PAGES = {
 }
 FILE_TYPES = (BYTES, JSON, "text/csv", "text/tab-separated-values", "image/png")
 TOTAL = {"X-Total-Count": "How many there are on all pages."}
+DELETED = answer_object(status=one_of("deleted"))
 UNCHANGED = Answer("The file is as the client knows it", None, ())
 UNDER = (Query("under", "Only files below this directory.", TEXT),)
 LOG = {"X-Next-Offset": "The offset from which to read on."}
@@ -40,7 +43,7 @@ RESUME = (
 
 LAUNCH = request_object(
     {
-        "toml_content": TEXT,
+        "toml_content": WORKFLOW_TEXT,
         "workflow_id": TEXT,
         "config": ref("RunConfig"),
         "max_jobs": whole(1, 10_000),
@@ -79,7 +82,7 @@ ROUTES = (
     ),
     Route(
         "DELETE", UPLOADS + "/{name}", "deleteUpload", "Remove an upload", TAG,
-        ok(answer_object(status=one_of("deleted"))), role="user", errors=(400,),
+        ok(DELETED), role="user", errors=(400,),
     ),
     Route(
         "GET", "/api/runs", "listRuns", "One's own runs, waiting ones first, then the newest", TAG,
@@ -93,8 +96,44 @@ ROUTES = (
     ),
     Route("GET", RUN, "getRun", "One own run in full", TAG, ok(ref("RunDetail")), role="viewer"),
     Route(
-        "DELETE", RUN, "cancelRun", "End a run", TAG, ok(ref("Cancelled")),
-        role="user", errors=(400,),
+        "DELETE", RUN, "cancelRun", "End a run, or with `purge` remove one that is over", TAG,
+        {200: Answer("Ended or removed", {"anyOf": [ref("Cancelled"), DELETED]})},
+        role="user",
+        query=(Query("purge", "1: remove the run and its files.", TEXT),),
+        errors=(400, 409),
+    ),
+    Route(
+        "POST", RUN + "/cancel", "cancelRunByPost", "The same as DELETE", TAG,
+        ok(ref("Cancelled")), role="user", errors=(400,),
+    ),
+    Route(
+        "POST", RUN + "/pause", "pauseRun", "Start no further job", TAG,
+        ok(answer_object(status=one_of("paused", "pausing"))), role="user", errors=(409,),
+    ),
+    Route(
+        "POST", RUN + "/resume", "resumeRun", "Go on with a paused run", TAG,
+        ok(answer_object(status=one_of("running", "resuming"))), role="user", errors=(409,),
+    ),
+    Route(
+        "POST", RUN + "/retry", "retryRun",
+        "Queue a new run that begins with the verified results of this one", TAG,
+        ok(ref("Retried")), role="user",
+        body=request_object({"mode": one_of("failed", "all"), "max_jobs": whole(1, 10_000)}),
+        body_required=False, errors=(400, 409),
+    ),
+    Route(
+        "GET", RUN + "/plan", "planRun", "Which jobs would run now, and why", TAG,
+        ok(ref("Plan")), role="viewer", errors=(400, 503),
+    ),
+    Route(
+        "POST", RUN + "/clean", "cleanRun", "Delete the outputs of a run that is over", TAG,
+        ok(answer_object(
+            files=list_of(answer_object(path=TEXT, size_bytes=COUNT)), total_bytes=COUNT,
+            deleted=FLAG,
+        )),
+        role="user",
+        body=request_object({"dry_run": FLAG, "targets": list_of(text(1000, 1), maxItems=1000)}),
+        body_required=False, errors=(400, 409, 503),
     ),
     Route(
         "GET", RUN + "/jobs", "listJobs", "The jobs of a run", TAG,

@@ -12,6 +12,7 @@ from oxoflow.openapi.shapes import (
     TEXT,
     UUID,
     WHOLE,
+    WORKFLOW_TEXT,
     Schema,
     answer_object,
     list_of,
@@ -56,7 +57,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Error": answer_object(error=TEXT, detail=nullable(TEXT)),
     "RateError": answer_object({"retry_after_secs": COUNT}, error=TEXT, detail=nullable(TEXT)),
     "OxifyError": answer_object(error=TEXT, message=TEXT),
-    "Text": request_object(toml_content=TEXT),
+    "Text": request_object(toml_content=WORKFLOW_TEXT),
     "RunConfig": request_object(
         {"max_jobs": whole(1, 10_000), "dry_run": FLAG, "keep_going": FLAG}
     ),
@@ -155,7 +156,7 @@ SCHEMAS: Mapping[str, Schema] = {
         **_RUN,
         log_tail=nullable(TEXT),
         output_files=list_of(TEXT),
-        outputs=list_of(ref("File")),
+        outputs=list_of(ref("Output")),
         outputs_truncated=FLAG,
         exit_code=nullable(WHOLE),
         error=nullable(TEXT),
@@ -168,6 +169,31 @@ SCHEMAS: Mapping[str, Schema] = {
         tags=list_of(TEXT),
     ),
     "File": answer_object(path=TEXT, size_bytes=COUNT, modified_at=INSTANT),
+    "Output": answer_object(
+        path=TEXT, size_bytes=COUNT, modified_at=INSTANT, rule=nullable(TEXT), declared=FLAG
+    ),
+    "Plan": answer_object(
+        schema_version=COUNT,
+        jobs=list_of(
+            answer_object(
+                job=TEXT,
+                rule=TEXT,
+                verdict=one_of("run", "skip", "check", "blocked"),
+                reasons=list_of(answer_object(part=TEXT, old=nullable(TEXT), new=nullable(TEXT))),
+                command=nullable(TEXT),
+                inputs=list_of(TEXT),
+                outputs=list_of(TEXT),
+            )
+        ),
+        summary=map_of(COUNT),
+    ),
+    "Retried": answer_object(
+        run_id=UUID,
+        status=one_of("started"),
+        execution_order=list_of(TEXT),
+        rules_total=COUNT,
+        retry_of=UUID,
+    ),
     "Files": answer_object(files=list_of(ref("File")), total_bytes=COUNT, truncated=FLAG),
     "Upload": answer_object(name=TEXT, size_bytes=COUNT, modified_at=INSTANT),
     "Job": answer_object(

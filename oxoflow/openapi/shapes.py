@@ -19,7 +19,14 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 INSTANT: Schema = {"type": "string", "format": "date-time"}
 UUID: Schema = {"type": "string", "format": "uuid"}
 ANYTHING: Schema = {}
-LONGEST_TEXT = 64 * 1024**2  # characters of a text in a body; the body's limit is the real one
+WORKFLOW_TEXT: Schema = {
+    "type": "string",
+    "description": "A workflow in the .oxoflow language.",
+    "examples": [
+        '[workflow]\nname = "demo"\n\n[[rules]]\nname = "a"\noutput = ["x.txt"]\n'
+        'shell = "date > {output}"\n'
+    ],
+}
 
 
 def answer_object(optional: Mapping[str, Schema] | None = None, **fields: Schema) -> Schema:

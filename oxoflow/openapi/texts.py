@@ -8,6 +8,7 @@ from oxoflow.openapi.shapes import (
     FLAG,
     TEXT,
     WHOLE,
+    WORKFLOW_TEXT,
     Schema,
     answer_object,
     list_of,
@@ -23,7 +24,7 @@ _COUNTS: dict[str, Schema] = {"error_count": COUNT, "warning_count": COUNT, "inf
 
 
 def _verb(name: str, summary: str, answer: Schema, *errors: int, **fields: Schema) -> Route:
-    body = request_object(fields, toml_content=TEXT) if fields else TEXT_BODY
+    body = request_object(fields, toml_content=WORKFLOW_TEXT) if fields else TEXT_BODY
     return Route(
         "POST", f"/api/workflows/{name}", name.replace("-", "") + "Text", summary, TAG,
         ok(answer), body=body, errors=errors,
@@ -126,7 +127,7 @@ ROUTES = (
                 diffs=list_of(answer_object(category=TEXT, description=TEXT)),
             )
         ),
-        body=request_object(toml_a=TEXT, toml_b=TEXT),
+        body=request_object(toml_a=WORKFLOW_TEXT, toml_b=WORKFLOW_TEXT),
     ),
     _verb(
         "export",
@@ -146,6 +147,6 @@ ROUTES = (
         "A report on a text: html (default) or json",
         "reports",
         {200: Answer("The report", ref("Report"), (JSON, HTML))},
-        body=request_object({"format": TEXT}, toml_content=TEXT),
+        body=request_object({"format": TEXT}, toml_content=WORKFLOW_TEXT),
     ),
 )
