@@ -26,6 +26,7 @@ from oxoflow.lang.transform import (
 from oxoflow.lang.view import FileView
 from oxoflow.lang.wildcards import SAMPLE_NAMES
 
+_NO_VALUES: Sequence[Mapping[str, str]] = ({},)
 _ONCE = (Choice("", {}),)
 
 
@@ -61,7 +62,11 @@ def plan_rule(rule: Rule, ground: Ground) -> list[Instances]:
     Raises WorkflowError when there is no room for them.
     """
     choices = _fan_out(rule, ground)
-    if rule.when and WILDCARD_MARK in rule.when:
+    conditional = rule.when is not None and WILDCARD_MARK in rule.when
+    if choices is _ONCE and not (conditional or rule.scatter or rule.transform):
+        ground.room.take_jobs(rule, 1)
+        return [Instances(rule, (rule.name,), _NO_VALUES)]
+    if rule.when and conditional:
         choices = [c for c in choices if _may_run(rule.when, c, ground)]
     if rule.scatter:
         choices = _scatter(rule, rule.scatter, choices, ground)
@@ -70,7 +75,7 @@ def plan_rule(rule: Rule, ground: Ground) -> list[Instances]:
     else:
         planned = [_instances(rule, choices)]
     for instances in planned:
-        ground.room.take_jobs(rule, [len(instances.names)])
+        ground.room.take_jobs(rule, len(instances.names))
     return planned
 
 

@@ -24,10 +24,11 @@ class Room:
         self.paths = limit * PATHS_PER_JOB
         self.characters = limit * CHARACTERS_PER_JOB
 
-    def take_jobs(self, rule: Rule, sizes: Sequence[int]) -> None:
-        """Use up the product of `sizes`. Raises WorkflowError when that is too many jobs."""
-        self.check_jobs(rule, sizes)
-        self.jobs -= product_up_to(sizes, self.jobs)
+    def take_jobs(self, rule: Rule, count: int) -> None:
+        """Use up room for jobs. Raises WorkflowError when there is not enough."""
+        if count > self.jobs:
+            self.check_jobs(rule, [count])
+        self.jobs -= count
 
     def check_jobs(self, rule: Rule, sizes: Sequence[int]) -> None:
         """Raise WorkflowError when the product of `sizes` is more jobs than there is room for."""
