@@ -10,15 +10,15 @@ from __future__ import annotations
 import difflib
 import gc
 import importlib
+import io
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from oxoflow import __version__
 from oxoflow.commands.arguments import Verb, read_arguments
-from oxoflow.commands.output import diagnostic_json
+from oxoflow.commands.output import diagnostic_json, drop_output
 from oxoflow.errors import OxoflowError, UsageError, WorkflowError
 
 INTERRUPTED = 130
@@ -67,6 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; prints its own errors."""
     words = list(sys.argv[1:] if argv is None else argv)
     gc.set_threshold(*_GC_THRESHOLDS)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names need not be text
     try:
         return _dispatch(words)
     except OxoflowError as error:
@@ -74,9 +77,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # the reader went away, as with `| head`; keep the interpreter from complaining at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return 0
+    except OSError as error:
+        place = f"'{error.filename}': " if error.filename else ""
+        print(f"oxoflow: {place}{error.strerror or error}", file=sys.stderr)
+        return 1
 
 
 def _dispatch(words: list[str]) -> int:

@@ -6,6 +6,7 @@ touches the run.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 import time
@@ -39,8 +40,7 @@ class PlainDisplay:
         if worded is not None:
             line = worded(event.job or "", event.data)
             if line:
-                self._out.write(f"[{self._ended}/{self._total}] {line}\n")
-                self._out.flush()
+                _say(self._out, f"[{self._ended}/{self._total}] {line}\n")
 
     def close(self) -> None:
         """Nothing is left on the screen."""
@@ -76,16 +76,14 @@ class LiveDisplay:
                 worded = _LINES.get(event.type)
                 line = worded(event.job or "", event.data) if worded else None
                 if line:
-                    self._clear()
-                    self._out.write(line + "\n")
+                    _say(self._out, self._erase() + line + "\n")
 
     def close(self) -> None:
         """Remove the block."""
         self._over.set()
         self._thread.join()
         with self._lock:
-            self._clear()
-            self._out.flush()
+            _say(self._out, self._erase())
 
     def _count(self, event: Event) -> None:
         job, now = event.job or "", time.monotonic()
@@ -109,15 +107,13 @@ class LiveDisplay:
         while not self._over.wait(_REDRAW_SECONDS):
             with self._lock:
                 lines = self._lines(time.monotonic())
-                self._clear()
-                self._out.write("".join(f"{line}\n" for line in lines))
+                _say(self._out, self._erase() + "".join(f"{line}\n" for line in lines))
                 self._drawn = len(lines)
-                self._out.flush()
 
-    def _clear(self) -> None:
-        if self._drawn:
-            self._out.write(f"\x1b[{self._drawn}F\x1b[J")
-            self._drawn = 0
+    def _erase(self) -> str:
+        """Give what takes the block away: cursor up to its first line, clear from there."""
+        drawn, self._drawn = self._drawn, 0
+        return f"\x1b[{drawn}F\x1b[J" if drawn else ""
 
     def _lines(self, now: float) -> list[str]:
         width = shutil.get_terminal_size().columns
@@ -148,6 +144,15 @@ class LiveDisplay:
 
 
 Display = PlainDisplay | LiveDisplay
+
+
+def _say(out: TextIO, text: str) -> None:
+    """Write at once; a reader that went away must not stop the run, nor its records."""
+    with contextlib.suppress(OSError):
+        out.write(text)
+        out.flush()
+
+
 _ENDS: Mapping[str, str] = {
     "rule_completed": "done",
     "rule_skipped": "skipped",

@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from oxoflow.errors import Diagnostic, Severity
+
+
+def drop_output() -> None:
+    """Send what is still to be printed nowhere: the reader went away, as with `| head`."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(value: Any) -> None:

@@ -28,7 +28,7 @@ from oxoflow.commands.options import (
     positive,
     value,
 )
-from oxoflow.commands.output import duration_words, plural, print_json
+from oxoflow.commands.output import drop_output, duration_words, plural, print_json
 from oxoflow.commands.plan import show_plan
 from oxoflow.engine.events import Event
 from oxoflow.engine.load import Loaded
@@ -85,10 +85,14 @@ def carry_out(
     finally:
         if display is not None:
             display.close()
-    if as_json:
-        print_json(summary_json(outcome, loaded.workflow.name))
-    else:
-        _print_summary(outcome, loaded.workflow.name, tails)
+    try:
+        if as_json:
+            print_json(summary_json(outcome, loaded.workflow.name))
+        else:
+            _print_summary(outcome, loaded.workflow.name, tails)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop_output()  # whoever listened is gone; how the run ended still counts
     return outcome.exit_code
 
 

@@ -246,6 +246,24 @@ def test_a_launched_runner_records_what_is_wrong_with_the_workflow(flow, here):
     assert "config.wrod" in record["error"]
 
 
+def test_a_reader_that_goes_away_changes_nothing(flow, here):
+    run = subprocess.Popen(
+        command("run", "-k"),
+        cwd=here,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    run.stdout.close()
+    err = run.stderr.read()
+    run.stderr.close()
+    assert run.wait(20) == 1
+    assert "Traceback" not in err
+    assert "BrokenPipe" not in err
+    assert (here / "b.txt").exists()
+
+
 def test_a_terminal_gets_a_live_block(started, here):
     screen, terminal = pty.openpty()
     (here / "main.oxoflow").write_text(SLOW)
