@@ -49,6 +49,7 @@ from oxoflow.web import (
     quota,
     reports,
     revisions,
+    run_again,
     run_control,
     run_detail,
     run_files,
@@ -75,7 +76,7 @@ PR_SET_DUMPABLE = 4
 PARTS = (
     *(pages, contract, system, prometheus, probes, auth, keys, users, audit, quota),
     *(verbs, lint, reports, library, bundles, revisions, templates),
-    *(launches, runs, run_detail, run_control, run_files, run_logs, uploads, sse),
+    *(launches, runs, run_detail, run_control, run_again, run_files, run_logs, uploads, sse),
 )
 
 log = logging.getLogger("oxoflow")

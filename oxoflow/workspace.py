@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import stat
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -97,6 +98,28 @@ class Workspace:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.write_bytes(content)
 
+    def discard(self, username: str, run_id: str) -> None:
+        """Take a run directory out of sight at once and delete it in the background."""
+        trash = self.root / "trash"
+        trash.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            self.run_directory(username, run_id).rename(trash / run_id)
+        self.empty_trash()
+
+    def empty_trash(self) -> None:
+        """Delete what was discarded, also before the last start, without waiting for it."""
+        if any(self.root.glob("trash/*")):
+            threading.Thread(target=self._empty, name="trash", daemon=True).start()
+
+    def _empty(self) -> None:
+        for path in self.root.glob("trash/*"):
+            for _, folders, _, at in os.fwalk(path):  # a rule may have locked its directories
+                for folder in folders:
+                    with contextlib.suppress(OSError):
+                        if stat.S_ISDIR(os.lstat(folder, dir_fd=at).st_mode):
+                            os.chmod(folder, 0o700, dir_fd=at)
+            self.remove(path)
+
     def remove(self, directory: Path) -> None:
         """Delete a run directory, following no link; what is gone already is fine."""
         shutil.rmtree(directory, ignore_errors=True)
@@ -150,6 +173,16 @@ def open_regular(directory: Path, relative: str) -> int | None:
         return descriptor
     os.close(descriptor)
     return None
+
+
+def read_small(directory: Path, relative: str, limit: int) -> bytes | None:
+    """The content of a regular file; None when there is none, or it is longer than `limit`."""
+    descriptor = open_regular(directory, relative)
+    if descriptor is None:
+        return None
+    with open(descriptor, "rb") as handle:
+        content = handle.read(limit + 1)
+    return content if len(content) <= limit else None
 
 
 @contextlib.contextmanager

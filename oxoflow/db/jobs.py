@@ -82,8 +82,17 @@ def update_job(
         connection.execute(statement, arguments)
 
 
-def end_jobs(connection: sqlite3.Connection, run_id: str, interrupted: JobStatus, now: str) -> None:
-    """The run is over: a job that was running was `interrupted`, one that waited never ran."""
+def end_jobs(
+    connection: sqlite3.Connection,
+    run_id: str,
+    interrupted: JobStatus,
+    now: str,
+    cancelled_since: str | None = None,
+) -> None:
+    """The run is over: a job that was running was `interrupted`, one that waited never ran.
+
+    What failed or was blocked after a cancel was asked for, was so because of it.
+    """
     connection.execute(
         "UPDATE run_jobs SET status = ?, finished_at = ? WHERE run_id = ? AND status = 'running'",
         (interrupted.value, now, run_id),
@@ -93,6 +102,12 @@ def end_jobs(connection: sqlite3.Connection, run_id: str, interrupted: JobStatus
         " WHERE run_id = ? AND status = 'pending'",
         (run_id,),
     )
+    if cancelled_since is not None:
+        connection.execute(
+            "UPDATE run_jobs SET status = 'cancelled'"
+            " WHERE run_id = ? AND status IN ('failed', 'blocked') AND finished_at >= ?",
+            (run_id, cancelled_since),
+        )
 
 
 def list_jobs(

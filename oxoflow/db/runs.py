@@ -86,6 +86,7 @@ class NewRun:
     tags: tuple[str, ...] = ()
     idempotency_key: str | None = None
     answer: str | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict)  # declared path to its rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,16 @@ def insert_run(connection: sqlite3.Connection, run: NewRun) -> None:
             json.dumps(run.tags), run.idempotency_key, run.answer,
         ),
     )  # fmt: skip
+    connection.executemany(
+        "INSERT INTO run_outputs (run_id, path, rule) VALUES (?, ?, ?)",
+        [(run.id, path, rule) for path, rule in run.outputs.items()],
+    )
+
+
+def declared_outputs(connection: sqlite3.Connection, run_id: str) -> dict[str, str]:
+    """Declared output paths of a run and their rules; the caller has checked whose run it is."""
+    rows = connection.execute("SELECT path, rule FROM run_outputs WHERE run_id = ?", (run_id,))
+    return {str(row[0]): str(row[1]) for row in rows}
 
 
 def find_run(connection: sqlite3.Connection, user_id: str, run_id: str) -> Run | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oxoflow import sandbox
-from oxoflow.db.runs import Run
+from oxoflow.db.runs import Options, Run
 from oxoflow.engine.identity import ProcessIdentity, identify
 from oxoflow.workspace import RECORDS, WORKFLOW_FILE, open_below
 
@@ -37,13 +37,17 @@ def workflow_command(run: Run, directory: Path, threads: int) -> list[str]:
     command += ["-j", str(threads)]
     if options.keep_going:
         command.append("-k")
-    # one word each, so that no value can be taken for a flag
-    command += [f"--config={name}={value}" for name, value in options.config.items()]
-    command += [f"--target={target}" for target in options.targets]
-    command += [f"--samples={samples}" for samples in options.samples]
+    command += selection(options)
     if options.seeded:
         return [*SEEDER, str(directory), *command]
     return command
+
+
+def selection(options: Options) -> list[str]:
+    """What was chosen, as flags: one word each, so that no value can be taken for a flag."""
+    words = [f"--config={name}={value}" for name, value in options.config.items()]
+    words += [f"--target={target}" for target in options.targets]
+    return words + [f"--samples={samples}" for samples in options.samples]
 
 
 @dataclass(slots=True)

@@ -19,11 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oxoflow.engine.state import State, copy_state
+from oxoflow.engine.state import State
 from oxoflow.errors import InvalidInput, OxoflowError
 from oxoflow.workspace import RECORDS, checked_path, open_below, open_regular
 
 SEED_FILE = f"{RECORDS}/seed.json"
+STATE = f"{RECORDS}/state.sqlite"
 FICLONE = 0x40049409  # _IOW(0x94, 9, int): share the blocks of another file
 CHUNK = 1 << 30
 
@@ -58,12 +59,12 @@ def seed(directory: Path, wanted: dict[str, Any]) -> None:
 
 def take_results(old: Path, new: Path) -> None:
     """Copy the verified outputs of a run and its state; what was changed since is left out."""
-    source = old / RECORDS / "state.sqlite"
-    if not source.exists():
+    for name in (STATE, f"{STATE}-wal"):  # the log is there when the old runner was killed
+        (new / name).unlink(missing_ok=True)
+        copy(old, name, new / name)
+    if not (new / STATE).exists():
         return
-    target = new / RECORDS / "state.sqlite"
-    copy_state(source, target)
-    state = State.view(target)
+    state = State(new / STATE)
     try:
         outputs = state.outputs()
     finally:

@@ -14,8 +14,9 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from oxoflow.db import Database
 from oxoflow.db.events import delete_events_before
@@ -23,6 +24,7 @@ from oxoflow.db.instants import instant
 from oxoflow.db.runs import (
     Ending,
     NewRun,
+    Phase,
     Run,
     Status,
     ask_cancel,
@@ -45,6 +47,7 @@ from oxoflow.supervisor.launch import (
 from oxoflow.supervisor.live import LARGEST_FILE, Live
 from oxoflow.supervisor.messages import tell, tell_to_end
 from oxoflow.supervisor.settle import judge, store_ending, store_requeue
+from oxoflow.supervisor.tools import ask
 from oxoflow.workspace import Workspace
 
 TICK = 0.05  # seconds between looks at the event files of live runs
@@ -73,12 +76,13 @@ class Supervisor:
         self._event_days = settings.event_days
         self._most_pending = settings.max_pending_per_user
         cores = len(os.sched_getaffinity(0))
+        self._environment = runner_environment(environ, settings.pass_env)
         self._gate = Gate(
             db,
             workspace,
             Limits(settings.max_runs, settings.max_runs_per_user, cores),
             {"workflow": workflow_command, **(kinds or {})},
-            runner_environment(environ, settings.pass_env),
+            self._environment,
         )
         self._stopping = False
         self._ending = threading.Lock()
@@ -154,17 +158,28 @@ class Supervisor:
             self._announce()
             return self._now(run)
         if self._db.write(lambda c: ask_cancel(c, run.id, now)):
-            run = self._now(run)
-            self._tell_to_end(run)
-            with self._told:
-                while not run.final and (left := deadline - time.monotonic()) > 0:
-                    self._told.wait(min(left, 1.0))
-                    run = self._now(run)
+            self._tell_to_end(self._now(run))
+            return self._wait(run, deadline, lambda found: found.final)
         return self._now(run)
 
-    def send(self, run: Run, type_: str) -> None:
-        """Leave a message for a live runner and make it look at once."""
-        tell(run, self._directory(run), type_)
+    def tell(self, run: Run, word: str, wanted: Phase, patience: float) -> Run:
+        """Leave a word for a live runner; return how the run stands when it obeyed, or later."""
+        tell(run, self._directory(run), word)
+        deadline = time.monotonic() + patience
+        return self._wait(run, deadline, lambda found: found.final or found.phase is wanted)
+
+    def _wait(self, run: Run, deadline: float, over: Callable[[Run], bool]) -> Run:
+        """Wait in the caller's thread until a run stands as wanted, or the deadline is over."""
+        with self._told:
+            run = self._now(run)
+            while not over(run) and (left := deadline - time.monotonic()) > 0:
+                self._told.wait(min(left, 1.0))
+                run = self._now(run)
+        return run
+
+    def ask(self, directory: Path, words: Sequence[str]) -> Any:
+        """What the command line says about a run's directory; waits in the caller's thread."""
+        return ask(directory, words, self._environment)
 
     def why_waiting(self, user_id: str) -> str:
         """Why a queued run of this user does not start now."""
@@ -267,7 +282,9 @@ class Supervisor:
             found = self._full(live)
         if self._db.write(lambda c: store(c, live.run, found, live.offset, offset)):
             live.offset = offset
-            if found.events:
+            if found.phase is not None:
+                self._announce()
+            elif found.events:
                 self._poke()
             return True
         fresh = find_run_of_anyone(self._db.read(), live.run.id)

@@ -71,7 +71,8 @@ def store_ending(connection: sqlite3.Connection, run: Run, leaves: Status, endin
         return False
     cancelled = ending.status is Status.CANCELLED
     interrupted = JobStatus.CANCELLED if cancelled else JobStatus.FAILED
-    end_jobs(connection, run.id, interrupted, ending.finished_at)
+    since = run.cancel_requested_at if cancelled else None
+    end_jobs(connection, run.id, interrupted, ending.finished_at, since)
     insert_events(connection, [terminal_event(run, ending)])
     return True
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,18 +14,18 @@ from oxoflow.db.audit import append_deed
 from oxoflow.db.instants import instant
 from oxoflow.db.library import find_workflow
 from oxoflow.db.runs import NewRun, find_run_by_key
-from oxoflow.engine.load import Loaded
-from oxoflow.engine.select import jobs_called
-from oxoflow.errors import Conflict, NotFound, UsageError
+from oxoflow.errors import Conflict, NotFound
 from oxoflow.supervisor.seed import SEED_FILE
 from oxoflow.supervisor.seed import order as seed_order
+from oxoflow.web.bundle import read_bundle
+from oxoflow.web.declared import declared
 from oxoflow.web.deeds import deed
 from oxoflow.web.guards import role
-from oxoflow.web.http import Unprocessable, reply, services
+from oxoflow.web.http import reply, services
 from oxoflow.web.looking import folded, rule_order
 from oxoflow.web.previews import dry_run_body
-from oxoflow.web.staging import place_uploads, plannable, staged
-from oxoflow.web.submission import Submission, read_submission
+from oxoflow.web.staging import link, plannable, staged, uploads_wanted
+from oxoflow.web.submission import Submission, check_targets, read_submission
 
 blueprint = Blueprint("launches", __name__)
 
@@ -49,12 +48,16 @@ def run() -> Response:
 
 
 def _launch(asked: Submission) -> dict[str, Any]:
-    text = asked.text if asked.text is not None else _saved_text(asked.workflow_id or "")
+    text, files = asked.text, dict(asked.files)
+    if text is None:
+        text, bundled = _saved(asked.workflow_id or "")
+        files = bundled | files
     run_id = str(uuid.uuid4())
-    with staged(run_id, text, asked.files) as stage:
-        copies = place_uploads(stage.directory, asked.uploads)
-        loaded = plannable(text, stage.directory, asked)
-        _check_targets(loaded, asked.options.targets)
+    with staged(run_id, text, files) as stage:
+        copies = uploads_wanted(asked.uploads)
+        link(stage.directory, copies, "your uploads")
+        loaded = plannable(text, stage.directory, asked.options)
+        check_targets(loaded.dag, asked.options.targets)
         if asked.dry_run:
             return dry_run_body(loaded, _echoed(asked))
         order = rule_order(folded(loaded.workflow, loaded.dag))
@@ -72,8 +75,13 @@ def _launch(asked: Submission) -> dict[str, Any]:
             workflow_name=loaded.workflow.name,
             rules_total=len(order),
             created_at=instant(),
-            options=replace(asked.options, seeded=bool(copies)),
+            options=replace(
+                asked.options,
+                files=tuple(sorted({*files, *asked.uploads})),
+                seeded=bool(copies),
+            ),
             tags=asked.tags,
+            outputs=declared(loaded),
             idempotency_key=asked.key,
             answer=json.dumps([asked.digest, answer]) if asked.key else None,
         )
@@ -82,20 +90,12 @@ def _launch(asked: Submission) -> dict[str, Any]:
     return answer
 
 
-def enqueue(new: NewRun) -> None:
+def enqueue(new: NewRun, action: str = "run") -> None:
     """Queue a run whose directory is there, with its audit row."""
-    what = deed("run", f"{new.id} {new.workflow_name}")
+    what = deed(action, f"{new.id} {new.workflow_name}")
     services().supervisor.submit(
         new, lambda connection: append_deed(connection, what, new.created_at)
     )
-
-
-def _check_targets(loaded: Loaded, targets: Sequence[str]) -> None:
-    for target in targets:
-        try:
-            jobs_called(loaded.dag, target)
-        except UsageError as error:
-            raise Unprocessable("Invalid request body", f"the field 'targets': {error}") from None
 
 
 def _echoed(asked: Submission) -> dict[str, Any]:
@@ -119,8 +119,9 @@ def _answered_before(asked: Submission) -> dict[str, Any] | None:
     return found
 
 
-def _saved_text(workflow_id: str) -> str:
+def _saved(workflow_id: str) -> tuple[str, dict[str, bytes]]:
+    """The text of a saved workflow of the caller's, and the files of its bundle."""
     saved = find_workflow(services().db.read(), g.account.id, workflow_id)
     if saved is None:
         raise NotFound("Workflow not found")
-    return saved.toml_content
+    return saved.toml_content, read_bundle(saved.bundle) if saved.bundle else {}

@@ -1,4 +1,4 @@
-"""Show one's own runs and their jobs, and cancel them (spec/oxo-flow-api.md 1.5)."""
+"""List one's own runs and their jobs (spec/oxo-flow-api.md 1.5)."""
 
 from __future__ import annotations
 
@@ -7,19 +7,12 @@ from typing import Any
 
 from flask import Blueprint, Response, g, request
 
-from oxoflow.db.audit import append_deed
-from oxoflow.db.instants import instant
 from oxoflow.db.jobs import JobRow, JobStatus, count_jobs, find_job, list_jobs
-from oxoflow.db.runs import Run, Status, count_runs, find_run, list_runs, queue_position
+from oxoflow.db.runs import Run, Status, count_runs, find_run, list_runs
 from oxoflow.errors import InvalidInput, NotFound
-from oxoflow.web.deeds import deed
-from oxoflow.web.guards import role, signed_in
+from oxoflow.web.guards import signed_in
 from oxoflow.web.http import query_number, reply, services
-from oxoflow.web.waiting import may_wait
-from oxoflow.workspace import EXECUTION_LOG, list_files, tail
 
-PATIENCE = 6.5  # seconds a cancel waits for its confirmation; its answer comes within 7
-TAIL_LINES = 50
 PER_PAGE, MOST_PER_PAGE = 100, 1000
 JOBS_PER_PAGE = 1000
 
@@ -88,57 +81,6 @@ def summary(run: Run) -> dict[str, Any]:
     }
 
 
-@blueprint.get("/api/runs/<run_id>")
-@signed_in
-def one(run_id: str) -> Response:
-    """Everything about one run, with the end of its log and the files it made."""
-    return reply(detail(own_run(run_id)))
-
-
-def detail(run: Run) -> dict[str, Any]:
-    """A run in full (4.4)."""
-    directory = services().workspace.run_directory(run.username, run.id)
-    listing = list_files(directory)
-    return summary(run) | {
-        "log_tail": tail(directory, EXECUTION_LOG, TAIL_LINES),
-        "output_files": [file.path for file in listing.files],
-        "outputs": [
-            {
-                "path": file.path,
-                "size_bytes": file.size,
-                "modified_at": instant(file.modified),
-            }
-            for file in listing.files
-        ],
-        "outputs_truncated": listing.truncated,
-        "exit_code": run.exit_code,
-        "error": run.error,
-        "rules_total": run.rules_total,
-        "threads": run.threads,
-        "jobs": count_jobs(services().db.read(), run.id),
-        "queue": _queue(run),
-        "cancel": _receipt(run),
-        "retry_of": run.retry_of,
-        "tags": list(run.tags),
-    }
-
-
-def _queue(run: Run) -> dict[str, Any] | None:
-    if run.status is not Status.PENDING:
-        return None
-    return {
-        "position": queue_position(services().db.read(), run),
-        "reason": services().supervisor.why_waiting(run.user_id),
-    }
-
-
-def _receipt(run: Run) -> dict[str, Any] | None:
-    """What a cancel ended, and how much it could not."""
-    if run.status is not Status.CANCELLED:
-        return None
-    return {"ended": list(run.ended), "left": run.left_alive or 0}
-
-
 @blueprint.get("/api/runs/<run_id>/jobs")
 @signed_in
 def jobs(run_id: str) -> Response:
@@ -159,26 +101,3 @@ def jobs(run_id: str) -> Response:
     total = sum(counts.values()) if status is None else counts.get(status.value, 0)
     answer.headers["X-Total-Count"] = str(total)
     return answer
-
-
-@blueprint.delete("/api/runs/<run_id>")
-@role("user")
-def cancel(run_id: str) -> Response:
-    """End a run and say what was ended; "cancelling" when that takes longer than we wait."""
-    run = own_run(run_id)
-    if run.final:
-        raise _not_cancellable(run)
-    what = deed("cancel_run", run.id)
-    now = instant()
-    services().db.write(lambda connection: append_deed(connection, what, now))
-    with may_wait() as patient:
-        run = services().supervisor.cancel(run, PATIENCE if patient else 0.0)
-    if not run.final:
-        return reply({"status": "cancelling", "ended": [], "left": None})
-    if run.status is not Status.CANCELLED:  # it ended by itself in this moment
-        raise _not_cancellable(run)
-    return reply({"status": "cancelled", "ended": list(run.ended), "left": run.left_alive or 0})
-
-
-def _not_cancellable(run: Run) -> InvalidInput:
-    return InvalidInput("Run is not in a cancellable state", run.status.value)

@@ -6,20 +6,22 @@ Owns what a text may see while it is checked: the files that came with it, and d
 from __future__ import annotations
 
 import contextlib
+import os
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from flask import g
 
+from oxoflow.db.runs import Options
 from oxoflow.engine.load import DirectoryView, Loaded, check_text, load_text
-from oxoflow.errors import WorkflowError
+from oxoflow.errors import Conflict, WorkflowError
 from oxoflow.lang.deadline import Deadline
 from oxoflow.supervisor.seed import Copy
 from oxoflow.web.http import services
 from oxoflow.web.looking import SECONDS, worded
-from oxoflow.web.submission import Submission, wrong
-from oxoflow.workspace import WORKFLOW_FILE, is_upload_name
+from oxoflow.web.submission import wrong
+from oxoflow.workspace import WORKFLOW_FILE, is_upload_name, open_regular
 
 
 class ConfinedView:
@@ -70,24 +72,33 @@ def staged(run_id: str, text: str, files: Mapping[str, bytes]) -> Iterator[Stage
             workspace.remove(stage.directory)
 
 
-def place_uploads(directory: Path, uploads: Mapping[str, str]) -> list[Copy]:
-    """Link uploads into a run directory, so that a text can be checked; the runner copies them."""
+def uploads_wanted(uploads: Mapping[str, str]) -> list[Copy]:
+    """The caller's uploads as copies into a run; raises Unprocessable for an unknown one."""
     place = services().workspace.uploads(g.account.username)
-    copies = []
-    for path, name in uploads.items():
+    for name in uploads.values():
         if not is_upload_name(name) or not (place / name).is_file():
             raise wrong("uploads", f"names '{name[:200]}', which you have not uploaded")
-        target = directory / path
+    return [Copy(str(place), name, path) for path, name in uploads.items()]
+
+
+def link(directory: Path, copies: Sequence[Copy], where: str) -> None:
+    """Stand links in for files that are copied when the run begins, so that a text can be checked.
+
+    Raises Conflict when one is not there, or is itself a link.
+    """
+    for one in copies:
+        descriptor = open_regular(Path(one.directory), one.name)
+        if descriptor is None:
+            raise Conflict("A file is gone", f"'{one.name[:200]}' of {where}")
+        os.close(descriptor)
+        target = directory / one.target
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(place / name)
-        copies.append(Copy(str(place), name, path))
-    return copies
+        target.symlink_to(Path(one.directory) / one.name)
 
 
-def plannable(text: str, directory: Path, asked: Submission) -> Loaded:
+def plannable(text: str, directory: Path, options: Options) -> Loaded:
     """Load a text as its runner will; what is wrong is said with its line."""
     view = ConfinedView(directory, services().settings.data_roots)
-    options = asked.options
     try:
         return load_text(
             text,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,7 +17,9 @@ from typing import Any
 from flask import request
 
 from oxoflow.db.runs import Options
-from oxoflow.errors import InvalidInput
+from oxoflow.engine.dag import Dag
+from oxoflow.engine.select import jobs_called
+from oxoflow.errors import InvalidInput, UsageError
 from oxoflow.lang.values import config_text
 from oxoflow.web.http import Unprocessable, json_body
 from oxoflow.web.verbs import MOST_JOBS, run_config
@@ -72,10 +74,9 @@ def read_submission() -> Submission:
         options=Options(
             max_jobs=jobs,
             keep_going=_first(body.get("keep_going"), config["keep_going"]),
-            targets=_words(body, "targets"),
-            samples=_words(body, "samples"),
+            targets=read_words(body, "targets"),
+            samples=read_words(body, "samples"),
             config=_overrides(body.get("config_overrides") or {}),
-            files=tuple(sorted([*files, *uploads])),
         ),
         dry_run=bool(config["dry_run"]),
         files=files,
@@ -124,6 +125,15 @@ def file_path(field_name: str, name: str) -> str:
     return path
 
 
+def check_targets(dag: Dag, targets: Sequence[str]) -> None:
+    """Refuse a target that means no job."""
+    for target in targets:
+        try:
+            jobs_called(dag, target)
+        except UsageError as error:
+            raise wrong("targets", f"names no job: {error}") from None
+
+
 def _files(files: dict[str, Any]) -> dict[str, bytes]:
     if len(files) > MOST_FILES:
         raise wrong("files", f"holds more than {MOST_FILES} files: upload an archive instead")
@@ -139,7 +149,8 @@ def _uploads(uploads: dict[str, Any]) -> dict[str, str]:
     return {file_path("uploads", path): name for path, name in uploads.items()}
 
 
-def _words(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
+def read_words(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """A list of plain words, such as targets."""
     words = body.get(name) or []
     good = all(
         isinstance(word, str) and 0 < len(word) <= LONGEST_WORD and word.isprintable()

@@ -299,9 +299,11 @@ def test_a_cancel_beyond_half_of_the_threads_is_answered_at_once(
 
 
 ROUTES = (
-    ("GET", ""), ("GET", "/jobs"), ("GET", "/jobs/1/log"), ("GET", "/logs"), ("GET", "/events"),
-    ("DELETE", ""),
-)  # fmt: skip
+    *(("GET", path) for path in ("", "/jobs", "/jobs/1/log", "/logs", "/events", "/plan")),
+    *(("GET", path) for path in ("/files", "/files/x", "/files.zip")),
+    *(("POST", path) for path in ("/cancel", "/pause", "/resume", "/retry", "/clean")),
+    *(("DELETE", path) for path in ("", "?purge=1")),
+)
 
 
 BAD_IDS = ("x", "..", "%2e%2e", "a" * 5000, "%00", "1;2", "é")

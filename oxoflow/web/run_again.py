@@ -1,0 +1,133 @@
+"""Do something with what a run left: run it again, say what would run, delete its outputs."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, g
+
+from oxoflow.db.instants import instant
+from oxoflow.db.runs import NewRun, Run
+from oxoflow.errors import Conflict, Unavailable
+from oxoflow.lang.parse import decode_text
+from oxoflow.supervisor.launch import selection
+from oxoflow.supervisor.seed import SEED_FILE, Copy
+from oxoflow.supervisor.seed import order as seed_order
+from oxoflow.web.declared import declared
+from oxoflow.web.deeds import deed, write_deed
+from oxoflow.web.guards import role, signed_in
+from oxoflow.web.http import json_body, reply, services
+from oxoflow.web.launches import enqueue
+from oxoflow.web.looking import folded, rule_order
+from oxoflow.web.run_detail import forget
+from oxoflow.web.runs import own_run
+from oxoflow.web.staging import link, plannable, staged
+from oxoflow.web.submission import read_words, wrong
+from oxoflow.web.waiting import may_wait
+from oxoflow.workspace import WORKFLOW_FILE, read_small
+
+MODES = ("failed", "all")
+LARGEST_TEXT = 64 * 1024**2
+
+blueprint = Blueprint("run_again", __name__)
+
+
+@blueprint.post("/api/runs/<run_id>/retry")
+@role("user")
+def retry(run_id: str) -> Response:
+    """Queue a new run that begins with the results of an old one, or, with mode all, without."""
+    old = _over(own_run(run_id))
+    body = json_body(optional={"mode": str, "max_jobs": int}, may_be_empty=True)
+    mode = body.get("mode") or "failed"
+    if mode not in MODES:
+        raise wrong("mode", f"must be {' or '.join(MODES)}")
+    directory = _directory(old)
+    text = _text(directory)
+    copies = [Copy(str(directory), name, name) for name in old.options.files]
+    new_id = str(uuid.uuid4())
+    with staged(new_id, text, {}) as stage:
+        link(stage.directory, copies, "the run that is repeated")
+        loaded = plannable(text, stage.directory, old.options)
+        results_of = directory if mode == "failed" else None
+        seed = seed_order(copies, results_of)
+        services().workspace.put_record(stage.directory, SEED_FILE, seed)
+        order = rule_order(folded(loaded.workflow, loaded.dag))
+        new = NewRun(
+            id=new_id,
+            user_id=g.account.id,
+            workflow_name=loaded.workflow.name,
+            rules_total=len(order),
+            created_at=instant(),
+            options=replace(
+                old.options, seeded=True, max_jobs=body.get("max_jobs") or old.options.max_jobs
+            ),
+            retry_of=old.id,
+            tags=old.tags,
+            outputs=declared(loaded),
+        )
+        enqueue(new, "retry_run")
+        stage.keep()
+    return reply(
+        {
+            "run_id": new_id,
+            "status": "started",
+            "execution_order": order,
+            "rules_total": len(order),
+            "retry_of": old.id,
+        }
+    )
+
+
+@blueprint.get("/api/runs/<run_id>/plan")
+@signed_in
+def plan(run_id: str) -> Response:
+    """Which jobs would run now, and why: the verdicts and reasons of `oxoflow plan`."""
+    run = own_run(run_id)
+    directory = _directory(run)
+    words = ["plan", str(directory / WORKFLOW_FILE), "--workdir", str(directory)]
+    return reply(_ask(directory, [*words, *selection(run.options)]))
+
+
+@blueprint.post("/api/runs/<run_id>/clean")
+@role("user")
+def clean(run_id: str) -> Response:
+    """Delete the outputs of a run that is over, or with `dry_run` only list them."""
+    run = _over(own_run(run_id))
+    body = json_body(optional={"dry_run": bool, "targets": list}, may_be_empty=True)
+    directory = _directory(run)
+    words = ["clean", str(directory / WORKFLOW_FILE), "--workdir", str(directory)]
+    words += selection(replace(run.options, targets=read_words(body, "targets")))
+    if body.get("dry_run"):
+        return reply(_ask(directory, words))
+    write_deed(deed("clean_run", run.id))
+    try:
+        return reply(_ask(directory, [*words, "--force"]))
+    finally:
+        forget(run.id)
+
+
+def _ask(directory: Path, words: list[str]) -> Any:
+    with may_wait() as patient:
+        if not patient:
+            raise Unavailable("Too many requests of this kind", "try again", retry_after=5)
+        return services().supervisor.ask(directory, words)
+
+
+def _over(run: Run) -> Run:
+    if not run.final:
+        raise Conflict("Run is not over", f"it is {run.status.value}")
+    return run
+
+
+def _directory(run: Run) -> Path:
+    return services().workspace.run_directory(run.username, run.id)
+
+
+def _text(directory: Path) -> str:
+    content = read_small(directory, WORKFLOW_FILE, LARGEST_TEXT)
+    if content is None:
+        raise Conflict("Run cannot be repeated", f"its '{WORKFLOW_FILE}' is gone")
+    return decode_text(content)

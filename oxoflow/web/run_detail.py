@@ -1,0 +1,138 @@
+"""Show everything about one run, with the end of its log and the files it made (4.4).
+
+A run that is over does not change any more, so its answer is kept as bytes for a while; whoever
+changes such a run (by cleaning it, say) calls `forget`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, g
+
+from oxoflow.db.instants import instant
+from oxoflow.db.jobs import count_jobs
+from oxoflow.db.runs import Run, Status, declared_outputs, queue_position
+from oxoflow.web.declared import rule_of
+from oxoflow.web.guards import signed_in
+from oxoflow.web.http import reply, services
+from oxoflow.web.runs import own_run, summary
+from oxoflow.workspace import EXECUTION_LOG, Listing, list_files, tail
+
+TAIL_LINES = 50
+MOST_KEPT = 256  # answers
+LARGEST_KEPT = 256 * 1024  # bytes of one
+KEPT_FOR = 60.0  # seconds: somebody may delete files of a finished run behind our back
+
+blueprint = Blueprint("run_detail", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    owner: str
+    until: float
+    body: bytes
+
+
+class _Finished:
+    """Answers about finished runs, the least recently used forgotten first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+
+    def find(self, run_id: str, owner: str) -> bytes | None:
+        with self._lock:
+            kept = self._kept.get(run_id)
+            if kept is None or kept.owner != owner or kept.until < time.monotonic():
+                return None
+            self._kept.move_to_end(run_id)
+            return kept.body
+
+    def keep(self, run_id: str, owner: str, body: bytes) -> None:
+        if len(body) > LARGEST_KEPT:
+            return
+        with self._lock:
+            self._kept[run_id] = _Kept(owner, time.monotonic() + KEPT_FOR, body)
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+
+    def forget(self, run_id: str) -> None:
+        with self._lock:
+            self._kept.pop(run_id, None)
+
+
+_FINISHED = _Finished()
+forget = _FINISHED.forget
+
+
+@blueprint.get("/api/runs/<run_id>")
+@signed_in
+def one(run_id: str) -> Response:
+    """One run in full."""
+    body = _FINISHED.find(run_id, g.account.id)
+    if body is not None:
+        return Response(body, content_type="application/json")
+    run = own_run(run_id)
+    answer = reply(detail(run))
+    if run.final:
+        _FINISHED.keep(run.id, run.user_id, answer.get_data())
+    return answer
+
+
+def detail(run: Run) -> dict[str, Any]:
+    """What is known about a run."""
+    directory = services().workspace.run_directory(run.username, run.id)
+    reader = services().db.read()
+    listing = list_files(directory)
+    return summary(run) | {
+        "log_tail": tail(directory, EXECUTION_LOG, TAIL_LINES),
+        "output_files": [file.path for file in listing.files],
+        "outputs": _outputs(listing, declared_outputs(reader, run.id)),
+        "outputs_truncated": listing.truncated,
+        "exit_code": run.exit_code,
+        "error": run.error,
+        "rules_total": run.rules_total,
+        "threads": run.threads,
+        "jobs": count_jobs(reader, run.id),
+        "queue": _queue(run),
+        "cancel": _receipt(run),
+        "retry_of": run.retry_of,
+        "tags": list(run.tags),
+    }
+
+
+def _outputs(listing: Listing, known: dict[str, str]) -> list[dict[str, Any]]:
+    found = []
+    for file in listing.files:
+        rule = rule_of(file.path, known)
+        found.append(
+            {
+                "path": file.path,
+                "size_bytes": file.size,
+                "modified_at": instant(file.modified),
+                "rule": rule,
+                "declared": rule is not None,
+            }
+        )
+    return found
+
+
+def _queue(run: Run) -> dict[str, Any] | None:
+    if run.status is not Status.PENDING:
+        return None
+    return {
+        "position": queue_position(services().db.read(), run),
+        "reason": services().supervisor.why_waiting(run.user_id),
+    }
+
+
+def _receipt(run: Run) -> dict[str, Any] | None:
+    """What a cancel ended, and how much it could not."""
+    if run.status is not Status.CANCELLED:
+        return None
+    return {"ended": list(run.ended), "left": run.left_alive or 0}
