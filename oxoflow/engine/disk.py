@@ -33,7 +33,7 @@ def trouble(path: Path | str, error: OSError) -> DiskTrouble:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Put `content` at `path` by rename, on the disk before it returns; raises DiskTrouble."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = path.with_name(f".{path.name}.tmp")  # a killed writer leaves one, not many
     try:
         with draft.open("wb") as handle:
             handle.write(content)

@@ -7,8 +7,10 @@ jobs left half-done. Must be called under the workdir lock, before anything new 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from oxoflow.engine.ending import Receipt, end_dead_run
+from oxoflow.engine.events import Event, EventWriter, read_events, timestamp
 from oxoflow.engine.journal import Start, read_journal
 from oxoflow.engine.outputs import clean_up
 from oxoflow.engine.records import Failed, Record
@@ -16,6 +18,7 @@ from oxoflow.engine.rundir import RunDirectory, RunState
 from oxoflow.engine.state import State
 from oxoflow.errors import RunError
 
+_CLOCK_SLACK = 0.5  # seconds between a job's record and its event
 INTERRUPTED = "interrupted: the run ended before the job did"
 
 
@@ -45,6 +48,7 @@ def clean_after(directory: RunDirectory, state: State) -> tuple[str, ...]:
         return ()
     records = state.records()
     interrupted = [s for s in starts.values() if not _has_ended(s, records.get(s.job))]
+    _tell_unsaid_ends(directory, [records[s.job] for s in starts.values() if s not in interrupted])
     if not interrupted:
         return ()
     now = time.time()
@@ -57,6 +61,42 @@ def clean_after(directory: RunDirectory, state: State) -> tuple[str, ...]:
         ]
     )
     return tuple(start.job for start in interrupted)
+
+
+def _tell_unsaid_ends(directory: RunDirectory, ended: Sequence[Record]) -> None:
+    """Write the events of jobs whose record reached the disk and whose event did not.
+
+    State is written before its event, so only the last group of a dead run can be concerned.
+    """
+    done = {record.job: record for record in ended if record.status == "done"}
+    offset = 0
+    while done:
+        found, end = read_events(directory.events, offset)
+        for event in found:
+            if event.type == "rule_completed" and event.job in done:
+                at = done[event.job].finished_at
+                if at is None or event.time >= timestamp(at - _CLOCK_SLACK):
+                    del done[event.job]
+        if end == offset:
+            break
+        offset = end
+    if done:
+        events = EventWriter(directory.events)
+        events.write([_completion(record) for record in done.values()])
+        events.close()
+
+
+def _completion(record: Record) -> Event:
+    figures = {
+        "exit_code": record.exit_code,
+        "duration_secs": record.wall_s,
+        "cpu_secs": record.cpu_s,
+        "peak_mb": record.peak_mb,
+        "read_bytes": record.read_bytes,
+        "written_bytes": record.written_bytes,
+        "attempt": record.attempts,
+    }
+    return Event("rule_completed", record.job, record.rule, figures)
 
 
 def _has_ended(start: Start, record: Record | None) -> bool:

@@ -1,5 +1,8 @@
 """Hold the journal of starts, and what is done about jobs that a dead runner left."""
 
+import time
+
+from oxoflow.engine.events import EventWriter, read_events
 from oxoflow.engine.journal import Journal, read_journal
 from oxoflow.engine.outputs import shapes_before
 from oxoflow.engine.records import Done, Failed
@@ -67,3 +70,26 @@ def test_what_ended_is_left_alone_and_what_did_not_is_undone_and_recorded(tmp_pa
     assert state.detail("lost").error == INTERRUPTED
     assert clean_after(directory, state) == ()
     state.close()
+
+
+def test_a_job_that_is_done_without_its_event_gets_it_and_others_get_no_second_one(tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.create()
+    journal = Journal(directory.started)
+    writer = EventWriter(directory.events)
+    now = time.time()
+    state = State(directory.state)
+    for job in ("told", "untold"):
+        journal.will_start(job, (), {}, now)
+        state.mark_done(
+            [Done(job, "r", "key", "static", "{}", (), now, now, 0, 2, "cmd", 1.5, 0.5, 3.0, 4, 5)]
+        )
+    writer.emit("rule_completed", "told", "r")
+    writer.close()
+    assert clean_after(directory, state) == ()
+    assert clean_after(directory, state) == ()
+    state.close()
+    found, _ = read_events(directory.events)
+    assert [(event.seq, event.job) for event in found] == [(1, "told"), (2, "untold")]
+    assert found[1].data["duration_secs"] == 1.5
+    assert found[1].data["attempt"] == 2
