@@ -22,6 +22,7 @@ ROWS = (
         "oxoflow.access",
         "oxoflow.workspace",
         "oxoflow.supervisor",
+        "oxoflow.executions",
         "oxoflow.sandbox",
     ),
     ("oxoflow.web",),
