@@ -109,6 +109,7 @@ CREATE TABLE IF NOT EXISTS runs (
                         CHECK (phase IN ('queued', 'starting', 'running', 'paused', 'cancelling')),
     options             TEXT NOT NULL DEFAULT '{}', -- JSON: what was asked for beyond the text
     threads             INTEGER,                 -- what it was admitted with; NULL while it waits
+    idle                INTEGER NOT NULL DEFAULT 0, -- 1: started, but only waits for somebody
     pid                 INTEGER,                 -- pid to nonce: recorded before the runner may
     start_time          INTEGER,                 -- begin (start time in clock ticks); no other
     boot_id             TEXT,                    -- process is ever signalled

@@ -102,6 +102,7 @@ class Run:
     phase: Phase | None
     options: Options
     threads: int | None
+    idle: bool  # it only waits: for a person, a timer, another run
     identity: ProcessIdentity | None  # the only process that may be signalled for it
     nonce: str | None
     rules_total: int
@@ -137,7 +138,7 @@ class Ending:
 
 
 _SELECT = """
-SELECT runs.id, user_id, username, kind, workflow_name, status, phase, options, threads, pid,
+SELECT runs.id, user_id, username, kind, workflow_name, status, phase, options, threads, idle, pid,
        start_time, boot_id, nonce, rules_total, runs.created_at, started_at, finished_at,
        exit_code, error, cancel_requested_at, ended, left_alive, event_offset, retry_of, tags,
        idempotency_key, answer
@@ -159,6 +160,7 @@ def _run(row: sqlite3.Row) -> Run:
         phase=None if row["phase"] is None else Phase(row["phase"]),
         options=Options.from_json(row["options"]),
         threads=row["threads"],
+        idle=bool(row["idle"]),
         identity=identity,
         nonce=row["nonce"],
         rules_total=row["rules_total"],
@@ -261,7 +263,7 @@ def queued_runs(connection: sqlite3.Connection, per_user: int) -> list[Run]:
     rows = connection.execute(
         "WITH line AS (SELECT id, row_number() OVER"
         " (PARTITION BY user_id ORDER BY created_at, id) AS place"
-        " FROM runs WHERE status = 'pending') "
+        " FROM runs WHERE status = 'pending' AND phase = 'queued') "
         + _SELECT
         + "JOIN line ON line.id = runs.id WHERE place <= ? ORDER BY runs.created_at, runs.id",
         (per_user,),
@@ -306,7 +308,7 @@ def requeue_run(connection: sqlite3.Connection, run_id: str) -> bool:
     """running back to pending: only for a runner that ended before it did anything."""
     cursor = connection.execute(
         "UPDATE runs SET status = 'pending', phase = 'queued', pid = NULL, start_time = NULL,"
-        " boot_id = NULL, nonce = NULL, threads = NULL, started_at = NULL,"
+        " boot_id = NULL, nonce = NULL, threads = NULL, idle = 0, started_at = NULL,"
         " ordered_at = '~' || created_at WHERE id = ? AND status = 'running'",
         (run_id,),
     )
@@ -345,6 +347,13 @@ def set_phase(connection: sqlite3.Connection, run_id: str, phase: Phase) -> None
     connection.execute(
         "UPDATE runs SET phase = ? WHERE id = ? AND status = 'running' AND phase <> 'cancelling'",
         (phase.value, run_id),
+    )
+
+
+def set_idle(connection: sqlite3.Connection, run_id: str, idle: bool) -> None:
+    """Note whether a started run only waits for somebody, and so holds no slot."""
+    connection.execute(
+        "UPDATE runs SET idle = ? WHERE id = ? AND status = 'running'", (int(idle), run_id)
     )
 
 

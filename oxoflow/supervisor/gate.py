@@ -26,7 +26,8 @@ from oxoflow.db.runs import (
 )
 from oxoflow.supervisor.admission import Holding, Limits, Waiting, admit, reason_to_wait
 from oxoflow.supervisor.ingest import event_of
-from oxoflow.supervisor.launch import Command, Launched, launch
+from oxoflow.supervisor.kinds import Kind
+from oxoflow.supervisor.launch import Launched, launch
 from oxoflow.supervisor.live import Live
 from oxoflow.supervisor.settle import store_ending
 from oxoflow.workspace import Workspace
@@ -45,7 +46,7 @@ class Gate:
         db: Database,
         workspace: Workspace,
         limits: Limits,
-        kinds: Mapping[str, Command],
+        kinds: Mapping[str, Kind],
         environment: Mapping[str, str],
     ) -> None:
         self._db = db
@@ -63,8 +64,9 @@ class Gate:
 
     def let_in(self, live: list[Holding]) -> list[Live]:
         """Start what may start now."""
-        taken = sum(hold.threads for hold in live)
-        if len(live) >= self._limits.runs or taken >= self._limits.threads:
+        holding = [hold for hold in live if hold.threads]
+        taken = sum(hold.threads for hold in holding)
+        if len(holding) >= self._limits.runs or taken >= self._limits.threads:
             return []
         queue = queued_runs(self._db.read(), self._limits.runs_per_user)
         runs = {run.id: run for run in queue}
@@ -81,7 +83,7 @@ class Gate:
         """Start a runner, record it, and only then give it its word."""
         directory = self._workspace.run_directory(run.username, run.id)
         try:
-            command = self._kinds[run.kind](run, directory, threads)
+            command = self._kinds[run.kind].command(run, directory, threads)
             launched = launch(run, directory, command, self._environment)
         except Exception as error:
             self._not_begun(run, error)

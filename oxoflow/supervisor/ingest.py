@@ -19,15 +19,18 @@ from typing import Any
 from oxoflow.db.events import Event, insert_events
 from oxoflow.db.instants import instant, seconds_of
 from oxoflow.db.jobs import JobStatus, plan_jobs, update_job
-from oxoflow.db.runs import Phase, Run, move_offset, set_phase
+from oxoflow.db.runs import Phase, Run, move_offset, set_idle, set_phase
 from oxoflow.engine.events import EventLine
+from oxoflow.supervisor.kinds import Kind
 
 LONGEST_TEXT = 4096  # characters of one value
+LONGEST_NESTED = 12 * 1024  # characters of one list or object as JSON
 LARGEST_DATA = 16 * 1024  # characters of one event's data as JSON
 LONGEST_NAME = 1000
 CLOCK_SLACK = 60.0  # seconds by which a runner's clock may seem to run ahead
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _LARGEST = 2**63 - 1
+_WAITS = {"run_waiting": True, "run_working": False}
 _VERDICTS = frozenset({"run", "skip", "check", "blocked"})
 _NUMBERS = ("duration_secs", "cpu_secs", "peak_mb")
 _WHOLE = ("attempt", "exit_code", "read_bytes", "written_bytes")
@@ -43,13 +46,17 @@ class Harvest:
     planned: list[tuple[str, str, str | None]] = field(default_factory=list)
     jobs: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     phase: Phase | None = None
+    waits: bool | None = None  # whether the run has come to only wait, or to work again
 
 
-def harvest(run: Run, lines: list[EventLine], now: float) -> Harvest:
+def harvest(run: Run, kind: Kind, lines: list[EventLine], now: float) -> Harvest:
     """The rows for some lines of a run's event file."""
     found = Harvest()
     for line in lines:
-        handler = _HANDLERS.get(line.type)
+        if kind.may_wait and line.type in _WAITS:
+            found.waits = _WAITS[line.type]
+            continue
+        handler = _plain if line.type in kind.types else _HANDLERS.get(line.type)
         if handler is None:
             continue
         time = _time(line.time, run, now)
@@ -86,6 +93,8 @@ def store(connection: sqlite3.Connection, run: Run, found: Harvest, old: int, ne
         update_job(connection, run.id, job, rule, values)
     if found.phase is not None:
         set_phase(connection, run.id, found.phase)
+    if found.waits is not None:
+        set_idle(connection, run.id, found.waits)
     insert_events(connection, found.events)
     return True
 
@@ -109,7 +118,7 @@ def _resumed(found: Harvest, line: EventLine, time: str) -> dict[str, Any]:
     return clean(line.data)
 
 
-def _warning(found: Harvest, line: EventLine, time: str) -> dict[str, Any]:
+def _plain(found: Harvest, line: EventLine, time: str) -> dict[str, Any]:
     return clean(line.data)
 
 
@@ -178,7 +187,7 @@ _HANDLERS: dict[str, Callable[[Harvest, EventLine, str], dict[str, Any] | None]]
     "rule_blocked": _rule_blocked,
     "run_paused": _paused,
     "run_resumed": _resumed,
-    "warning": _warning,
+    "warning": _plain,
 }
 
 
@@ -206,7 +215,7 @@ def _clean_value(value: Any) -> Any:
         text = json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError):
         return None
-    return value if len(text) <= LONGEST_TEXT else None
+    return value if len(text) <= LONGEST_NESTED else None
 
 
 def _text(value: str) -> str:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,11 @@ from oxoflow.supervisor import signals
 from oxoflow.supervisor.admission import Holding, Limits
 from oxoflow.supervisor.gate import Gate
 from oxoflow.supervisor.ingest import Harvest, event_of, harvest, store
-from oxoflow.supervisor.launch import (
-    Command,
-    runner_environment,
-    workflow_command,
-)
+from oxoflow.supervisor.kinds import WORKFLOW, Kind
+from oxoflow.supervisor.launch import runner_environment
 from oxoflow.supervisor.live import LARGEST_FILE, Live
 from oxoflow.supervisor.messages import tell, tell_to_end
-from oxoflow.supervisor.settle import judge, store_ending, store_requeue
+from oxoflow.supervisor.settle import judge, store_ending, store_fate
 from oxoflow.supervisor.tools import ask
 from oxoflow.workspace import Workspace
 
@@ -68,7 +66,7 @@ class Supervisor:
         settings: Settings,
         poke: Callable[[], None],
         environ: Mapping[str, str] = os.environ,
-        kinds: Mapping[str, Command] | None = None,
+        kinds: Mapping[str, Kind] | None = None,
     ) -> None:
         self._db = db
         self._workspace = workspace
@@ -76,12 +74,13 @@ class Supervisor:
         self._event_days = settings.event_days
         self._most_pending = settings.max_pending_per_user
         cores = len(os.sched_getaffinity(0))
+        self._kinds = {"workflow": WORKFLOW, **(kinds or {})}
         self._environment = runner_environment(environ, settings.pass_env)
         self._gate = Gate(
             db,
             workspace,
             Limits(settings.max_runs, settings.max_runs_per_user, cores),
-            {"workflow": workflow_command, **(kinds or {})},
+            self._kinds,
             self._environment,
         )
         self._stopping = False
@@ -165,8 +164,16 @@ class Supervisor:
     def tell(self, run: Run, word: str, wanted: Phase, patience: float) -> Run:
         """Leave a word for a live runner; return how the run stands when it obeyed, or later."""
         tell(run, self._directory(run), word)
+        return self.await_phase(run, wanted, patience)
+
+    def await_phase(self, run: Run, wanted: Phase, patience: float) -> Run:
+        """Wait until a run is in a phase or over, at most `patience` seconds; how it stands."""
         deadline = time.monotonic() + patience
         return self._wait(run, deadline, lambda found: found.final or found.phase is wanted)
+
+    def look(self) -> None:
+        """Say that a waiting run may start which could not before."""
+        self._wake_up()
 
     def _wait(self, run: Run, deadline: float, over: Callable[[Run], bool]) -> Run:
         """Wait in the caller's thread until a run stands as wanted, or the deadline is over."""
@@ -211,7 +218,10 @@ class Supervisor:
             self._told.notify_all()
 
     def _holdings(self) -> list[Holding]:
-        return [Holding(live.run.user_id, live.run.threads or 1) for live in self._lives()]
+        return [
+            Holding(live.run.user_id, 0 if live.run.idle else live.run.threads or 1)
+            for live in self._lives()
+        ]
 
     def _lives(self) -> list[Live]:
         return list(self._live.values())
@@ -276,12 +286,15 @@ class Supervisor:
         lines, offset = live.read()
         if offset == live.offset or live.full:
             return False
-        found = harvest(live.run, lines, time.time())
+        found = harvest(live.run, self._kinds[live.run.kind], lines, time.time())
         if offset > LARGEST_FILE:
             live.full = True
             found = self._full(live)
         if self._db.write(lambda c: store(c, live.run, found, live.offset, offset)):
             live.offset = offset
+            if found.waits is not None:
+                live.run = replace(live.run, idle=found.waits)
+                self._look = True
             if found.phase is not None:
                 self._announce()
             elif found.events:
@@ -304,13 +317,11 @@ class Supervisor:
         if live.run.id not in self._live:
             return
         live.run = find_run_of_anyone(self._db.read(), live.run.id) or live.run
-        ending = judge(live.run, live.evidence(), time.time())
-        if ending is None:
-            log.info("run %s: its runner had not begun; it is queued again", live.run.id)
-            self._db.write(lambda c: store_requeue(c, live.run))
-        else:
-            self._db.write(lambda c: store_ending(c, live.run, Status.RUNNING, ending))
-            log.info("run %s: %s", live.run.id, ending.status.value)
+        judgement = judge(live.run, live.evidence(), time.time())
+        revive = self._kinds[live.run.kind].revive
+        self._db.write(lambda c: store_fate(c, live.run, judgement, revive))
+        ending = judgement.ending
+        log.info("run %s: %s", live.run.id, ending.status.value if ending else judgement.fate.value)
         self._forget(live)
         self._announce()
 

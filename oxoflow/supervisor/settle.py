@@ -7,7 +7,9 @@ write decides more than its own run's outcome.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from oxoflow.db.events import insert_events
@@ -36,19 +38,43 @@ class Evidence:
     marked: int  # processes that still carry the run's marker
 
 
-def judge(run: Run, evidence: Evidence, now: float) -> Ending | None:
-    """How the run ended; None when its runner did nothing and it belongs back into the queue."""
+class Fate(Enum):
+    """What becomes of a run whose runner is no more."""
+
+    ENDED = "ended"  # it came to an end of its own
+    LOST = "lost"  # the runner died at work: some kinds of runs are revived
+    UNBEGUN = "unbegun"  # the runner did nothing: back into the queue
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The fate of a run, and how it ended, unless it did not begin."""
+
+    fate: Fate
+    ending: Ending | None = None
+
+
+def judge(run: Run, evidence: Evidence, now: float) -> Judgement:
+    """What became of the run."""
     record = evidence.record
     if record is not None and (record.run_id, record.nonce) != (run.id, run.nonce):
         record = None
     if run.cancel_requested_at is not None and (record is None or _open(record)):
-        return _ending(run, evidence, Status.CANCELLED, now, _cut_short(evidence))
+        ending = _ending(run, evidence, Status.CANCELLED, now, _cut_short(evidence))
+        return Judgement(Fate.ENDED, ending)
     if record is None:
         if evidence.exit_code is None and not evidence.locked:
-            return None
-        return _ending(run, evidence, Status.FAILED, now, _never_began(evidence))
+            return Judgement(Fate.UNBEGUN)
+        ending = _ending(run, evidence, Status.FAILED, now, _never_began(evidence))
+        return Judgement(Fate.ENDED, ending)
     if _open(record):
-        return _ending(run, evidence, Status.FAILED, now, _lost(run, evidence))
+        ending = _ending(run, evidence, Status.FAILED, now, _lost(run, evidence))
+        return Judgement(Fate.LOST, ending)
+    return Judgement(Fate.ENDED, _recorded(record, evidence, now))
+
+
+def _recorded(record: RunRecord, evidence: Evidence, now: float) -> Ending:
+    """The end that the runner wrote down, as far as its exit code agrees."""
     status = _STATUS_OF[record.state]
     error = record.error if isinstance(record.error, str) else None
     if status is Status.SUCCESS and evidence.exit_code:
@@ -65,6 +91,19 @@ def judge(run: Run, evidence: Evidence, now: float) -> Ending | None:
     )
 
 
+def store_fate(
+    connection: sqlite3.Connection,
+    run: Run,
+    judgement: Judgement,
+    revive: Callable[[sqlite3.Connection, Run], bool],
+) -> None:
+    """Store what became of a started run; `revive` may save a lost one."""
+    if judgement.ending is None:
+        requeue_run(connection, run.id)
+    elif judgement.fate is not Fate.LOST or not revive(connection, run):
+        store_ending(connection, run, Status.RUNNING, judgement.ending)
+
+
 def store_ending(connection: sqlite3.Connection, run: Run, leaves: Status, ending: Ending) -> bool:
     """Move the run to its final state, once, with its one terminal event."""
     if not finish_run(connection, run.id, leaves, ending):
@@ -75,11 +114,6 @@ def store_ending(connection: sqlite3.Connection, run: Run, leaves: Status, endin
     end_jobs(connection, run.id, interrupted, ending.finished_at, since)
     insert_events(connection, [terminal_event(run, ending)])
     return True
-
-
-def store_requeue(connection: sqlite3.Connection, run: Run) -> bool:
-    """Put a run whose runner did nothing back into the queue."""
-    return requeue_run(connection, run.id)
 
 
 TERMINAL_TYPES = {

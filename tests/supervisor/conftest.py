@@ -17,7 +17,7 @@ from oxoflow.db.instants import instant
 from oxoflow.db.runs import NewRun, Options, Phase, Run, find_run_of_anyone, insert_run, start_run
 from oxoflow.engine.identity import ProcessIdentity
 from oxoflow.settings import resolve
-from oxoflow.supervisor import Supervisor, launch
+from oxoflow.supervisor import Kind, Supervisor, launch
 from oxoflow.workspace import WORKFLOW_FILE, Workspace
 
 RUNNER = Path(__file__).parent / "scripted_runner.py"
@@ -34,6 +34,7 @@ class Desk:
         self.users = {name: str(uuid.uuid4()) for name in ("ann", "bob")}
         self.supervisors: list[Supervisor] = []
         self.variables = {"OXO_FLOW_MAX_RUNS": "4"}
+        self.kinds: dict[str, Kind] = {}
         for name, user_id in self.users.items():
             self.db.write(
                 lambda c, name=name, user_id=user_id: insert_user(
@@ -68,7 +69,12 @@ class Desk:
             other.stop()
         settings = resolve({"home": str(self.home)}, self.variables)
         made = Supervisor(
-            self.db, self.workspace, settings, lambda: None, environ or {"PATH": "/usr/bin:/bin"}
+            self.db,
+            self.workspace,
+            settings,
+            lambda: None,
+            environ or {"PATH": "/usr/bin:/bin"},
+            self.kinds,
         )
         made.start()
         self.supervisors.append(made)

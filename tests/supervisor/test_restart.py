@@ -6,9 +6,9 @@ import subprocess
 from dataclasses import replace
 
 from oxoflow.db.instants import instant
-from oxoflow.db.runs import Status, start_run
+from oxoflow.db.runs import Status, requeue_run, start_run
 from oxoflow.engine.identity import ProcessIdentity, identify
-from oxoflow.supervisor import launch
+from oxoflow.supervisor import Kind, launch
 from tests.supervisor.conftest import (
     OBEDIENT,
     PATIENT,
@@ -133,3 +133,35 @@ def test_a_stranger_with_the_recorded_pid_survives_a_cancel(desk: Desk, until: U
         supervisor.cancel(desk.now(run.id), 0.2)
         assert stranger.poll() is None
         stranger.kill()
+
+
+def test_a_lost_run_of_a_kind_that_is_revived_goes_on(desk: Desk, until: Until) -> None:
+    desk.kinds["workflow"] = Kind(
+        launch.workflow_command, revive=lambda c, run: requeue_run(c, run.id)
+    )
+    desk.supervisor()
+    run = desk.submit(
+        "begin(); again = Path('again'); again.exists() or again.touch() or"
+        " os.kill(os.getpid(), signal.SIGKILL); end()"
+    )
+    assert until(lambda: over(desk, run)).status is Status.SUCCESS
+    types = [name for name in desk.types(run.id) if name != "run_queued"]
+    assert types == ["run_started", "run_started", "run_completed"]
+
+
+def test_a_parked_run_is_not_started_until_it_is_queued(desk: Desk, until: Until) -> None:
+    desk.variables["OXO_FLOW_MAX_RUNS"] = "0"
+    desk.supervisor()
+    parked, other = desk.submit(SIMPLE), desk.submit(SIMPLE)
+    desk.db.write(
+        lambda c: c.execute("UPDATE runs SET phase = 'paused' WHERE id = ?", (parked.id,))
+    )
+    desk.variables["OXO_FLOW_MAX_RUNS"] = "4"
+    supervisor = desk.supervisor()
+    until(lambda: over(desk, other))
+    assert desk.now(parked.id).status is Status.PENDING
+    desk.db.write(
+        lambda c: c.execute("UPDATE runs SET phase = 'queued' WHERE id = ?", (parked.id,))
+    )
+    supervisor.look()
+    assert until(lambda: over(desk, parked)).status is Status.SUCCESS

@@ -7,7 +7,7 @@ import pytest
 
 from oxoflow.db.runs import Status
 from oxoflow.errors import RateLimited
-from oxoflow.supervisor import launch
+from oxoflow.supervisor import Kind, launch
 from tests.supervisor.conftest import PATIENT, SIMPLE, Desk, Until, over, started
 
 
@@ -101,6 +101,19 @@ def test_a_run_that_waits_says_so_and_starts_when_there_is_room(desk: Desk, unti
     assert desk.now(second.id).status is Status.PENDING
     (desk.directory(first) / "go").touch()
     assert until(lambda: over(desk, second)).status is Status.SUCCESS
+
+
+def test_a_run_that_only_waits_leaves_its_slot_to_others(desk: Desk, until: Until) -> None:
+    desk.variables["OXO_FLOW_MAX_RUNS"] = "1"
+    desk.kinds["workflow"] = Kind(launch.workflow_command, may_wait=True)
+    desk.supervisor()
+    first = desk.submit("begin(); emit('run_waiting'); wait('go'); emit('run_working'); end()")
+    until(lambda: desk.now(first.id).idle)
+    second = desk.submit(SIMPLE)
+    assert until(lambda: over(desk, second)).status is Status.SUCCESS
+    (desk.directory(first) / "go").touch()
+    assert until(lambda: over(desk, first)).status is Status.SUCCESS
+    assert "run_waiting" not in desk.types(first.id)
 
 
 def test_too_many_waiting_runs_of_one_user_are_refused(desk: Desk) -> None:

@@ -1,0 +1,24 @@
+"""Say what differs between kinds of runs; everything else about their lives is the same."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from oxoflow.db.runs import Run
+from oxoflow.supervisor.launch import Command
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind: how its runner is started and what becomes of it.
+
+    `revive` is asked in the write that settles a run whose runner died in the middle; it moves the
+    row itself (back into the queue, say), and the run is then not failed.
+    """
+
+    command: Command
+    variables: Mapping[str, str] = field(default_factory=dict)  # what its runner sees besides
+    events: frozenset[str] = frozenset()  # further types that are passed on as they are
+    revive: Callable[[sqlite3.Connection, Run], None] | None = None
