@@ -30,7 +30,7 @@ _OWN = ("chunks", "scratch")  # below .oxo-flow: left-overs that no run needs
 def clean_outputs(arguments: Arguments) -> int:
     """Show what would go; with --force delete it."""
     place = find_place(arguments)
-    loaded = load(arguments, place)
+    loaded = load(arguments, place, to_run=False)
     directory = RunDirectory(place.workdir)
     with _lock(directory, arguments.force):
         found = outputs_of(loaded, place.workdir, arguments.target)

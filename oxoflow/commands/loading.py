@@ -40,8 +40,11 @@ def find_place(arguments: Arguments) -> Place:
     return Place(file, (workdir or file.parent).absolute())
 
 
-def load(arguments: Arguments, place: Place) -> Loaded:
-    """Load the workflow with the overrides, samples and profile of the command line."""
+def load(arguments: Arguments, place: Place, *, to_run: bool = True) -> Loaded:
+    """Load the workflow with the overrides, samples and profile of the command line.
+
+    Without `to_run`, config values that a run would miss are no error.
+    """
     overrides = dict(arguments.overrides)
     if arguments.pairs:
         known = list(parse_workflow(read_text(place.file)).config)
@@ -52,6 +55,7 @@ def load(arguments: Arguments, place: Place) -> Loaded:
         overrides=overrides,
         samples=arguments.samples,
         profile=arguments.profile,
+        to_run=to_run,
     )
     for warning in loaded.workflow.warnings:
         print(f"oxoflow: warning: {warning}", file=sys.stderr)

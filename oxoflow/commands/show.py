@@ -26,7 +26,7 @@ MASK = "***"
 
 def show_graph(arguments: Arguments) -> int:
     """Draw the rules, or with --expanded the jobs."""
-    loaded = load(arguments, find_place(arguments))
+    loaded = load(arguments, find_place(arguments), to_run=False)
     dag = loaded.dag
     if arguments.target:
         keep = sorted(select(dag, arguments.target))
@@ -46,7 +46,7 @@ def show_graph(arguments: Arguments) -> int:
 
 def show_stats(arguments: Arguments) -> int:
     """Print figures of a workflow."""
-    loaded = load(arguments, find_place(arguments))
+    loaded = load(arguments, find_place(arguments), to_run=False)
     found: dict[str, Any] = dict(stats(loaded.workflow, rule_graph(loaded.dag).named_edges))
     found["job_count"] = len(loaded.jobs)
     if arguments.json:
@@ -61,7 +61,7 @@ def show_stats(arguments: Arguments) -> int:
 
 def show_config(arguments: Arguments) -> int:
     """Print the values a run would use; sensitive ones are hidden."""
-    loaded = load(arguments, find_place(arguments))
+    loaded = load(arguments, find_place(arguments), to_run=False)
     declared = loaded.workflow.declared
     secret = {key for key, entry in declared.items() if entry.sensitive}
     values = {
@@ -81,7 +81,7 @@ def show_config(arguments: Arguments) -> int:
 def show_samples(arguments: Arguments) -> int:
     """Print groups and pairs, and what each sample lacks."""
     place = find_place(arguments)
-    loaded = load(arguments, place)
+    loaded = load(arguments, place, to_run=False)
     found = _samples(loaded, DirectoryView(str(place.workdir)))
     if arguments.json:
         print_json(found)

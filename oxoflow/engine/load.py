@@ -21,11 +21,13 @@ from oxoflow.errors import Diagnostic, ParseError, Severity, UsageError, Workflo
 from oxoflow.lang.compose import compose
 from oxoflow.lang.configrefs import MARK
 from oxoflow.lang.deadline import Deadline
+from oxoflow.lang.declared import check_config
 from oxoflow.lang.expand import expand
+from oxoflow.lang.faults import workflow_failure
 from oxoflow.lang.model import Job, Workflow
 from oxoflow.lang.parse import decode_text, parse_toml, parse_workflow
 from oxoflow.lang.positions import locate
-from oxoflow.lang.validate import validate
+from oxoflow.lang.validate import stops_a_run, validate
 from oxoflow.lang.view import NOTHING, FileView
 
 EXTENSION = ".oxoflow"
@@ -65,9 +67,11 @@ def load_text(
     directory: str = "",
     profile: Mapping[str, Any] | None = None,
     deadline: Deadline | None = None,
+    to_run: bool = True,
 ) -> Loaded:
     """Load a workflow from its text; `directory` is where it lies below the view's root.
 
+    `to_run` asks for what a run needs: no error of the validator, every required config value.
     Raises WorkflowError, its diagnostics with their places.
     """
     try:
@@ -79,6 +83,8 @@ def load_text(
             samples=samples,
             profile=profile,
         )
+        if to_run:
+            _require_soundness(workflow, view)
         jobs = expand(workflow, view, deadline=deadline)
         if MARK in text or workflow.includes:
             _require_config(workflow, jobs)
@@ -99,6 +105,7 @@ def load_file(
     overrides: Mapping[str, str] | None = None,
     samples: Sequence[str] = (),
     profile: str | None = None,
+    to_run: bool = True,
 ) -> Loaded:
     """Load a workflow file that runs in `workdir`, by default the file's own directory.
 
@@ -113,6 +120,7 @@ def load_file(
         samples=samples,
         directory=directory_of(path, root),
         profile=read_profile(path.parent, profile) if profile else None,
+        to_run=to_run,
     )
 
 
@@ -186,6 +194,13 @@ def read_profile(directory: Path, name: str) -> dict[str, Any]:
     known = sorted({path.stem for path in folder.glob("*") if path.suffix in (".toml", EXTENSION)})
     listed = f"profiles there: {', '.join(known)}" if known else f"'{folder}' holds no profile"
     raise UsageError(f"profile '{name}' not found; {listed}")
+
+
+def _require_soundness(workflow: Workflow, view: FileView) -> None:
+    """Stop at what validate calls an error (S35), and at config values that do not hold (1.4)."""
+    problems = [*stops_a_run(validate(workflow)), *check_config(workflow, view)]
+    if problems:
+        raise workflow_failure(problems)
 
 
 def _require_config(workflow: Workflow, jobs: Sequence[Job]) -> None:

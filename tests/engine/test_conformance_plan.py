@@ -73,7 +73,7 @@ def test_37_arrays_become_words():
 def test_38_an_undefined_config_key_stops_before_anything_runs(tmp_path):
     text = rule("ok", 'output = ["ok.txt"]\nshell = "touch ok.txt"')
     text += rule("r", 'shell = "echo {config.typo}"')
-    with pytest.raises(WorkflowError, match=r"rule 'r': '\{config\.typo\}' is not defined"):
+    with pytest.raises(WorkflowError, match=r"rule 'r': \{config\.typo\} is not defined"):
         carry_out(text, tmp_path)
     assert not (tmp_path / "ok.txt").exists()
 

@@ -128,3 +128,23 @@ def test_profiles_stand_beside_the_workflow(tmp_path):
         read_profile(tmp_path, "hpc")
     (tmp_path / "w.oxoflow").write_text(GOOD)
     assert load_file(tmp_path / "w.oxoflow", profile="lab").workflow.config["q"] == 1
+
+def test_a_required_config_value_without_one_stops_a_run_naming_its_flag() -> None:
+    text = '[workflow]\nname = "w"\n[config]\nk = { required = true, help = "the kit" }\n'
+    with pytest.raises(WorkflowError, match=r"'k' is required.*--k VALUE \(the kit\)"):
+        load_text(text)
+    assert load_text(text, overrides={"k": "v2"}).workflow.config["k"] == "v2"
+    assert load_text(text, to_run=False).jobs == ()
+
+
+def test_a_value_outside_its_choices_stops_a_run_naming_them() -> None:
+    text = '[workflow]\nname = "w"\n[config]\nmode = { default = "dna", choices = ["dna", "rna"] }\n'
+    with pytest.raises(WorkflowError, match="must be one of: dna, rna"):
+        load_text(text, overrides={"mode": "xyz"})
+
+
+def test_what_validate_calls_an_error_stops_a_run_but_an_odd_name_does_not() -> None:
+    head = '[workflow]\nname = "w"\n[[rules]]\n'
+    with pytest.raises(WorkflowError, match="eight"):
+        load_text(head + 'name = "a"\nmemory = "eight"\nshell = "true"\n')
+    assert [job.name for job in load_text(head + 'name = "a.b"\nshell = "true"\n').jobs] == ["a.b"]
