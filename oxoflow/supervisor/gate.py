@@ -83,8 +83,9 @@ class Gate:
         """Start a runner, record it, and only then give it its word."""
         directory = self._workspace.run_directory(run.username, run.id)
         try:
-            command = self._kinds[run.kind].command(run, directory, threads)
-            launched = launch(run, directory, command, self._environment)
+            kind = self._kinds[run.kind]
+            command = kind.command(run, directory, threads)
+            launched = launch(run, directory, command, {**self._environment, **kind.variables})
         except Exception as error:
             self._not_begun(run, error)
             return None

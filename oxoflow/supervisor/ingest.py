@@ -56,7 +56,7 @@ def harvest(run: Run, kind: Kind, lines: list[EventLine], now: float) -> Harvest
         if kind.may_wait and line.type in _WAITS:
             found.waits = _WAITS[line.type]
             continue
-        handler = _plain if line.type in kind.types else _HANDLERS.get(line.type)
+        handler = _plain if line.type in kind.events else _HANDLERS.get(line.type)
         if handler is None:
             continue
         time = _time(line.time, run, now)

@@ -1,4 +1,8 @@
-"""Say what differs between kinds of runs; everything else about their lives is the same."""
+"""Say what differs between kinds of runs; everything else about their lives is the same.
+
+A table for the supervisor's parts; workflows stand here, others are given to the supervisor by
+whoever knows them. Starts nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from oxoflow.db.runs import Run
-from oxoflow.supervisor.launch import Command
+from oxoflow.supervisor.launch import Command, workflow_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,4 +25,8 @@ class Kind:
     command: Command
     variables: Mapping[str, str] = field(default_factory=dict)  # what its runner sees besides
     events: frozenset[str] = frozenset()  # further types that are passed on as they are
+    may_wait: bool = False  # its runner may say that it only waits, and so holds no slot
     revive: Callable[[sqlite3.Connection, Run], None] | None = None
+
+
+WORKFLOW = Kind(workflow_command)

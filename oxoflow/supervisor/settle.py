@@ -95,12 +95,14 @@ def store_fate(
     connection: sqlite3.Connection,
     run: Run,
     judgement: Judgement,
-    revive: Callable[[sqlite3.Connection, Run], bool],
+    revive: Callable[[sqlite3.Connection, Run], None] | None,
 ) -> None:
-    """Store what became of a started run; `revive` may save a lost one."""
+    """Store what became of a started run; `revive`, where there is one, saves a lost one."""
     if judgement.ending is None:
         requeue_run(connection, run.id)
-    elif judgement.fate is not Fate.LOST or not revive(connection, run):
+    elif judgement.fate is Fate.LOST and revive is not None:
+        revive(connection, run)
+    else:
         store_ending(connection, run, Status.RUNNING, judgement.ending)
 
 

@@ -160,7 +160,8 @@ def test_rows_of_jobs_go_with_their_run(desk: Desk, run: Run, tmp_path: Path) ->
 
 def test_a_kind_adds_its_own_types_and_may_wait(desk: Desk, run: Run) -> None:
     desk.start(run)
-    kind = Kind(lambda run, directory, threads: [], frozenset({"node.completed"}), may_wait=True)
+    events = frozenset({"node.completed"})
+    kind = Kind(lambda run, directory, threads: [], events=events, may_wait=True)
     lines = [line("node.completed", "n", result={"a": [1]}), line("node.odd"), line("run_waiting")]
     found = harvest(run, kind, lines, NOW)
     assert [event.type for event in found.events] == ["node.completed"]

@@ -2,11 +2,12 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 from dataclasses import replace
 
 from oxoflow.db.instants import instant
-from oxoflow.db.runs import Status, requeue_run, start_run
+from oxoflow.db.runs import Run, Status, requeue_run, start_run
 from oxoflow.engine.identity import ProcessIdentity, identify
 from oxoflow.supervisor import Kind, launch
 from tests.supervisor.conftest import (
@@ -136,9 +137,10 @@ def test_a_stranger_with_the_recorded_pid_survives_a_cancel(desk: Desk, until: U
 
 
 def test_a_lost_run_of_a_kind_that_is_revived_goes_on(desk: Desk, until: Until) -> None:
-    desk.kinds["workflow"] = Kind(
-        launch.workflow_command, revive=lambda c, run: requeue_run(c, run.id)
-    )
+    def revive(connection: sqlite3.Connection, run: Run) -> None:
+        requeue_run(connection, run.id)
+
+    desk.kinds["workflow"] = Kind(launch.workflow_command, revive=revive)
     desk.supervisor()
     run = desk.submit(
         "begin(); again = Path('again'); again.exists() or again.touch() or"
