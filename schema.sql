@@ -181,6 +181,7 @@ CREATE TABLE IF NOT EXISTS run_jobs (
     written_bytes INTEGER,
     reason        TEXT,                          -- why it was skipped or blocked
     error         TEXT,
+    stderr_tail   TEXT,                          -- the last of what a failed job wrote there
     PRIMARY KEY (run_id, id),
     UNIQUE (run_id, job)
 ) STRICT, WITHOUT ROWID;

@@ -45,6 +45,7 @@ class JobRow:
     written_bytes: int | None
     reason: str | None
     error: str | None
+    stderr_tail: str | None
 
 
 _COLUMNS = ", ".join(field.name for field in fields(JobRow))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from oxoflow.openapi.oxify import SCHEMAS as OXIFY_SCHEMAS
 from oxoflow.openapi.shapes import (
     COUNT,
     FLAG,
@@ -57,6 +58,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Error": answer_object(error=TEXT, detail=nullable(TEXT)),
     "RateError": answer_object({"retry_after_secs": COUNT}, error=TEXT, detail=nullable(TEXT)),
     "OxifyError": answer_object(error=TEXT, message=TEXT),
+    **OXIFY_SCHEMAS,
     "Text": request_object(toml_content=WORKFLOW_TEXT),
     "RunConfig": request_object(
         {"max_jobs": whole(1, 10_000), "dry_run": FLAG, "keep_going": FLAG}
@@ -213,6 +215,7 @@ SCHEMAS: Mapping[str, Schema] = {
         written_bytes=nullable(COUNT),
         reason=nullable(TEXT),
         error=nullable(TEXT),
+        stderr_tail=nullable(TEXT),
     ),
     "Launched": answer_object(
         run_id=UUID, status=one_of("started"), execution_order=list_of(TEXT), rules_total=COUNT

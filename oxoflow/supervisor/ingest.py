@@ -170,7 +170,7 @@ def _about_job(found: Harvest, line: EventLine, values: dict[str, Any]) -> dict[
     for name in _WHOLE:
         if type(data.get(name)) is int:
             values[name] = data[name]
-    for name in ("reason", "error"):
+    for name in ("reason", "error", "stderr_tail"):
         if isinstance(data.get(name), str):
             values[name] = data[name]
     found.jobs.append((_text(line.job), _text(line.rule or line.job)[:LONGEST_NAME], values))

@@ -138,7 +138,8 @@ def test_a_required_config_value_without_one_stops_a_run_naming_its_flag() -> No
 
 
 def test_a_value_outside_its_choices_stops_a_run_naming_them() -> None:
-    text = '[workflow]\nname = "w"\n[config]\nmode = { default = "dna", choices = ["dna", "rna"] }\n'
+    text = '[workflow]\nname = "w"\n[config]\n'
+    text += 'mode = { default = "dna", choices = ["dna", "rna"] }\n'
     with pytest.raises(WorkflowError, match="must be one of: dna, rna"):
         load_text(text, overrides={"mode": "xyz"})
 
