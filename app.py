@@ -28,6 +28,9 @@ from oxoflow.db.accounts import find_user_named
 from oxoflow.db.audit import verify_file
 from oxoflow.db.home import Home, open_database
 from oxoflow.errors import OxoflowError, UsageError
+from oxoflow.executions.attending import Attendant
+from oxoflow.executions.kind import execution_kind
+from oxoflow.executions.service import Executions
 from oxoflow.settings import Settings, add_flags, load, variables_help
 from oxoflow.supervisor import Supervisor
 from oxoflow.web import (
@@ -43,6 +46,17 @@ from oxoflow.web import (
     library,
     limits,
     lint,
+    oxify_auth,
+    oxify_executions,
+    oxify_graphs,
+    oxify_meta,
+    oxify_people,
+    oxify_servers,
+    oxify_stream,
+    oxify_transfer,
+    oxify_trial,
+    oxify_vectors,
+    oxify_versions,
     pages,
     probes,
     prometheus,
@@ -77,6 +91,8 @@ PARTS = (
     *(pages, contract, system, prometheus, probes, auth, keys, users, audit, quota),
     *(verbs, lint, reports, library, bundles, revisions, templates),
     *(launches, runs, run_detail, run_control, run_again, run_files, run_logs, uploads, sse),
+    *(oxify_meta, oxify_auth, oxify_transfer, oxify_graphs, oxify_versions, oxify_executions),
+    *(oxify_stream, oxify_people, oxify_trial, oxify_vectors, oxify_servers),
 )
 
 log = logging.getLogger("oxoflow")
@@ -105,14 +121,23 @@ def build_services(settings: Settings, db: Database) -> Services:
     config = RateLimiterConfig(settings.rate_limit, settings.rate_window)
     workspace = Workspace(settings.workspace)
     streams = StreamHub(db, settings.streams_per_user, settings.max_streams)
+    attendant = Attendant(db, workspace)
+
+    def poke() -> None:
+        streams.poke()
+        attendant.poke()
+
+    supervisor = Supervisor(db, workspace, settings, poke, kinds=execution_kind(os.environ))
     return Services(
         settings=settings,
         db=db,
         access=Access(db, settings),
         limiter=RateLimiter(config) if settings.rate_limit else None,
         workspace=workspace,
-        supervisor=Supervisor(db, workspace, settings, streams.poke),
+        supervisor=supervisor,
         streams=streams,
+        executions=Executions(db, workspace, settings, supervisor),
+        attendant=attendant,
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from oxoflow.db.events import Event
+
 KIND = "execution"  # of the run behind an execution
 
 
@@ -202,3 +204,49 @@ def living_children(connection: sqlite3.Connection, execution_id: str) -> list[s
 def note_answered(connection: sqlite3.Connection, run_id: str) -> None:
     """The execution was told how its child ended."""
     connection.execute("UPDATE child_runs SET answered = 1 WHERE run_id = ?", (run_id,))
+
+
+def attended_events(
+    connection: sqlite3.Connection, types: tuple[str, ...], after: int, upto: int, limit: int
+) -> list[Event]:
+    """The next events of some types, whoever's they are."""
+    marks = ", ".join("?" * len(types))
+    rows = connection.execute(
+        "SELECT id, user_id, run_id, seq, type, time, data FROM events"
+        f" WHERE id > ? AND id <= ? AND type IN ({marks}) ORDER BY id LIMIT ?",
+        (after, upto, *types, limit),
+    )
+    return [Event(*row) for row in rows]
+
+
+def attended_up_to(connection: sqlite3.Connection) -> int:
+    """The id of the last event that was attended to."""
+    row = connection.execute("SELECT value FROM settings WHERE name = 'attended_up_to'").fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def set_attended(connection: sqlite3.Connection, event_id: int) -> None:
+    """Note how far the events were attended to."""
+    connection.execute(
+        "INSERT INTO settings (name, value) VALUES ('attended_up_to', ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (str(event_id),),
+    )
+
+
+def results_upto(connection: sqlite3.Connection, execution_id: str, event_id: int) -> int:
+    """How many nodes had ended at an event of an execution."""
+    row = connection.execute(
+        "SELECT count(*) FROM events WHERE run_id = ? AND id <= ?"
+        " AND type IN ('node.completed', 'node.failed', 'node.skipped')",
+        (execution_id, event_id),
+    ).fetchone()
+    return int(row[0])
+
+
+def newest_event(connection: sqlite3.Connection, execution_id: str) -> tuple[int, int]:
+    """Id and highest own number of the events of an execution; zeros when there are none."""
+    row = connection.execute(
+        "SELECT max(id), max(seq) FROM events WHERE run_id = ?", (execution_id,)
+    ).fetchone()
+    return int(row[0] or 0), int(row[1] or 0)

@@ -108,7 +108,7 @@ class ExecutionDesk:
         if path in self._supplies.documents:
             return self._supplies.documents[path]
         if self._library is not None and not path.startswith("workflow:"):
-            return _read_beside(self._library, path)
+            return read_beside(self._library, path)
         raise NodeFailure(f"sub-workflow '{path}' is not known here", retry=False)
 
     def server(self, server_id: str) -> Mapping[str, Any] | None:
@@ -137,7 +137,7 @@ class ExecutionDesk:
         return self._settings.get(name) or None
 
 
-def _read_beside(library: Path, path: str) -> Any:
+def read_beside(library: Path, path: str) -> Any:
     """A JSON file inside a directory; absolute paths and paths that lead out are refused."""
     if path.startswith("/") or ".." in Path(path).parts or "\0" in path:
         raise NodeFailure(f"sub-workflow '{path}' must be a relative path inside", retry=False)

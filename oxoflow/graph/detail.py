@@ -6,6 +6,7 @@ beyond this one execution's own answer.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,25 +29,25 @@ def state_json(record: RunRecord) -> Any:
 
 def execution_detail(root: Path, record: RunRecord, supplies: Supplies) -> dict[str, Any]:
     """The answer of GET /api/v1/executions/:id for an execution in a directory."""
-    results = read_results(root)
+    results = read_results(RunDirectory(root).records)
     return {
         "execution_id": record.run_id,
         "workflow_id": supplies.workflow_id,
         "state": state_json(record),
-        "variables": variables_of(supplies, results),
+        "variables": variables_of(supplies.variables, results),
         "node_results": [result.as_json() for result in results],
     }
 
 
-def read_results(root: Path) -> list[NodeResult]:
-    """The results of an execution's nodes, by start."""
-    memory = read_journal(RunDirectory(root).records / NAME)
+def read_results(records: Path) -> list[NodeResult]:
+    """The results of an execution's nodes, by start; `records` is its `.oxo-flow`."""
+    memory = read_journal(records / NAME)
     return sorted(memory.results.values(), key=lambda result: result.started)
 
 
-def variables_of(supplies: Supplies, results: list[NodeResult]) -> dict[str, Any]:
+def variables_of(inputs: Mapping[str, Any], results: list[NodeResult]) -> dict[str, Any]:
     """The execute variables and those that nodes set, in order of completion."""
-    found = dict(supplies.variables)
+    found = dict(inputs)
     for result in sorted(results, key=lambda result: result.completed):
         found |= result.variables
     return found

@@ -1,6 +1,6 @@
 """Pack what an execution needs when it is submitted, and unpack it in its runner (design 2).
 
-Owns `.oxo-flow/inputs.json` and `workflow.json` in the run directory: variables, options, limits,
+Owns the form of `.oxo-flow/inputs.json`, beside `workflow.json`: variables, options, limits,
 definitions of sub-workflows, tool servers. Nothing of the server is asked for these later.
 """
 
@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from oxoflow.engine.disk import replace_file
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.errors import UsageError
 from oxoflow.graph.shapes import parse_json
@@ -36,8 +35,8 @@ class Supplies:
     limits: Limits = field(default_factory=Limits)
 
 
-def write_supplies(root: Path, document: Any, supplies: Supplies) -> None:
-    """Put the graph and its supplies into a run directory; raises DiskTrouble."""
+def pack(supplies: Supplies) -> bytes:
+    """The content of `inputs.json`."""
     limits = supplies.limits
     body = {
         "workflow_id": supplies.workflow_id,
@@ -53,10 +52,7 @@ def write_supplies(root: Path, document: Any, supplies: Supplies) -> None:
             "memory_mb": limits.memory_mb,
         },
     }
-    directory = RunDirectory(root)
-    directory.create()
-    replace_file(directory.records / INPUTS, json.dumps(body).encode())
-    replace_file(root / DOCUMENT, json.dumps(document, indent=1).encode())
+    return json.dumps(body).encode()
 
 
 def read_supplies(root: Path) -> Supplies:

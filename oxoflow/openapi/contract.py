@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from oxoflow.openapi import accounts, library, runs, system, texts
+from oxoflow.openapi import accounts, library, oxify, runs, system, texts
 from oxoflow.openapi.checks import Check, compile_schema
 from oxoflow.openapi.document import write_document
 from oxoflow.openapi.route import JSON, Route
@@ -21,6 +21,7 @@ TAGS: Mapping[str, str] = {
     "runs": "Runs, jobs, logs",
     "events": "What happens, as it happens",
     "reports": "Reports",
+    oxify.TAG: "Graphs of nodes and edges, and their executions",
 }
 ROUTES: tuple[Route, ...] = (
     *system.ROUTES,
@@ -28,6 +29,7 @@ ROUTES: tuple[Route, ...] = (
     *texts.ROUTES,
     *library.ROUTES,
     *runs.ROUTES,
+    *oxify.ROUTES,
 )
 BODY_CHECKS: Mapping[tuple[str, str], Check] = {
     (route.method, route.path): compile_schema(route.body, SCHEMAS)

@@ -10,6 +10,8 @@ from flask import current_app
 
 from oxoflow.access import Access, RateLimiter
 from oxoflow.db import Database
+from oxoflow.executions.attending import Attendant
+from oxoflow.executions.service import Executions
 from oxoflow.settings import Settings
 from oxoflow.supervisor import Supervisor
 from oxoflow.web.hub import StreamHub
@@ -29,6 +31,8 @@ class Services:
     workspace: Workspace
     supervisor: Supervisor
     streams: StreamHub
+    executions: Executions
+    attendant: Attendant
     machine: Machine = field(default_factory=Machine)
     traffic: Traffic = field(default_factory=Traffic)
     started: float = field(default_factory=time.monotonic)
@@ -36,11 +40,13 @@ class Services:
     def start(self) -> None:
         """Begin to serve streams and to take up runs."""
         self.streams.start()
+        self.attendant.start(self.supervisor)
         self.supervisor.start()
 
     def stop(self) -> None:
         """End the threads; runs go on. Safe to call twice, and without a start."""
         self.supervisor.stop()
+        self.attendant.stop()
         self.streams.stop()
 
 

@@ -1,0 +1,210 @@
+"""Hold what every OxiFY route shares: who may use it, how it is refused, how bodies are read.
+
+Each module of routes makes its blueprint here, so that no route can miss the access rule of the
+design (section 10). Holds no route.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, g, request
+
+from oxoflow.access import LOCAL_ACCOUNT, Account, Role, Via
+from oxoflow.access.peer import parse_address
+from oxoflow.db.accounts import find_user_named
+from oxoflow.errors import InvalidInput, OxoflowError, Unavailable
+from oxoflow.executions.service import Owner
+from oxoflow.graph import model as m
+from oxoflow.graph.shapes import parse_json
+from oxoflow.graph.validate import validate
+from oxoflow.settings import Settings
+from oxoflow.web.guards import SAFE, demand, find_account
+from oxoflow.web.http import error_reply, services
+
+API_VERSION = "v1"
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+FORWARDED = re.compile(r"Forwarded|X-Forwarded-.*|X-Real-Ip", re.IGNORECASE)
+ORIGIN = re.compile(r"https?://([^/:\[\]]+|\[[0-9a-f:]+\])(:\d+)?", re.IGNORECASE)
+HOST = re.compile(r"([^:\[\]]+|\[[0-9a-f:]+\])(:\d+)?", re.IGNORECASE)
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+class Refusal(OxoflowError):
+    """An answer of this API that has a name of its own: `{"error": name, "message": …}`."""
+
+    def __init__(self, status: int, name: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.name = name
+
+
+def make_blueprint(name: str, public: bool = False) -> Blueprint:
+    """A blueprint whose routes are guarded, refuse in two keys and name the version."""
+    blueprint = Blueprint(name.rpartition(".")[2], name)
+    if not public:
+        blueprint.before_request(admit)
+    blueprint.after_request(_name_version)
+    blueprint.register_error_handler(Refusal, _refused)
+    return blueprint
+
+
+def _refused(error: Refusal) -> Response:
+    return error_reply(error.status, error.message, None, error.name)
+
+
+def _name_version(response: Response) -> Response:
+    response.headers["X-API-Version"] = API_VERSION
+    return response
+
+
+# Who may use it
+
+
+def admit() -> None:
+    """Set `g.account` and `g.owner`, or raise Unauthorized or Forbidden."""
+    credentials = any(name in request.headers for name in ("Authorization", "X-API-Key"))
+    if find_account() is None and not credentials and is_open(services().settings):
+        g.account = local_account()
+    else:
+        g.account = demand(Role.VIEWER if request.method in SAFE else Role.USER)
+    g.owner = None if g.account.role is Role.ADMIN else g.account.id
+
+
+def is_open(settings: Settings) -> bool:
+    """Whether this request may come in without a login: a plain local one, and nothing in front.
+
+    Any sign of a proxy or of a foreign web page closes the door, since behind it is a shell.
+    """
+    return bound_openly(settings) and all(
+        (
+            _is_loopback(request.remote_addr or ""),
+            _names_loopback(HOST, request.headers.get("Host", "")),
+            not any(FORWARDED.fullmatch(name) for name, _ in request.headers),
+            "Origin" not in request.headers
+            or _names_loopback(ORIGIN, request.headers.get("Origin", "")),
+        )
+    )
+
+
+def bound_openly(settings: Settings) -> bool:
+    """Whether the server is set up so that open requests are possible at all."""
+    bound = settings.host in LOOPBACK_NAMES or _is_loopback(settings.host)
+    return bound and not settings.base_path and not settings.trusted_proxies
+
+
+def _is_loopback(text: str) -> bool:
+    address = parse_address(text) if ":" not in text or "." in text else parse_address(f"[{text}]")
+    return address is not None and address.is_loopback
+
+
+def _names_loopback(form: re.Pattern[str], text: str) -> bool:
+    found = form.fullmatch(text)
+    return found is not None and found[1].strip("[]").lower() in LOOPBACK_NAMES
+
+
+def local_account() -> Account:
+    """The built-in account that owns what is done without a login."""
+    user = find_user_named(services().db.read(), LOCAL_ACCOUNT)
+    if user is None:
+        raise Unavailable("The local account is missing", "restart the server", retry_after=60)
+    return Account(user.id, user.username, Role.USER, via=Via.NONE)
+
+
+def caller() -> Owner:
+    """For whom things are made in this request."""
+    return Owner(g.account.id, g.account.username)
+
+
+def caller_name() -> str:
+    """Who answers a question: the account, or in open mode whoever he says he is."""
+    if g.account.via is not Via.NONE:
+        return str(g.account.username)
+    return request.headers.get("X-User", "").strip()[:200] or "anonymous"
+
+
+# What comes in
+
+
+def body(may_be_empty: bool = False) -> dict[str, Any]:
+    """The request's JSON object, whatever its Content-Type; raises Refusal ParseError."""
+    raw = request.get_data(cache=True)
+    if may_be_empty and not raw.strip():
+        return {}
+    try:
+        value = parse_json(raw)
+    except ValueError as error:
+        raise Refusal(400, "ParseError", f"The body is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise InvalidInput("The body must be a JSON object")
+    return value
+
+
+def member(given: dict[str, Any], name: str, kind: type, default: Any = None) -> Any:
+    """A member of a body, null counting as absent; raises InvalidInput for another type."""
+    value = given.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise InvalidInput(f"'{name}' must be {KIND_WORDS[kind]}")
+    return value
+
+
+KIND_WORDS = {str: "a string", int: "an integer", bool: "true or false", dict: "an object",
+              list: "a list"}  # fmt: skip
+
+
+def needed(given: dict[str, Any], name: str, kind: type) -> Any:
+    """A member that must be there."""
+    if given.get(name) is None:
+        raise InvalidInput(f"'{name}' is missing")
+    return member(given, name, kind)
+
+
+def batch_of(given: dict[str, Any], name: str, most: int) -> list[Any]:
+    """A list of 1 to `most` items."""
+    items: list[Any] = needed(given, name, list)
+    if not 1 <= len(items) <= most:
+        raise InvalidInput(f"'{name}' must have 1 to {most} items, not {len(items)}")
+    return items
+
+
+def uuid_of(text: Any, what: str = "id") -> str:
+    """A UUID in its plain form; raises InvalidInput."""
+    if not isinstance(text, str) or not UUID_TEXT.fullmatch(text):
+        shown = text[:60] if isinstance(text, str) else type(text).__name__
+        raise InvalidInput(f"Invalid {what}: '{shown}' is not a UUID")
+    return str(uuid.UUID(text))
+
+
+def graph_of(document: Any) -> m.Graph:
+    """The graph of a document; raises InvalidInput with the first thing that is wrong."""
+    report = validate(document)
+    if report.graph is None or not report.valid:
+        raise InvalidInput(report.errors[0].message)
+    return report.graph
+
+
+def page(default: int = 1000) -> tuple[int, int]:
+    """`limit` and `offset` of the query."""
+    return _number("limit", default, 10_000), _number("offset", 0, 10**9)
+
+
+def _number(name: str, default: int, most: int) -> int:
+    text = request.args.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"\d{1,10}", text, re.ASCII):
+        raise InvalidInput(f"'{name}' must be a whole number from 0")
+    return min(int(text), most)
+
+
+def attempt(do: Callable[[], dict[str, Any]]) -> tuple[dict[str, Any] | None, str | None]:
+    """One item of a batch: what it gave, or why it failed."""
+    try:
+        return do(), None
+    except OxoflowError as error:
+        return None, f"{error.message}: {error.detail}" if error.detail else error.message

@@ -1,0 +1,99 @@
+"""Log in and register in the words of OxiFY (spec/oxify-api.md 1.5): our accounts, our sessions.
+
+`access_token` is a session token as every other login gives. An account's e-mail address is its
+user name with `_at_` for the `@`, which no directory name may hold.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from typing import Any
+
+from flask import Response, request
+
+from oxoflow.access import Role
+from oxoflow.access.account import valid_username
+from oxoflow.access.accounts import check_new_password, new_user
+from oxoflow.access.passwords import hash_password
+from oxoflow.access.sessions import LIFETIME
+from oxoflow.db.accounts import User, insert_user
+from oxoflow.db.audit import append_deed
+from oxoflow.db.instants import instant
+from oxoflow.errors import InvalidInput, Unauthorized
+from oxoflow.web.deeds import deed, write_deed
+from oxoflow.web.guards import demand
+from oxoflow.web.http import reply, services
+from oxoflow.web.limits import address
+from oxoflow.web.oxify import Refusal, body, make_blueprint, member, needed
+
+AT = "_at_"
+
+blueprint = make_blueprint(__name__, public=True)
+
+
+def _shown(user_id: str, username: str, role: str) -> dict[str, Any]:
+    email = username.replace(AT, "@", 1)
+    return {"id": user_id, "email": email, "name": username, "roles": [role]}
+
+
+def _answer(user: User, token: str, status: int) -> Response:
+    return reply(
+        {
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": LIFETIME,
+            "user": _shown(user.id, user.username, user.role),
+        },
+        status,
+    )
+
+
+@blueprint.post("/api/v1/auth/register")
+def register() -> Response:
+    """Make an account; only an admin may."""
+    demand(Role.ADMIN)
+    given = body()
+    email, password = needed(given, "email", str), needed(given, "password", str)
+    member(given, "name", str)
+    username = email.replace("@", AT, 1)
+    if "@" not in email or not valid_username(username):
+        raise InvalidInput("'email' must be an address such as ann@lab.example")
+    check_new_password(password)
+    user = new_user(username, Role.USER, password_hash=hash_password(password))
+    what = deed("create_user", username)
+
+    def work(connection: sqlite3.Connection) -> None:
+        insert_user(connection, user)
+        append_deed(connection, what, instant())
+
+    try:
+        services().db.write(work)
+    except sqlite3.IntegrityError:
+        raise Refusal(409, "ConflictError", f"'{email}' has an account already") from None
+    token = services().access.sessions.open(user, address(), request.headers.get("User-Agent"))
+    return _answer(user, token, 201)
+
+
+@blueprint.post("/api/v1/auth/login")
+def log_in() -> Response:
+    """Open a session with an e-mail address, or a user name in its place."""
+    given = body()
+    name = needed(given, "email", str).replace("@", AT, 1)
+    password = needed(given, "password", str)
+    try:
+        agent = request.headers.get("User-Agent")
+        login = services().access.login(name, password, address(), agent)
+    except Unauthorized:
+        write_deed(deed("login_failed", name, result="failure"))
+        raise
+    who = login.user
+    write_deed(replace(deed("login", name), user_id=who.id, username=who.username))
+    return _answer(login.user, login.token, 200)
+
+
+@blueprint.get("/api/v1/auth/me")
+def who_am_i() -> Response:
+    """The account behind the token."""
+    account = demand(Role.VIEWER)
+    return reply(_shown(account.id, account.username, account.role.value))

@@ -1,0 +1,184 @@
+"""Export and import graphs as files, and save, fetch or delete many at a time (spec 1.3)."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from dataclasses import replace
+from typing import Any
+
+from flask import Response, g, request
+
+from oxoflow.db.audit import append_deed
+from oxoflow.db.graphs import delete_graph, find_graph, insert_graph
+from oxoflow.db.instants import instant
+from oxoflow.errors import Conflict, InvalidInput, NotFound
+from oxoflow.graph import late
+from oxoflow.graph import model as m
+from oxoflow.graph.reading import parse_text
+from oxoflow.graph.renewing import renewed
+from oxoflow.web.deeds import deed
+from oxoflow.web.http import compact, reply, services
+from oxoflow.web.oxify import (
+    Refusal,
+    attempt,
+    batch_of,
+    body,
+    graph_of,
+    make_blueprint,
+    member,
+    needed,
+    uuid_of,
+)
+from oxoflow.web.oxify_graphs import document_of, new_row, own_graph, remove_graph, save_graph
+
+FORMATS = {"json": "application/json", "yaml": "application/x-yaml"}
+MOST = 100
+
+blueprint = make_blueprint(__name__)
+
+
+def _format(text: Any) -> str:
+    if not isinstance(text, str) or text.lower() not in FORMATS:
+        shown = text[:60] if isinstance(text, str) else text
+        raise Refusal(400, "InvalidFormat", f"'{shown}' is no format; there are json and yaml")
+    return text.lower()
+
+
+@blueprint.get("/api/v1/workflows/<workflow_id>/export")
+def export(workflow_id: str) -> Response:
+    """A graph as a file."""
+    row = own_graph(workflow_id)
+    form = _format(request.args.get("format", "json"))
+    document = document_of(row)
+    text = compact(document) if form == "json" else late.load("graph.yamltext:write_yaml")(document)
+    response = Response(text.encode(), content_type=FORMATS[form])
+    name = f"workflow_{row.id}.{form}"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@blueprint.post("/api/v1/workflows/import")
+def bring_in() -> Response:
+    """Save a graph from the text of a file, under new ids unless the old ones are to be kept."""
+    given = body()
+    form = _format(needed(given, "format", str))
+    try:
+        document = parse_text(needed(given, "content", str), form == "yaml")
+    except InvalidInput as error:
+        raise Refusal(400, "ParseError", f"The content cannot be read: {error.message}") from None
+    graph = graph_of(document)
+    name = member(given, "new_name", str)
+    if member(given, "generate_new_id", bool, True):
+        graph = renewed(graph, lambda: str(uuid.uuid4()), name)
+    elif name is not None:
+        graph = replace(graph, metadata=replace(graph.metadata, name=name))
+    row = save_graph(graph)
+    said = "Workflow imported successfully"
+    return reply({"id": row.id, "name": row.name, "message": said}, 201)
+
+
+@blueprint.post("/api/v1/workflows/batch")
+def save_many() -> Response:
+    """Save up to a hundred graphs; with `atomic` all of them or none."""
+    given = body()
+    documents = batch_of(given, "workflows", MOST)
+    if member(given, "atomic", bool, False):
+        ids = _save_all([graph_of(document) for document in documents])
+        return _results([{"id": each, "success": True, "error": None} for each in ids])
+    results = []
+    for document in documents:
+        found, error = attempt(lambda each=document: _saved(each))  # type: ignore[misc]
+        results.append(
+            {"id": found["id"] if found else None, "success": error is None, "error": error}
+        )
+    return _results(results)
+
+
+def _saved(document: Any) -> dict[str, Any]:
+    return {"id": save_graph(graph_of(document)).id}
+
+
+def _save_all(graphs: list[m.Graph]) -> list[str]:
+    rows = [new_row(graph) for graph in graphs]
+    deeds = [deed("save_graph", f"{row.id} {row.name}") for row in rows]
+
+    def work(connection: sqlite3.Connection) -> None:
+        for row, what in zip(rows, deeds, strict=True):
+            insert_graph(connection, row)
+            append_deed(connection, what, instant())
+
+    try:
+        services().db.write(work)
+    except sqlite3.IntegrityError:
+        raise Conflict("A workflow with one of these ids exists already") from None
+    return [row.id for row in rows]
+
+
+def _results(results: list[dict[str, Any]]) -> Response:
+    indexed = [{"index": index, **result} for index, result in enumerate(results)]
+    succeeded = sum(bool(result["success"]) for result in results)
+    return reply(
+        {
+            "results": indexed,
+            "total": len(results),
+            "succeeded": succeeded,
+            "failed": len(results) - succeeded,
+        }
+    )
+
+
+@blueprint.post("/api/v1/workflows/batch/get")
+def get_many() -> Response:
+    """Up to a hundred graphs by their ids."""
+    results = []
+    for text in batch_of(body(), "ids", MOST):
+        graph_id = uuid_of(text, "workflow id")
+        row = find_graph(services().db.read(), g.owner, graph_id)
+        document = None if row is None else json.loads(row.document)
+        results.append({"id": graph_id, "workflow": document, "found": row is not None})
+    found = sum(bool(result["found"]) for result in results)
+    return reply({"results": results, "total": len(results), "found": found})
+
+
+@blueprint.delete("/api/v1/workflows/batch")
+def delete_many() -> Response:
+    """Delete up to a hundred graphs; with `atomic` all of them or none."""
+    given = body()
+    ids = [uuid_of(text, "workflow id") for text in batch_of(given, "ids", MOST)]
+    if member(given, "atomic", bool, False):
+        _delete_all(ids)
+        gone = dict.fromkeys(ids, True)
+    else:
+        gone = {graph_id: remove_graph(graph_id) for graph_id in dict.fromkeys(ids)}
+    results = [
+        {
+            "id": graph_id,
+            "success": gone[graph_id],
+            "error": None if gone[graph_id] else f"Workflow {graph_id} not found",
+        }
+        for graph_id in ids
+    ]
+    succeeded = sum(bool(result["success"]) for result in results)
+    return reply(
+        {
+            "results": results,
+            "total": len(results),
+            "succeeded": succeeded,
+            "failed": len(results) - succeeded,
+        }
+    )
+
+
+def _delete_all(ids: list[str]) -> None:
+    owner = g.owner
+    deeds = {graph_id: deed("delete_graph", graph_id) for graph_id in ids}
+
+    def work(connection: sqlite3.Connection) -> None:
+        for graph_id, what in deeds.items():
+            if not delete_graph(connection, owner, graph_id):
+                raise NotFound(f"Workflow {graph_id} not found; none was deleted")
+            append_deed(connection, what, instant())
+
+    services().db.write(work)
