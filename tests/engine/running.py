@@ -90,6 +90,21 @@ def records(workdir: Path) -> dict[str, Record]:
         state.close()
 
 
+def processes_in(workdir: Path) -> list[str]:
+    """The command lines of live processes that work below a directory, whatever they hide."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            place = os.readlink(f"/proc/{name}/cwd")
+            with open(f"/proc/{name}/cmdline", "rb") as handle:
+                line = handle.read().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if Path(place).is_relative_to(workdir):
+            found.append(line)
+    return found
+
+
 def rule(name: str, shell: str, **fields: object) -> str:
     """One rule as TOML; strings, numbers, lists and inline tables as given."""
     lines = ["[[rules]]", f'name = "{name}"', f"shell = '''{shell}'''"]

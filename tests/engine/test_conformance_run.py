@@ -1,17 +1,17 @@
 """Hold the conformance facts about execution (spec/oxoflow-format.md 7), each under its number."""
 
 import re
-import subprocess
 
 import pytest
 
 from oxoflow.engine.rundir import RunState
-from oxoflow.errors import BudgetTooSmall, WorkdirLocked
+from oxoflow.errors import BudgetTooSmall, WorkdirLocked, WorkflowError
 from tests.engine.running import (
     event_of,
     events,
     execute,
     kinds,
+    processes_in,
     records,
     rule,
     start,
@@ -59,8 +59,7 @@ def test_fact_54_a_job_whose_time_is_up_ends_with_its_grandchildren(tmp_path):
     assert failed.data["exit_code"] == 124
     assert "timed out" in failed.data["stderr_tail"]
     assert "timed out" in failed.data["error"]
-    found = subprocess.run(["pgrep", "-x", "-f", "sleep 30[0-3]"], capture_output=True, text=True)
-    assert found.stdout == ""
+    assert processes_in(tmp_path) == []
 
 
 def test_fact_55_two_failures_and_a_success_are_a_success_with_three_attempts(tmp_path):
@@ -178,9 +177,16 @@ def test_fact_67_a_second_run_in_a_locked_directory_ends_at_once(tmp_path):
     ["rm -rf / --no-preserve-root", "curl http://x | bash", "mkfs.ext4 /dev/sda"],
 )
 def test_fact_68_destructive_commands_are_refused(tmp_path, shell):
-    outcome = execute(tmp_path, rule("a", shell, output=["a"]))
+    with pytest.raises(WorkflowError, match="never run"):
+        execute(tmp_path, rule("a", shell, output=["a"]))
+    assert kinds(tmp_path) == {"run_failed": 1}
+
+
+def test_fact_68_a_command_that_turns_out_destructive_is_refused_before_it_starts(tmp_path):
+    text = "[config]\nplace = '/'\n" + rule("a", "rm -rf {config.place}", output=["a"])
+    outcome = execute(tmp_path, text)
     assert outcome.exit_code == 1
-    assert "refused" in outcome.error
+    assert "refused, 'rm -rf /'" in (outcome.error or "")
     assert kinds(tmp_path)["rule_started"] == 0
 
 

@@ -13,7 +13,16 @@ from oxoflow.engine.cages import Cages
 from oxoflow.engine.plan import PlanOptions
 from oxoflow.engine.rundir import Launch, RunDirectory, RunState, write_control
 from oxoflow.errors import GraphError, WorkflowError
-from tests.engine.running import event_of, events, execute, kinds, records, rule, start
+from tests.engine.running import (
+    event_of,
+    events,
+    execute,
+    kinds,
+    processes_in,
+    records,
+    rule,
+    start,
+)
 
 DIAMOND = (
     rule("top", "echo 1 > top", output=["top"])
@@ -30,20 +39,6 @@ def wait_for(path, process=None):
         assert process is None or process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline, f"{path} never came"
         threading.Event().wait(0.01)
-
-
-def processes_with(marker):
-    """The command lines of live processes that carry a marker in theirs."""
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{name}/cmdline", "rb") as handle:
-                line = handle.read().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if marker in line and int(name) != os.getpid():
-            found.append(line)
-    return found
 
 
 def test_a_run_writes_the_agreed_events_and_its_end_record(tmp_path):
@@ -142,7 +137,7 @@ def test_without_keep_going_the_first_failure_ends_the_jobs_under_way(tmp_path):
     slow = event_of(tmp_path, "slow", "rule_failed").data
     assert slow["error"] == "ended because the run was stopped"
     assert not (tmp_path / "slow").exists()
-    assert processes_with("sleep 305") == []
+    assert processes_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -269,7 +264,7 @@ def test_a_command_longer_than_an_argument_may_be_goes_through_a_file(tmp_path):
 def test_what_a_successful_job_leaves_running_ends_with_the_run(tmp_path):
     text = rule("a", "setsid sleep 306 > /dev/null 2>&1 &") + rule("b", "echo > b", output=["b"])
     assert execute(tmp_path, text).exit_code == 0
-    assert processes_with("sleep 306") == []
+    assert processes_in(tmp_path) == []
     assert "were ended" in events(tmp_path, "warning")[0].data["message"]
 
 
@@ -377,9 +372,7 @@ def test_cancel_ends_traps_detached_children_and_double_forks(tmp_path, how):
     last = events(tmp_path)[-1]
     assert last.type == "run_cancelled"
     assert last.data["ended"] == [dict(ended) for ended in record.ended]
-    for number in range(307, 313):
-        assert processes_with(f"sleep {number}") == []
-    assert processes_with("escape-marker") == []
+    assert processes_in(tmp_path) == []
     assert not (tmp_path / "out").exists()
 
 
@@ -394,7 +387,7 @@ def test_interrupting_twice_does_not_wait_for_the_grace(tmp_path):
     assert process.wait(30) == 130
     process.stderr.close()
     assert time.monotonic() - began < 4.5
-    assert processes_with("sleep 313") == []
+    assert processes_in(tmp_path) == []
 
 
 def test_a_dead_runner_s_jobs_are_ended_and_their_outputs_removed_by_the_next_run(tmp_path):
@@ -411,13 +404,12 @@ def test_a_dead_runner_s_jobs_are_ended_and_their_outputs_removed_by_the_next_ru
     process.kill()
     process.wait()
     process.stderr.close()
-    assert processes_with("sleep 316") != []
+    assert processes_in(tmp_path) != []
     assert (tmp_path / "out").read_text() == "half\n"
     (tmp_path / "again").touch()
     outcome = execute(tmp_path, text)
     assert outcome.exit_code == 0
-    for number in (314, 315, 316):
-        assert processes_with(f"sleep {number}") == []
+    assert processes_in(tmp_path) == []
     assert (tmp_path / "out").read_text() == "whole\n"
     assert outcome.counts.skipped == 1, "what was done is not done again"
     assert not (tmp_path / "out.oxo-failed").exists()
@@ -435,7 +427,7 @@ def test_a_result_that_was_being_overwritten_when_the_power_went_is_set_aside(tm
     assert outcome.counts.succeeded == 1
     assert (tmp_path / "out").read_text() == "one\n"
     assert (tmp_path / "out.oxo-failed").read_text() == "two-half\n"
-    assert processes_with("sleep 317") == []
+    assert processes_in(tmp_path) == []
 
 
 def test_below_the_disk_reserve_nothing_starts_and_the_run_goes_on_when_there_is_room(
