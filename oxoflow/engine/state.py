@@ -116,6 +116,10 @@ _STATEMENTS: Mapping[type, tuple[str, ...]] = {
 _INSERT_OUTPUT = "INSERT OR REPLACE INTO outputs (path, job, size, mtime_ns) VALUES (?, ?, ?, ?)"
 
 
+class _Unborn(Exception):
+    """A state file without tables: nothing is known yet."""
+
+
 class State:
     """The open state file of one working directory.
 
@@ -132,7 +136,12 @@ class State:
     @classmethod
     def view(cls, path: Path) -> State:
         """Open for reading only; an absent file reads as an empty state."""
-        return cls(path, read_only=True) if path.exists() else cls(None)
+        if not path.exists():
+            return cls(None)
+        try:
+            return cls(path, read_only=True)
+        except _Unborn:
+            return cls(None)
 
     def close(self) -> None:
         """Fold the write-ahead log into the file, so that a plain copy of it is whole."""
@@ -291,6 +300,8 @@ def _prepared(target: str, path: Path | None, *, create: bool) -> sqlite3.Connec
             connection.executescript(
                 f"BEGIN IMMEDIATE; {_DDL} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
             )
+        elif version == 0:
+            raise _Unborn  # its first writer has not made the tables yet
         elif version != SCHEMA_VERSION:
             raise RunError(
                 f"'{path}' was written by another version of oxoflow (format {version}, this one "

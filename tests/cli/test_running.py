@@ -68,7 +68,7 @@ def started(here):
             text=True,
         )
         runs.append(run)
-        wait_for_event(here, "rule_started")
+        wait_for_event(here, "rule_started", run)
         return run
 
     yield start
@@ -78,9 +78,11 @@ def started(here):
         run.communicate(timeout=20)
 
 
-def wait_for_event(here, type, *, within=20.0):
+def wait_for_event(here, type, run=None, *, within=30.0):
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
+        if run is not None and run.poll() is not None:
+            pytest.fail(f"the run ended: {run.communicate()[0]}")
         events, _ = read_events(here / ".oxo-flow/events.jsonl")
         if any(event.type == type for event in events):
             return

@@ -188,6 +188,15 @@ def test_a_file_of_another_version_is_refused(tmp_path):
             open_it(path)
 
 
+def test_a_file_whose_writer_has_only_just_made_it_reads_as_empty(tmp_path):
+    path = tmp_path / "state.sqlite"
+    sqlite3.connect(path).close()
+    path.touch()
+    view = State.view(path)
+    assert view.known() == {}
+    view.close()
+
+
 def test_a_full_or_missing_disk_is_named(tmp_path):
     with pytest.raises(DiskTrouble, match=r"could not be used.*finished jobs are kept"):
         State(tmp_path / "gone" / "state.sqlite")
