@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from oxoflow.engine.disk import trouble
 from oxoflow.engine.ending import JOB_MARKER, end_job
-from oxoflow.engine.journal import Journal
 from oxoflow.engine.logs import LogCopier
 from oxoflow.engine.masking import Mask, MaskedStream
 from oxoflow.engine.metering import Meter
@@ -27,15 +26,16 @@ _TAIL = 2048
 class JobLogs:
     """The stdout and stderr files of one job, open from its first attempt to its last."""
 
-    def __init__(self, directory: RunDirectory, copier: LogCopier, job: str, mask: Mask) -> None:
+    def __init__(self, directory: str, copier: LogCopier, job: str, mask: Mask) -> None:
         self._mask = mask
-        self._paths = directory.job_logs(job)
+        place = f"{directory}/{log_name(job)}"
+        self._paths = (f"{place}.out", f"{place}.err")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
         try:
             self.out = os.open(self._paths[0], flags, 0o644)
             self.err = os.open(self._paths[1], flags, 0o644)
         except OSError as error:
-            raise trouble(directory.logs, error) from error
+            raise trouble(directory, error) from error
         self._copier = copier
         self._ticket = copier.begin(job, *self._paths)
         self._attempt_began_at = 0
@@ -67,7 +67,7 @@ class JobLogs:
     def tail(self) -> str:
         """The last of what this attempt wrote to stderr."""
         try:
-            with self._paths[1].open("rb") as handle:
+            with open(self._paths[1], "rb") as handle:
                 size = os.fstat(handle.fileno()).st_size
                 start = max(self._attempt_began_at, size - _TAIL)
                 handle.seek(start)
@@ -91,7 +91,6 @@ class Commands:
     directory: RunDirectory
     table: ProcessTable
     meter: Meter
-    journal: Journal
     variables: Mapping[bytes, bytes]
 
     def run(
@@ -118,8 +117,8 @@ class Commands:
                 stderr=err,
                 token=token,
                 timeout=timeout,
+                name=job,
             )
-            self.journal.has_started(job, child.pid, child.start_time)
             self.meter.job_started()
             ended = self.table.wait(child)
             if ended.code != 0:

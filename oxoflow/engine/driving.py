@@ -59,29 +59,38 @@ class Driver(Generic[End]):
         queue: SimpleQueue[object],
     ) -> None:
         self._scheduler = scheduler
+        self._slots = slots
         self._work = work
         self._queue = queue
-        self._pool = ThreadPoolExecutor(slots, thread_name_prefix="job")
+        self._tasks: SimpleQueue[int | None] = SimpleQueue()
 
     def run(self, handler: Handler[End], control: Control) -> None:
         """Start what may start and handle what ends, until the scheduler is finished."""
         scheduler = self._scheduler
-        try:
-            while not scheduler.finished:
-                if handler.may_start():
-                    for task in scheduler.start(time.monotonic()):
-                        self._pool.submit(self._perform, task)
-                if not scheduler.running and scheduler.stuck():
-                    raise RuntimeError(f"tasks {scheduler.stuck()[:5]} can never start")
-                self._handle_next(handler, control)
-        finally:
-            self._pool.shutdown(wait=True)
+        with ThreadPoolExecutor(self._slots, thread_name_prefix="job") as pool:
+            workers = 0
+            try:
+                while not scheduler.finished:
+                    if handler.may_start():
+                        for task in scheduler.start(time.monotonic()):
+                            self._tasks.put(task)
+                    while workers < scheduler.running:
+                        pool.submit(self._perform_tasks)
+                        workers += 1
+                    if not scheduler.running and scheduler.stuck():
+                        raise RuntimeError(f"tasks {scheduler.stuck()[:5]} can never start")
+                    self._handle_next(handler, control)
+            finally:
+                for _ in range(workers):
+                    self._tasks.put(None)
 
-    def _perform(self, task: int) -> None:
-        try:
-            self._queue.put(self._work(task))
-        except BaseException as error:
-            self._queue.put(Crash(error, task))
+    def _perform_tasks(self) -> None:
+        """Do tasks until there are none: one submission a slot, since one a task costs more."""
+        while (task := self._tasks.get()) is not None:
+            try:
+                self._queue.put(self._work(task))
+            except BaseException as error:
+                self._queue.put(Crash(error, task))
 
     def _handle_next(self, handler: Handler[End], control: Control) -> None:
         """Wait for something to happen, then handle all that has."""

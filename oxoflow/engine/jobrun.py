@@ -22,17 +22,18 @@ from oxoflow.engine.failures import (
     describe_timeout,
     ran_out_of_memory,
 )
-from oxoflow.engine.journal import Shape
+from oxoflow.engine.journal import Journal, Shape
 from oxoflow.engine.logs import LogCopier
 from oxoflow.engine.outputs import ParentDirectories, clean_up, shapes_before, verify
 from oxoflow.engine.plan import Planner
 from oxoflow.engine.preparing import Prepared, Preparer
 from oxoflow.engine.process import Exit, SpawnFailed
-from oxoflow.engine.reporting import Failure, Reporter, Usage
+from oxoflow.engine.provisioning import Provided, Provisioner
+from oxoflow.engine.reporting import Failure, Notes, Reporter, Usage
 from oxoflow.engine.scheduler import Status
 from oxoflow.engine.scratch import bring_home, make_scratch, remove_scratch
 from oxoflow.engine.wording import missing_message, skip_reason
-from oxoflow.errors import OxoflowError
+from oxoflow.errors import OxoflowError, RunError
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class JobRunner:
     """Runs jobs, each call in some worker thread. What it holds is safe to share."""
 
     planner: Planner
+    journal: Journal
     preparer: Preparer
     commands: Commands
     reporter: Reporter
@@ -57,7 +59,9 @@ class JobRunner:
     retry: int
     stopping: threading.Event
     root: str
+    log_place: str
     parents: ParentDirectories
+    provisioner: Provisioner
     cages: Cages | None = None
     _grown: dict[int, _Life] = field(default_factory=dict)
 
@@ -115,6 +119,7 @@ class _Life:
     usage: Usage = field(default_factory=Usage)
     before: Mapping[str, Shape] = field(default_factory=dict)
     scratch: Path | None = None
+    provided: Provided | None = None
     _logs: JobLogs | None = None
 
     @property
@@ -134,12 +139,10 @@ class _Life:
         if job.rule.scratch:
             self.scratch = make_scratch(runner.commands.directory, job.name)
         runner.reporter.begun(job, self.usage)
-        runner.commands.journal.will_start(
+        runner.journal.will_start(
             job.name, self._volatile(), self.before, self.usage.started_at or 0.0
         )
-        self._logs = JobLogs(
-            runner.commands.directory, runner.copier, job.name, runner.preparer.mask
-        )
+        self._logs = JobLogs(runner.log_place, runner.copier, job.name, runner.preparer.mask)
         try:
             runner.parents.make(self.prepared.parents)
             if self.scratch is not None:
@@ -147,7 +150,7 @@ class _Life:
         except OSError as error:
             words = f"'{error.filename}' could not be made: {error.strerror}"
             return self._fail(Failure(BEFORE_SPAWN, words))
-        failure = self._pre_exec()
+        failure = self._provide() or self._pre_exec()
         return self.go_on() if failure is None else self._fail(failure)
 
     def _volatile(self) -> tuple[str, ...]:
@@ -179,6 +182,29 @@ class _Life:
             if grow_mb is not None:
                 runner.keep(self)
                 return JobEnd(self.decision.index, Status.FAILED, grow_mb=grow_mb)
+
+    def _provide(self) -> Failure | None:
+        """See to it that the job's environment is there; its making stands in the job's log."""
+        runner, setup = self.runner, self.prepared.setup
+        if setup is None:
+            return None
+        try:
+            self.provided = runner.provisioner.provide(setup, self._host_command)
+        except RunError as error:
+            self.logs.note(f"oxoflow: {error.message}")
+            return Failure(BEFORE_SPAWN, f"rule '{self.decision.job.rule.name}': {error.message}")
+        return None
+
+    def _host_command(self, text: str) -> int:
+        """Run a text of our own in the working directory, without the rule's variables."""
+        return self.runner.commands.run(
+            self.runner.preparer.site.shell.argv(text),
+            job=self.decision.job.name,
+            token=f"{self.decision.index}.0",
+            logs=self.logs,
+            cwd=self.runner.root,
+            variables={},
+        ).code
 
     def _pre_exec(self) -> Failure | None:
         if self.prepared.pre_exec is None:
@@ -254,7 +280,8 @@ class _Life:
         key = runner.planner.fingerprint(self.decision)
         runner.learn()
         command = self.prepared.shown_command
-        runner.reporter.done(job, self.usage, key, found.present, command)
+        notes = Notes(self.provided.text() if self.provided is not None else None)
+        runner.reporter.done(job, self.usage, key, found.present, command, notes)
         self.logs.close()
         return JobEnd(self.decision.index, Status.SUCCESS)
 

@@ -21,7 +21,7 @@ _ENDLESS = 65_536  # a line longer than this is copied in pieces
 class _Stream:
     """One log file of a job: how far it was copied, and the start of an unfinished line."""
 
-    path: Path
+    path: str
     prefix: bytes
     offset: int = 0
     rest: bytes = b""
@@ -52,7 +52,7 @@ class LogCopier:
         except OSError as error:
             raise trouble(self.path, error) from error
 
-    def begin(self, job: str, out: Path, err: Path) -> int:
+    def begin(self, job: str, out: str, err: str) -> int:
         """A job starts to write these files; returns the ticket for `finish`."""
         prefix = f"[{job}] ".encode()
         with self._lock:
@@ -93,14 +93,15 @@ class LogCopier:
 
     def _advance(self, stream: _Stream, finished: bool) -> None:
         try:
-            handle = stream.path.open("rb")
+            descriptor = os.open(stream.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return  # the job's own business: it may have removed its log
-        with handle:
-            handle.seek(stream.offset)
-            while piece := handle.read(_PIECE):
+        try:
+            while piece := os.pread(descriptor, _PIECE, stream.offset):
                 stream.offset += len(piece)
                 self._append(stream, piece)
+        finally:
+            os.close(descriptor)
         if finished and stream.rest:
             self._append(stream, b"\n")
 

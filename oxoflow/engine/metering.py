@@ -34,18 +34,21 @@ class Duty:
 class Meter:
     """One thread that looks at live jobs, does its duties, and sleeps while nothing lives.
 
-    `expire` is called for a job whose time is up; `report` takes what goes wrong in a duty, which
-    is then not done again.
+    `note` is told name, pid and start time of a command that lives long enough to be looked at;
+    `expire` is called for one whose time is up; `report` takes what goes wrong in a duty, which is
+    then not done again.
     """
 
     def __init__(
         self,
         table: ProcessTable,
+        note: Callable[[str, int, int], None],
         expire: Callable[[Child], None],
         report: Callable[[RunError], None],
         duties: tuple[Duty, ...] = (),
     ) -> None:
         self._table = table
+        self._note = note
         self._expire = expire
         self._report = report
         self._duties = duties
@@ -101,8 +104,18 @@ class Meter:
         age = now - child.started
         if age < TICK or now - child.sampled < min(1.0, age / 10):
             return
+        if not child.start_time:
+            self._introduce(child)
         child.sampled = now
         child.peak_kb = max(child.peak_kb, tree_kilobytes(child.pid))
+
+    def _introduce(self, child: Child) -> None:
+        self._table.identify(child)
+        if child.start_time:
+            try:
+                self._note(child.name, child.pid, child.start_time)
+            except RunError as error:
+                self._report(error)
 
 
 def _pause(live: list[Child], now: float) -> float | None:

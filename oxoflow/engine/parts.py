@@ -17,7 +17,7 @@ from pathlib import Path
 from oxoflow.engine.attempt import Commands
 from oxoflow.engine.cages import Cages
 from oxoflow.engine.disk import trouble
-from oxoflow.engine.ending import end_job
+from oxoflow.engine.ending import JOB_MARKER, end_job
 from oxoflow.engine.events import EventWriter
 from oxoflow.engine.jobrun import JobRunner
 from oxoflow.engine.journal import Journal
@@ -29,12 +29,14 @@ from oxoflow.engine.outputs import ParentDirectories
 from oxoflow.engine.plan import Plan, Planner
 from oxoflow.engine.preparing import Preparer
 from oxoflow.engine.process import ProcessTable
+from oxoflow.engine.provisioning import Provisioner, store_of
 from oxoflow.engine.recorder import Recorder
 from oxoflow.engine.reporting import Reporter
 from oxoflow.engine.rundir import MARKER, RunDirectory
 from oxoflow.engine.state import State
 from oxoflow.engine.tasks import needs_work
 from oxoflow.engine.wording import skip_reason
+from oxoflow.environments.family import Site
 from oxoflow.environments.shell import Shell
 from oxoflow.environments.variables import defines_functions, encode, rule_variables
 from oxoflow.errors import RunError
@@ -82,6 +84,7 @@ def open_parts(
     state: State,
     loaded: Loaded,
     planner: Planner,
+    memory_mb: int,
     stopping: threading.Event,
     report: Callable[[RunError], None],
 ) -> Parts:
@@ -91,33 +94,56 @@ def open_parts(
     stack.callback(events.close)
     recorder = Recorder(state, events, report, options.observe)
     stack.callback(recorder.close)
-    reporter = Reporter(recorder)
+    reporter = Reporter(recorder, run_id)
     table = ProcessTable()
     stack.callback(table.close)
     journal = Journal(directory.started)
     stack.callback(journal.close)
     copier = LogCopier(directory.execution_log)
     duties = (Duty(_COPY_SECONDS, copier.copy), Duty(_REAP_SECONDS, table.reap_orphans))
-    meter = Meter(table, lambda child: end_job(table, child), report, duties)
+    meter = Meter(table, journal.has_started, lambda child: end_job(table, child), report, duties)
     stack.callback(copier.close)
     stack.callback(meter.close)
     variables = rule_variables(
         options.environ, directory.root, _make_launcher(directory), {MARKER: run_id}
     )
-    shell = Shell(variables["PATH"], defines_functions(variables))
+    site = Site(
+        Shell(variables["PATH"], defines_functions(variables)),
+        root,
+        read=planner.files.read,
+        exists=os.path.exists,
+        marks=(MARKER, JOB_MARKER),
+        variables=variables.keys() - {MARKER},
+        memory_mb=memory_mb,
+    )
     jobs = JobRunner(
         planner,
-        Preparer(loaded.workflow, planner, shell, root, options.timeout),
-        Commands(directory, table, meter, journal, encode(variables)),
+        journal,
+        Preparer(loaded.workflow, planner, site, options.timeout),
+        Commands(directory, table, meter, encode(variables)),
         reporter,
         copier,
         options.retry,
         stopping,
         root,
+        str(directory.logs),
         ParentDirectories(root),
+        _open_provisioner(stack, directory, options, stopping),
         _open_cages(stack, options, run_id),
     )
     return Parts(table, recorder, reporter, copier, meter, jobs)
+
+
+def _open_provisioner(
+    stack: contextlib.ExitStack,
+    directory: RunDirectory,
+    options: RunOptions,
+    stopping: threading.Event,
+) -> Provisioner:
+    store = store_of(options.environ.get("HOME"), directory.records)
+    provisioner = Provisioner(store, directory.records / "environments", stopping)
+    stack.callback(provisioner.close)
+    return provisioner
 
 
 def _open_cages(stack: contextlib.ExitStack, options: RunOptions, run_id: str) -> Cages | None:

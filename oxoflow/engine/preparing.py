@@ -14,8 +14,7 @@ from oxoflow.engine.outputs import refused
 from oxoflow.engine.plan import Planner
 from oxoflow.engine.render import Rendered
 from oxoflow.environments.choice import choose_family, effective_environment
-from oxoflow.environments.family import Command, Family
-from oxoflow.environments.shell import Shell
+from oxoflow.environments.family import Command, Family, Setup, Site
 from oxoflow.errors import RunError
 from oxoflow.lang.danger import find_dangers
 from oxoflow.lang.model import Environment, Rule, Workflow
@@ -35,6 +34,7 @@ class Prepared:
     timeout: float | None
     retry_delay: float
     parents: tuple[str, ...]  # files whose directories must be there
+    setup: Setup | None = None  # the environment that must be there
 
 
 @dataclass(slots=True)
@@ -43,8 +43,7 @@ class Preparer:
 
     workflow: Workflow
     planner: Planner
-    shell: Shell
-    root: str
+    site: Site
     timeout: float | None = None  # for rules without a time_limit of their own
     _families: dict[Environment, Family] = field(default_factory=dict)
     _limits: dict[int, tuple[float | None, float]] = field(default_factory=dict)
@@ -57,7 +56,7 @@ class Preparer:
         """Make a job ready; raises RunError or WorkflowError for one that must not start."""
         job, rule = decision.job, decision.job.rule
         for path in decision.outputs:
-            words = refused(self.root, path)
+            words = refused(self.site.workdir, path)
             if words is not None:
                 raise RunError(f"rule '{rule.name}': {words}")
         rendered = self.planner.renderer.render(job, memory_mb=memory_mb)
@@ -68,12 +67,19 @@ class Preparer:
             )
         hooks = rendered.pre_exec or rendered.on_success or rendered.on_failure
         family = self._family(rule)
-        argv = family.argv(Command(text, rendered.prelude, rendered.env, bare=not hooks))
+        command = Command(
+            text,
+            rendered.prelude,
+            rendered.env,
+            bare=not hooks,
+            memory_mb=rendered.memory_mb,
+            scratch=rule.scratch,
+        )
         timeout, delay = self._times(rule)
         files = rendered.outputs if rendered.log is None else (*rendered.outputs, rendered.log)
         return Prepared(
             rendered=rendered,
-            argv=argv,
+            argv=family.argv(command),
             shown_command=self.mask.text(text),
             pre_exec=self._hook(rendered, rendered.pre_exec),
             on_success=self._hook(rendered, rendered.on_success),
@@ -81,16 +87,21 @@ class Preparer:
             timeout=timeout,
             retry_delay=delay,
             parents=files,
+            setup=family.setup,
         )
 
     def _hook(self, rendered: Rendered, text: str | None) -> tuple[str, ...] | None:
-        return None if text is None else self.shell.argv(rendered.with_prelude(text))
+        return None if text is None else self.site.shell.argv(rendered.with_prelude(text))
 
     def _family(self, rule: Rule) -> Family:
         environment = effective_environment(rule, self.workflow)
         family = self._families.get(environment)
         if family is None:
-            family = self._families[environment] = choose_family(environment, self.shell)
+            try:
+                family = choose_family(environment, self.site)
+            except RunError as error:
+                raise RunError(f"rule '{rule.name}': {error.message}") from error
+            self._families[environment] = family
         return family
 
     def _times(self, rule: Rule) -> tuple[float | None, float]:

@@ -43,8 +43,9 @@ class Child:
     pid: int
     popen: subprocess.Popen[bytes]
     token: str
+    name: str
     started: float  # monotonic seconds
-    start_time: int = 0
+    start_time: int = 0  # clock ticks; 0 until somebody had a look at it
     reaped: bool = False
     peak_kb: int = 0  # sum over its tree; the metering thread
     deadline: float | None = None  # monotonic seconds; set once before the wait
@@ -88,6 +89,7 @@ class ProcessTable:
         stderr: int,
         token: str = "",
         timeout: float | None = None,
+        name: str = "",
     ) -> Child:
         """Start a command in a session of its own; raises SpawnFailed.
 
@@ -107,13 +109,9 @@ class ProcessTable:
                 )
             except OSError as error:
                 raise SpawnFailed(_spawn_message(argv, cwd, error), error) from error
-            child = Child(popen.pid, popen, token, now)
+            child = Child(popen.pid, popen, token, name, now)
             child.deadline = None if timeout is None else now + timeout
             self._live[child.pid] = child
-        stat = read_stat(child.pid)
-        if stat is not None:
-            child.start_time = stat.start_time
-            child.peak_kb = stat.resident_pages * _PAGE_KB
         return child
 
     def wait(self, child: Child) -> Exit:
@@ -138,6 +136,13 @@ class ProcessTable:
             written_bytes=moved[1] if moved else None,
             timed_out=child.timed_out,
         )
+
+    def identify(self, child: Child) -> None:
+        """Learn a command's start time; left at 0 when it was reaped before we could look."""
+        stat = read_stat(child.pid)
+        with self._lock:
+            if stat is not None and not child.reaped:
+                child.start_time = stat.start_time
 
     def live(self) -> list[Child]:
         """The commands that have not been reaped."""

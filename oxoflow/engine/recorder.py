@@ -18,7 +18,7 @@ from oxoflow.engine.records import Change, Done, Failed, Started
 from oxoflow.engine.state import State
 from oxoflow.errors import RunError
 
-_GROUP_SECONDS = 0.02  # commits are at least this far apart, so that a busy run writes few
+_GROUP_SECONDS = 0.04  # commits are at least this far apart, so that a busy run writes few
 
 
 class Recorder:
@@ -39,6 +39,7 @@ class Recorder:
         self._report = report
         self._observe = observe
         self._trouble: RunError | None = None
+        self._hurry = threading.Event()
         self._queue: SimpleQueue[Event | Change | threading.Event | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
@@ -57,6 +58,7 @@ class Recorder:
         """Wait until everything put in so far is written; raises what stopped the writing."""
         written = threading.Event()
         self._queue.put(written)
+        self._hurry.set()
         written.wait()
         if self._trouble is not None:
             raise self._trouble
@@ -64,15 +66,16 @@ class Recorder:
     def close(self) -> None:
         """Write the rest and end the thread."""
         self._queue.put(None)
+        self._hurry.set()
         self._thread.join()
 
     def _run(self) -> None:
         last = 0.0
         while True:
             batch = [self._queue.get()]
-            pause = last + _GROUP_SECONDS - time.monotonic()
-            if pause > 0 and batch[0] is not None:
-                self._gather(batch, pause)
+            # Let company gather without being woken for each of it, unless somebody waits for us.
+            self._hurry.wait(max(0.0, last + _GROUP_SECONDS - time.monotonic()))
+            self._hurry.clear()
             try:
                 while True:
                     batch.append(self._queue.get_nowait())
@@ -81,15 +84,6 @@ class Recorder:
             self._write(batch)
             last = time.monotonic()
             if None in batch:
-                return
-
-    def _gather(self, batch: list[Event | Change | threading.Event | None], pause: float) -> None:
-        """Wait a moment for company, unless somebody waits for us."""
-        deadline = time.monotonic() + pause
-        while not isinstance(batch[-1], threading.Event | None):
-            try:
-                batch.append(self._queue.get(timeout=max(0.0, deadline - time.monotonic())))
-            except Empty:
                 return
 
     def _write(self, batch: Sequence[Event | Change | threading.Event | None]) -> None:

@@ -49,15 +49,22 @@ class Detail(NamedTuple):
     error: str | None = None
     stderr_tail: str | None = None
     snapshot: str | None = None
+    run: str | None = None
+    environment: str | None = None
+    origin: str | None = None
 
 
 class OutputRecord(NamedTuple):
-    """A verified output: whose it is, its size in bytes and its time; -1 for a directory's size."""
+    """A verified output: whose it is, its size in bytes and its time; -1 for a directory's size.
+
+    `checksum` is what the rule's `checksum` asked for, as `md5:...` or `sha256:...`.
+    """
 
     path: str
     job: str
     size: int
     mtime_ns: int
+    checksum: str | None = None
 
 
 class FileHash(NamedTuple):
@@ -88,7 +95,10 @@ class Started(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The job's outputs were verified (or taken over: then `exit_code` is None)."""
+    """The job's outputs were verified (or taken over: then `exit_code` is None).
+
+    `run` made them in `environment` (JSON), or took them from `origin` (JSON).
+    """
 
     job: str
     rule: str
@@ -106,6 +116,9 @@ class Done(NamedTuple):
     peak_mb: float | None = None
     read_bytes: int | None = None
     written_bytes: int | None = None
+    run: str | None = None
+    environment: str | None = None
+    origin: str | None = None
 
 
 class Failed(NamedTuple):

@@ -47,10 +47,25 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Notes:
+    """What a record holds besides: the environment used, and the run a result was taken from.
+
+    Both are JSON texts.
+    """
+
+    environment: str | None = None
+    origin: str | None = None
+
+
+NO_NOTES = Notes()
+
+
+@dataclass(frozen=True, slots=True)
 class Reporter:
-    """Says what happens to jobs; any thread may."""
+    """Says what happens to jobs of the run `run_id`; any thread may."""
 
     recorder: Recorder
+    run_id: str | None = None
 
     def skipped(self, job: Job, reason: str) -> None:
         """The job need not run."""
@@ -90,6 +105,7 @@ class Reporter:
         key: Fingerprint,
         outputs: tuple[OutputRecord, ...],
         command: str,
+        notes: Notes = NO_NOTES,
     ) -> None:
         """The job's outputs were verified."""
         self.recorder.change(
@@ -106,6 +122,9 @@ class Reporter:
                 usage.attempt,
                 command,
                 *_totals(usage),
+                self.run_id,
+                notes.environment,
+                notes.origin,
             )
         )
         self.recorder.event("rule_completed", job.name, job.rule.name, **_figures(usage, 0))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from oxoflow.engine.capacity import demand
@@ -62,13 +63,18 @@ class RuleRun:
         self._user_paused = False
         self._disk_low = False
         self._next_disk_look = 0.0
-        self.counts = Counts()
+        self._tally: Counter[str] = Counter()
         self.failures: list[tuple[str, str]] = []
         self.required_failures: list[str] = []
         self.blocked: list[str] = []
         self.cancelled: int | None = None  # the exit code
         self.error: BaseException | None = None
         self.receipt = Receipt()
+
+    @property
+    def counts(self) -> Counts:
+        """How many jobs ended how."""
+        return Counts(**self._tally)
 
     def work(self, task: int) -> JobEnd:
         """Run one job, in a worker thread."""
@@ -136,19 +142,16 @@ class RuleRun:
         return not self._disk_low
 
     def _count(self, job: Job, end: JobEnd) -> None:
-        counts = self.counts
         if end.status is Status.SUCCESS:
-            self.counts = replace(counts, succeeded=counts.succeeded + 1)
+            self._tally["succeeded"] += 1
         elif end.status is Status.SKIPPED:
-            self.counts = replace(counts, skipped=counts.skipped + 1)
+            self._tally["skipped"] += 1
         else:
             self.failures.append((job.name, end.error or ""))
             self._copier.say(f"[{job.name}] oxoflow: failed: {end.error}")
+            self._tally["failed" if job.rule.required else "non_required_failed"] += 1
             if job.rule.required:
                 self.required_failures.append(job.name)
-                self.counts = replace(counts, failed=counts.failed + 1)
-            else:
-                self.counts = replace(counts, non_required_failed=counts.non_required_failed + 1)
 
     def _block(self, task: int) -> None:
         job = self._items[task].decision.job
@@ -158,7 +161,7 @@ class RuleRun:
             if self._scheduler.status(above) in (Status.FAILED, Status.BLOCKED)
         )
         self.blocked.append(job.name)
-        self.counts = replace(self.counts, blocked=self.counts.blocked + 1)
+        self._tally["blocked"] += 1
         self._reporter.blocked(job, f"blocked by failed dependency '{cause}'")
 
     def _stop(self) -> None:

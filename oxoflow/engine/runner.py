@@ -123,6 +123,7 @@ class _Run:
                 state,
                 loaded,
                 planner,
+                capacity.memory_mb,
                 self._stopping,
                 lambda error: self._words.put(Crash(error)),
             )

@@ -33,7 +33,7 @@ from oxoflow.engine.records import (
 )
 from oxoflow.errors import DiskTrouble, RunError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _DDL = """
 -- One row a job: all that planning needs, narrow so that one scan is cheap.
 CREATE TABLE jobs (
@@ -47,11 +47,15 @@ CREATE TABLE jobs (
 -- What a person asks about one job: the parts of its key, its command, why it failed.
 CREATE TABLE details (
   job TEXT PRIMARY KEY, parts TEXT, command TEXT, error TEXT, stderr_tail TEXT,
-  snapshot TEXT                     -- outputs as they were before the last start
+  snapshot TEXT,                    -- outputs as they were before the last start
+  run TEXT,                         -- the run that made the last verified result
+  environment TEXT,                 -- what it ran in, with versions (JSON)
+  origin TEXT                       -- the run it was taken from instead (JSON)
 );
 -- Whose result each file is, as it was when verified.
 CREATE TABLE outputs (
-  path TEXT PRIMARY KEY, job TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
+  path TEXT PRIMARY KEY, job TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+  checksum TEXT                     -- md5:... or sha256:..., where a rule asks for it
 ) WITHOUT ROWID;
 -- Content of files by their identity, so that an unchanged file is never read twice.
 CREATE TABLE files (
@@ -80,7 +84,8 @@ _STATEMENTS: Mapping[type, tuple[str, ...]] = {
         " exit_code, attempts, wall_s, cpu_s, peak_mb, read_bytes, written_bytes) VALUES"
         " (:job, :rule, 'done', :key, :static, :started_at, :finished_at, :exit_code, :attempts,"
         " :wall_s, :cpu_s, :peak_mb, :read_bytes, :written_bytes)",
-        "INSERT OR REPLACE INTO details (job, parts, command) VALUES (:job, :parts, :command)",
+        "INSERT OR REPLACE INTO details (job, parts, command, run, environment, origin)"
+        " VALUES (:job, :parts, :command, :run, :environment, :origin)",
     ),
     Failed: (
         "INSERT INTO jobs (job, rule, status, started_at, finished_at, exit_code, attempts,"
@@ -113,7 +118,15 @@ _STATEMENTS: Mapping[type, tuple[str, ...]] = {
         " VALUES (:job, :at, :who, :old_key, :key)",
     ),
 }
-_INSERT_OUTPUT = "INSERT OR REPLACE INTO outputs (path, job, size, mtime_ns) VALUES (?, ?, ?, ?)"
+_INSERT_OUTPUT = (
+    "INSERT OR REPLACE INTO outputs (path, job, size, mtime_ns, checksum) VALUES (?, ?, ?, ?, ?)"
+)
+_FROM_VERSION_1 = """
+ALTER TABLE details ADD COLUMN run TEXT;
+ALTER TABLE details ADD COLUMN environment TEXT;
+ALTER TABLE details ADD COLUMN origin TEXT;
+ALTER TABLE outputs ADD COLUMN checksum TEXT;
+"""
 
 
 class _Unborn(Exception):
@@ -163,7 +176,7 @@ class State:
 
     def outputs(self) -> dict[str, OutputRecord]:
         """Give the recorded outputs by path."""
-        rows = self._all("SELECT path, job, size, mtime_ns FROM outputs")
+        rows = self._all("SELECT path, job, size, mtime_ns, checksum FROM outputs")
         return {row[0]: OutputRecord._make(row) for row in rows}
 
     def files(self) -> dict[str, FileHash]:
@@ -174,7 +187,9 @@ class State:
     def detail(self, job: str) -> Detail:
         """Give what is known about one job beyond its record; all None when unknown."""
         rows = self._all(
-            "SELECT parts, command, error, stderr_tail, snapshot FROM details WHERE job = ?", job
+            "SELECT parts, command, error, stderr_tail, snapshot, run, environment, origin"
+            " FROM details WHERE job = ?",
+            job,
         )
         return Detail._make(rows[0]) if rows else Detail()
 
@@ -288,6 +303,18 @@ def _connect(path: Path | None, read_only: bool) -> sqlite3.Connection:
         return _prepared(f"{uri}?mode=ro&immutable=1", path, create=False)
 
 
+def _from_version_1(connection: sqlite3.Connection, *, in_place: bool) -> sqlite3.Connection:
+    """Add the columns that came later; what may only be read is copied into memory for that."""
+    if not in_place:
+        with contextlib.closing(connection) as old:
+            connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            old.backup(connection)
+    connection.executescript(
+        f"BEGIN IMMEDIATE; {_FROM_VERSION_1} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+    )
+    return connection
+
+
 def _prepared(target: str, path: Path | None, *, create: bool) -> sqlite3.Connection:
     """Connect, make the tables of a new file, and refuse one of another version."""
     connection = sqlite3.connect(
@@ -300,6 +327,8 @@ def _prepared(target: str, path: Path | None, *, create: bool) -> sqlite3.Connec
             connection.executescript(
                 f"BEGIN IMMEDIATE; {_DDL} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
             )
+        elif version == 1:
+            connection = _from_version_1(connection, in_place=create)
         elif version == 0:
             raise _Unborn  # its first writer has not made the tables yet
         elif version != SCHEMA_VERSION:

@@ -5,14 +5,14 @@ Owns the identity wrapping of spec/oxoflow-format.md 5.13. It needs no set-up.
 
 from __future__ import annotations
 
-from oxoflow.environments.family import Command
+from oxoflow.environments.family import Command, Setup
 from oxoflow.environments.shell import Shell, compose
 
 
 class System:
     """The host itself. Variables reach the command through its process environment."""
 
-    setup: str | None = None
+    setup: Setup | None = None
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell

@@ -175,15 +175,20 @@ def test_a_marker_is_a_whole_entry_of_the_environment():
 
 
 def test_the_meter_ends_a_job_whose_time_is_up_and_sees_the_memory_of_a_tree(table, spawn):
-    meter = Meter(table, lambda child: end_job(table, child), pytest.fail)
+    noted = []
+    meter = Meter(
+        table, lambda *start: noted.append(start), lambda child: end_job(table, child), pytest.fail
+    )
     half = "x = bytearray(60_000_000); x[::4096] = x[::4096]; import time; time.sleep(30)"
-    child = spawn(f'{sys.executable} -c "{half}" & {sys.executable} -c "{half}"', timeout=1.5)
+    shell = f'{sys.executable} -c "{half}" & {sys.executable} -c "{half}"'
+    child = spawn(shell, timeout=1.5, name="a")
     meter.job_started()
     ended = table.wait(child)
     meter.close()
     assert ended.timed_out
     assert ended.signal == signal.SIGKILL
     assert ended.peak_mb > 110
+    assert noted == [("a", child.pid, child.start_time)]
     assert not has_leftovers(table)
 
 
@@ -193,7 +198,7 @@ def test_trouble_in_a_duty_is_reported_once(table, spawn):
     def duty():
         raise DiskTrouble("full")
 
-    meter = Meter(table, pytest.fail, told.append, (Duty(0.0, duty),))
+    meter = Meter(table, pytest.fail, pytest.fail, told.append, (Duty(0.0, duty),))
     table.wait(spawn("sleep 0.1"))
     meter.job_started()
     meter.close()
