@@ -125,6 +125,9 @@ def end_dead_run(
 
     ending = _Ending(find)
     ending.look()
+    if not ending.alive:  # while a process becomes another program it has no environment
+        time.sleep(_LOOK_AGAIN)
+        ending.look()
     deadline = time.monotonic() + limit
     while ending.alive and time.monotonic() < deadline:
         ending.send(signal.SIGKILL)
