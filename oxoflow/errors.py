@@ -39,7 +39,7 @@ class Severity(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding about a workflow text (spec/oxo-flow-api.md 5.1); line and column count from 1."""
+    """One finding about a workflow text (spec/oxo-flow-api.md 5.1); lines and columns from 1."""
 
     severity: Severity
     code: str

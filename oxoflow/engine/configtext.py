@@ -6,13 +6,13 @@ words), which keys a job reads, and the error for keys that do not exist. Pure.
 
 from __future__ import annotations
 
-import difflib
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from oxoflow.errors import Diagnostic, Severity, WorkflowError
 from oxoflow.lang.configrefs import MARK, fill, keys_in, settle
+from oxoflow.lang.nearest import most_alike
 from oxoflow.lang.values import command_text, config_text
 
 
@@ -59,8 +59,8 @@ class ConfigTexts:
                         raise self._undefined(rule, field, key)
 
     def _undefined(self, rule: str, field: str, key: str) -> WorkflowError:
-        near = difflib.get_close_matches(key, list(self.written), 1)
-        cure = f"did you mean 'config.{near[0]}'?" if near else "add it to [config]"
+        near = most_alike(key, self.written)
+        cure = f"did you mean 'config.{near}'?" if near else "add it to [config]"
         message = (
             f"rule '{rule}': '{{config.{key}}}' is not defined in [config]; {cure}, "
             f"or give a value with --config {key}=VALUE"

@@ -6,7 +6,6 @@ by their position; names are looked up once. Pure: it sees no disk and decides n
 
 from __future__ import annotations
 
-import difflib
 import heapq
 import itertools
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from oxoflow.engine.configtext import ConfigTexts
 from oxoflow.engine.matching import OutputIndex, looks_like_directory, tidy
 from oxoflow.errors import Diagnostic, GraphError, Severity
 from oxoflow.lang.model import ExecutionGroup, Job
+from oxoflow.lang.nearest import most_alike
 
 MAX_EDGES = 5_000_000
 _SHOWN = 20  # names of a cycle that a message spells out
@@ -88,8 +88,8 @@ def topological_order(
 
 def nearest(name: str, names: Sequence[str]) -> str:
     """Word a suggestion: `; nearest: 'x'`, or nothing when no name is like it."""
-    near = difflib.get_close_matches(name, names[:20_000], 1)
-    return f"; nearest: '{near[0]}'" if near else ""
+    near = most_alike(name, names)
+    return f"; nearest: '{near}'" if near else ""
 
 
 def _fault(code: str, rule: str, message: str, key: str) -> GraphError:

@@ -5,12 +5,12 @@ Owns these sentences (spec/oxoflow-format.md 5.1, 5.2; design 10). Decides nothi
 
 from __future__ import annotations
 
-import difflib
 import posixpath
 
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.deciding import Decision, Reason
 from oxoflow.engine.files import MISSING
+from oxoflow.lang.nearest import most_alike
 
 
 def skip_reason(decision: Decision) -> str:
@@ -58,10 +58,9 @@ def _say(reason: Reason) -> str:
 
 def _nearest(path: str, dag: Dag) -> str:
     outputs = {output: job.rule.name for job in dag.jobs[:20_000] for output in job.output.paths}
-    near = difflib.get_close_matches(path, outputs, 1, 0.75)
-    if not near:
-        name = posixpath.basename(path)
-        near = [output for output in outputs if posixpath.basename(output) == name][:1]
-    if not near:
+    name = posixpath.basename(path)
+    namesake = next((output for output in outputs if posixpath.basename(output) == name), None)
+    near = namesake or most_alike(path, outputs, len(outputs))
+    if near is None:
         return "; put the file there or add a rule that makes it"
-    return f"; nearest output: '{near[0]}' (rule '{outputs[near[0]]}')"
+    return f"; nearest output: '{near}' (rule '{outputs[near]}')"

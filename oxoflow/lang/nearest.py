@@ -1,30 +1,62 @@
-"""Guess what a misspelt name was meant to be, without ever becoming slow.
+"""Guess what a misspelt name was meant to be, in linear time and for a bounded number of names.
 
-Owns the budget: only so many guesses per examination, each among only so many names.
+Owns the likeness of two names: letters and pairs of letters in common. The aligned comparison of
+`difflib` finds little more, and takes minutes on long names that all look alike.
 """
 
 from __future__ import annotations
 
-import difflib
+from collections import Counter
 from collections.abc import Collection
-from itertools import islice
+from itertools import islice, pairwise
 
-_MOST_GUESSES = 20
-_MOST_NAMES = 2000
-_LONGEST = 200
+MOST_NAMES = 1000  # looked through for one guess, unless the caller wants more
+_MOST_GUESSES = 20  # per examination: a text with more typing errors needs no more help
+_LONGEST = 120  # characters of a name that are compared
+_ALIKE = 0.6
 
 
 class Guesser:
-    """Guess for one examination of one workflow; after some guesses it gives none."""
+    """Guess for one examination of one workflow; after some guesses say nothing."""
 
     def __init__(self) -> None:
         self._left = _MOST_GUESSES
 
     def meant(self, name: str, known: Collection[str], form: str = "{}") -> str | None:
-        """Give "did you mean …?" with the nearest name in `form`, or None."""
+        """Return "did you mean …?" with the most likely name in `form`, or None."""
+        near = self.near(name, known)
+        return None if near is None else f"did you mean '{form.replace('{}', near)}'?"
+
+    def near(self, name: str, known: Collection[str]) -> str | None:
+        """Return the known name most like `name`, or None."""
         if self._left <= 0 or not known:
             return None
         self._left -= 1
-        names = list(islice(known, _MOST_NAMES))
-        near = difflib.get_close_matches(name[:_LONGEST], names, n=1)
-        return f"did you mean '{form.replace('{}', near[0])}'?" if near else None
+        return most_alike(name, known)
+
+
+def most_alike(name: str, known: Collection[str], most: int = MOST_NAMES) -> str | None:
+    """Return the one of the first `most` known names that is most like `name`, if any is."""
+    wanted = _features(name)
+    best, found = _ALIKE, None
+    for each in islice(known, most):
+        score = _likeness(wanted, _features(each)) if 2 * len(each) >= len(name) else 0.0
+        if score > best:
+            best, found = score, each
+    return found
+
+
+def _features(name: str) -> tuple[Counter[str], Counter[str]]:
+    name = name[:_LONGEST].lower()
+    return Counter(name), Counter(map("".join, pairwise(name)))
+
+
+def _likeness(
+    one: tuple[Counter[str], Counter[str]], two: tuple[Counter[str], Counter[str]]
+) -> float:
+    """Return from 0 to 1 how much of the letters, and of their neighbourhoods, two names share."""
+    total = 0.0
+    for left, right in zip(one, two, strict=True):
+        size = left.total() + right.total()
+        total += 2 * (left & right).total() / size if size else 0.0
+    return total / 2

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from oxoflow.errors import Diagnostic, Severity
 from oxoflow.lang.checks.names import dependency_checks, extends_checks
-from oxoflow.lang.lints.guesses import Guesses
 from oxoflow.lang.lints.outputs import Outputs
 from oxoflow.lang.model import SYSTEM, Environment, Rule, Workflow
+from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.view import FileView
 from oxoflow.lang.wildcards import PAIR_NAMES, SAMPLE_NAMES
 
@@ -59,7 +59,7 @@ class Facts:
     tables: frozenset[str]
     conditional: frozenset[str]  # rules with a `when`
     repeats: Mapping[str, tuple[Diagnostic, ...]]  # W014 and W015 of a rule
-    guesses: Guesses
+    guesses: Guesser
     reach: Reach
 
     def effective_environment(self, rule: Rule) -> Environment:
@@ -85,7 +85,7 @@ def collect_facts(
         parents.setdefault(consumer, set()).add(producer)
     fan_out = frozenset(_fan_out_names(workflow))
     metadata = frozenset(key for group in workflow.groups for key in group.metadata)
-    below, guesses = _frozen(children), Guesses()
+    below, guesses = _frozen(children), Guesser()
     return Facts(
         workflow=workflow,
         view=view,
@@ -107,7 +107,7 @@ def collect_facts(
     )
 
 
-def _repeats(workflow: Workflow, guesses: Guesses) -> dict[str, tuple[Diagnostic, ...]]:
+def _repeats(workflow: Workflow, guesses: Guesser) -> dict[str, tuple[Diagnostic, ...]]:
     """Return what E007 and E008 say once more as advice, as the catalogue has it."""
     if len(workflow.modules) < len(workflow.includes):
         return {}  # an include may bring the rule

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.lints.advice import warn
-from oxoflow.lang.lints.guesses import Guesses
 from oxoflow.lang.model import Workflow
+from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.tables import OTHER_TOP_LEVEL, RULE, TOP_LEVEL, WORKFLOW
 
 KNOWN = frozenset((*TOP_LEVEL, *OTHER_TOP_LEVEL))
@@ -23,7 +23,7 @@ CURES = {
 }
 
 
-def document_checks(workflow: Workflow, guesses: Guesses) -> Iterator[Diagnostic]:
+def document_checks(workflow: Workflow, guesses: Guesser) -> Iterator[Diagnostic]:
     """Yield what the top level holds that oxoflow does not read."""
     for key in workflow.document:
         if key not in KNOWN:
@@ -53,7 +53,7 @@ def document_checks(workflow: Workflow, guesses: Guesses) -> Iterator[Diagnostic
         )
 
 
-def _rule_keys(workflow: Workflow, guesses: Guesses) -> Iterator[Diagnostic]:
+def _rule_keys(workflow: Workflow, guesses: Guesser) -> Iterator[Diagnostic]:
     for rule in workflow.rules:
         for key in rule.extra:
             cure = CURES.get(key) or guesses.meant(key, RULE.fields)
