@@ -69,6 +69,7 @@ from oxoflow.web import (
     run_files,
     run_logs,
     runs,
+    socket,
     sse,
     system,
     templates,
@@ -90,7 +91,8 @@ PR_SET_DUMPABLE = 4
 PARTS = (
     *(pages, contract, system, prometheus, probes, auth, keys, users, audit, quota),
     *(verbs, lint, reports, library, bundles, revisions, templates),
-    *(launches, runs, run_detail, run_control, run_again, run_files, run_logs, uploads, sse),
+    *(launches, runs, run_detail, run_control, run_again, run_files, run_logs, uploads),
+    *(sse, socket),
     *(oxify_meta, oxify_auth, oxify_transfer, oxify_graphs, oxify_versions, oxify_executions),
     *(oxify_stream, oxify_people, oxify_trial, oxify_vectors, oxify_servers),
 )

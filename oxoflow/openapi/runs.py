@@ -35,6 +35,8 @@ DELETED = answer_object(status=one_of("deleted"))
 UNCHANGED = Answer("The file is as the client knows it", None, ())
 UNDER = (Query("under", "Only files below this directory.", TEXT),)
 LOG = {"X-Next-Offset": "The offset from which to read on."}
+ALL = Query("all", "1: everybody's events, for admins.", TEXT)
+TICKET = Query("ticket", "A ticket instead of a login.", TEXT)
 RESUME = (
     Query("Last-Event-ID", "The last event that was seen.", TEXT, "header"),
     Query("last_event_id", "The same, for clients that cannot set headers.", TEXT),
@@ -156,8 +158,9 @@ ROUTES = (
         query=(
             Query("tail", "Only the last so many lines.", WHOLE),
             Query("offset", "Only what comes after so many bytes.", WHOLE),
+            Query("follow", "1: and what is added, until the run is over.", TEXT),
         ),
-        errors=(416,),
+        errors=(416, 503),
     ),
     Route(
         "GET", RUN + "/jobs/{job_id}/log", "getJobLog", "What a job wrote", TAG,
@@ -193,14 +196,39 @@ ROUTES = (
             200: Answer("Events as they come", TEXT, (STREAM,)),
             204: Answer("The run has ended and everything was seen", None, ()),
         },
-        role="viewer", query=RESUME, errors=(503,),
+        role="viewer",
+        query=(
+            *RESUME,
+            Query("logs", "1: with the log of the run as it grows.", TEXT),
+            Query("log_offset", "From where in the log, in bytes.", WHOLE),
+            TICKET,
+        ),
+        errors=(400, 503),
     ),
     Route(
         "GET", "/api/events", "streamEvents", "One's own events; heartbeats without a login",
         EVENTS,
         {200: Answer("Events as they come", TEXT, (STREAM,))},
         optional_login=True,
-        query=(*RESUME, Query("all", "1: everybody's events, for admins.", TEXT)),
-        errors=(401, 403, 503),
+        query=(*RESUME, ALL, TICKET),
+        errors=(400, 401, 403, 503),
+    ),
+    Route(
+        "POST", "/api/events/ticket", "issueTicket",
+        "A word that opens one stream within half a minute", EVENTS,
+        ok(answer_object(ticket=TEXT, expires_in_secs=COUNT)), role="viewer",
+    ),
+    Route(
+        "GET", "/api/ws", "openSocket",
+        "The events as a WebSocket; takes `follow` and `unfollow` of logs", EVENTS,
+        {101: Answer("Switched to the WebSocket protocol", None, ())},
+        role="viewer",
+        query=(
+            Query("run", "Only the events of this run.", TEXT),
+            Query("last_event_id", "The last event that was seen.", TEXT),
+            ALL,
+            TICKET,
+        ),
+        errors=(400, 403, 404, 503),
     ),
 )  # fmt: skip

@@ -18,6 +18,7 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 from oxoflow.db.connection import Database
 from oxoflow.db.events import (
@@ -32,12 +33,14 @@ from oxoflow.db.instants import instant
 from oxoflow.errors import Unavailable
 from oxoflow.web.listener import Listener, Subscription
 from oxoflow.web.places import Place, Places
-from oxoflow.web.wires import Hangup, Wire
+from oxoflow.web.wires import Hangup, LogWire, Wire
 
 HEARTBEAT = 5.0  # seconds (spec/oxo-flow-api.md 2.1)
 PAGE = 200  # events read at a time
 UNSENT_LOW = 64 * 1024  # a replay goes on while less than this is unsent
 UNSENT_HIGH = 512 * 1024  # a live client with more than this is dropped
+LOOK = 0.2  # seconds between looks at logs that are followed
+PIECES = 4  # of a log sent to one client before the others have their turn
 PAUSE = 0.2  # seconds after a failed turn
 
 log = logging.getLogger("oxoflow.streams")
@@ -89,6 +92,8 @@ class StreamHub:
         self._replaying: set[Listener] = set()
         self._encoded: dict[tuple[str, int], bytes] = {}
         self._position = 0
+        self._tailing: set[Listener] = set()
+        self._next_look = 0.0
         self._next_beat = time.monotonic() + heartbeat
         self._thread = threading.Thread(target=self._serve, name="streams", daemon=True)
 
@@ -157,7 +162,8 @@ class StreamHub:
 
     def _turn(self) -> None:
         busy = any(listener.unsent_bytes < UNSENT_LOW for listener in self._replaying)
-        wait = 0.0 if busy else max(0.0, self._next_beat - time.monotonic())
+        due = min(self._next_beat, self._next_look if self._tailing else self._next_beat)
+        wait = 0.0 if busy else max(0.0, due - time.monotonic())
         for key, mask in self._selector.select(wait):
             if key.data is None:
                 os.eventfd_read(self._wake)
@@ -170,6 +176,11 @@ class StreamHub:
         for _ in range(arrived):
             self._begin(*self._arrivals.popleft())
         self._replay()
+        if self._tailing and time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LOOK
+            for listener in list(self._tailing):
+                if listener.unsent_bytes < UNSENT_LOW:
+                    self._read_on(listener)
         if time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + self._heartbeat
             self._beat()
@@ -182,6 +193,8 @@ class StreamHub:
         self._by_scope[subscription.scope].add(listener)
         self._replaying.add(listener)
         self._selector.register(connection, selectors.EVENT_READ, listener)
+        if subscription.tails:
+            self._tailing.add(listener)
         wire = subscription.wire
         self._push(listener, [head, wire.opening(), wire.notice("heartbeat", instant())])
         if subscription.after is not None and not self._covered(listener):
@@ -257,9 +270,34 @@ class StreamHub:
             if listener.subscription.last(event):
                 listener.ending = True
                 break
+        if listener.ending and listener.subscription.tails:
+            listener.ending, listener.draining = False, True  # the end of the logs comes first
+            self._next_look = 0.0
         if listener.ending:
             frames.append(listener.subscription.wire.closing())
         listener.position = position
+        self._push(listener, frames)
+
+    def _read_on(self, listener: Listener) -> None:
+        """Send what the logs that a client follows have become longer, a few pieces at a time."""
+        frames: list[bytes] = []
+        more = False
+        for tail in listener.subscription.tails.values():
+            for _ in range(PIECES):
+                offset, data = tail.offset, tail.read()
+                if data:
+                    wire = cast(LogWire, listener.subscription.wire)
+                    frames.append(wire.log(tail, offset, data))
+                more = bool(data)
+                if not more:
+                    break
+        if more:  # go on at once, but let the other streams have their turn
+            self._next_look = 0.0
+        elif listener.draining:
+            listener.ending = True
+            frames.append(listener.subscription.wire.closing())
+        if not listener.subscription.tails:
+            self._tailing.discard(listener)
         self._push(listener, frames)
 
     def _encode(self, wire: Wire, event: Event) -> bytes:
@@ -299,11 +337,15 @@ class StreamHub:
             try:
                 data = listener.read()
                 answer = None if data is None else listener.subscription.wire.received(data)
-            except (OSError, Hangup):
+            except Hangup as hangup:
+                listener.ending, answer = True, hangup.last
+            except OSError:
                 answer = None
             if answer is None:
                 self._end(listener)
                 return
+            if listener.subscription.tails:
+                self._tailing.add(listener)
             self._push(listener, [answer])
         if mask & selectors.EVENT_WRITE and listener in self._listeners:
             self._flush(listener)
@@ -318,5 +360,6 @@ class StreamHub:
         if not self._by_scope[scope]:
             del self._by_scope[scope]
         self._replaying.discard(listener)
+        self._tailing.discard(listener)
         listener.close()
         self._places.leave(place)

@@ -10,10 +10,11 @@ import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from oxoflow.db.events import Event, Scope
+from oxoflow.web.tails import Tail
 from oxoflow.web.wires import Wire
 
 BATCH = 64  # buffers in one system call; the kernel takes no more than 1024
@@ -27,6 +28,7 @@ class Subscription:
     `scope` None is a stream of heartbeats. `after` is the id after which to replay; None means
     from now on. The stream ends after an event for which `last` is true, or, with `ends_now`,
     when everything known at the time of asking has been sent. `alive` is asked at each heartbeat.
+    With `tails`, by run, the wire is a LogWire.
     """
 
     owner: str  # whom the stream counts against
@@ -36,13 +38,22 @@ class Subscription:
     ends_now: bool = False
     last: Callable[[Event], bool] = lambda event: False
     alive: Callable[[], bool] = lambda: True
+    tails: dict[str, Tail] = field(default_factory=dict)  # changed by the hub's thread only
 
 
 class Listener:
     """One connected client: its position in the events and its unsent bytes."""
 
-    __slots__ = ("_unsent", "caught_up", "connection", "ending", "position", "subscription",
-                 "unsent_bytes")  # fmt: skip
+    __slots__ = (
+        "_unsent",
+        "caught_up",
+        "connection",
+        "draining",
+        "ending",
+        "position",
+        "subscription",
+        "unsent_bytes",
+    )
 
     def __init__(self, connection: socket.socket, subscription: Subscription) -> None:
         self.connection = connection
@@ -50,11 +61,13 @@ class Listener:
         self.position = 0
         self.caught_up = False
         self.ending = False
+        self.draining = False  # ends when the logs it follows are at their end
         self.unsent_bytes = 0
         self._unsent: deque[bytes | memoryview] = deque()
         connection.setblocking(False)
         if connection.family in (socket.AF_INET, socket.AF_INET6):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     def push(self, frames: Iterable[bytes]) -> None:
         """Put frames behind what is unsent; the same bytes objects may be pushed to others."""

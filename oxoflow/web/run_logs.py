@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 
+from oxoflow.db.events import Scope
+from oxoflow.db.runs import Run
 from oxoflow.engine.rundir import log_name
 from oxoflow.errors import InvalidInput
 from oxoflow.web.filebody import TextPart, send, send_rest
 from oxoflow.web.guards import signed_in
 from oxoflow.web.http import query_number, services
+from oxoflow.web.listener import Subscription
 from oxoflow.web.runs import own_job, own_run
+from oxoflow.web.sse import aliveness, is_last, log_tail, owner_of, stream, wants
+from oxoflow.web.wires import PlainWire
 from oxoflow.workspace import EXECUTION_LOG, RECORDS, open_regular, tail
 
 TEXT = "text/plain; charset=utf-8"
@@ -31,12 +36,34 @@ def logs(run_id: str) -> Response:
         if text is None:
             raise _absent()
         return Response(text.encode(), content_type=TEXT)
+    if wants("follow"):
+        return _follow(run)
     descriptor = open_regular(directory, EXECUTION_LOG)
     if descriptor is None:
         raise _absent()
     if "offset" in request.args:
         return send_rest(descriptor, query_number("offset", 0, 0, 2**62), TEXT)
     return send(descriptor, TEXT, TextPart)
+
+
+def _follow(run: Run) -> Response:
+    """The log from an offset on, and what is added to it, until the run is over."""
+    return stream(
+        Subscription(
+            owner_of(g.account),
+            PlainWire(),
+            Scope(run_id=run.id),
+            ends_now=run.final,
+            last=is_last,
+            alive=aliveness(g.account),
+            tails={run.id: log_tail(run, query_number("offset", 0, 0, 2**62))},
+        ),
+        {
+            "Content-Type": TEXT,
+            "Cache-Control": "no-cache, no-transform",
+            "X-Accel-Buffering": "no",
+        },
+    )
 
 
 def _absent() -> InvalidInput:

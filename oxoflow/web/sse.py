@@ -7,7 +7,7 @@ away (spec/oxo-flow-api.md 2.2; design, section 7).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from flask import Blueprint, Response, g, request
 
@@ -18,13 +18,16 @@ from oxoflow.errors import Forbidden, InvalidInput, Unauthorized, Unavailable
 from oxoflow.supervisor.settle import TERMINAL_TYPES
 from oxoflow.web.guards import COOKIE, find_account, signed_in
 from oxoflow.web.handover import Handover, can_hand_over
-from oxoflow.web.http import services
+from oxoflow.web.http import query_number, reply, services
 from oxoflow.web.hub import Reserved
 from oxoflow.web.limits import address
 from oxoflow.web.listener import Subscription
 from oxoflow.web.runs import own_run
+from oxoflow.web.tails import Tail
+from oxoflow.web.tickets import LIFETIME, Tickets
 from oxoflow.web.waiting import free_streaming_thread, take_streaming_thread
 from oxoflow.web.wires import SseWire
+from oxoflow.workspace import EXECUTION_LOG
 
 LAST_TYPES = frozenset(TERMINAL_TYPES.values())
 HEADERS = {
@@ -32,6 +35,8 @@ HEADERS = {
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",  # nginx passes each event on at once
 }
+
+TICKETS = Tickets()
 
 blueprint = Blueprint("sse", __name__)
 
@@ -45,7 +50,7 @@ def events() -> Response:
             raise Unauthorized("Authentication required", "the session is unknown or has ended")
         return stream(Subscription(f"address {address()}", _wire(), None))
     scope = Scope(user_id=account.id)
-    if request.args.get("all", "0") not in ("", "0", "false"):
+    if wants("all"):
         if not account.role.includes(Role.ADMIN):
             raise Forbidden("Admin access required", "'all' shows everybody's events")
         scope = Scope()
@@ -57,10 +62,16 @@ def events() -> Response:
 @blueprint.get("/api/runs/<run_id>/events")
 @signed_in
 def run_events(run_id: str) -> Response:
-    """The events of one run from its first on, or from the last one seen, to its end."""
+    """The events of one run from its first on, or from the last one seen, to its end.
+
+    `?logs=1` adds what its log becomes longer, from `?log_offset=` on.
+    """
     run = own_run(run_id)
     after = resume_from()
-    if run.final and after is not None and not _anything_after(run, after):
+    tails = (
+        {run.id: log_tail(run, query_number("log_offset", 0, 0, 2**62))} if wants("logs") else {}
+    )
+    if run.final and after is not None and not tails and not _anything_after(run, after):
         return Response(status=204)  # tells an EventSource not to come back
     return stream(
         Subscription(
@@ -69,13 +80,21 @@ def run_events(run_id: str) -> Response:
             Scope(run_id=run.id),
             after=after or 0,
             ends_now=run.final,
-            last=_is_last,
+            last=is_last,
             alive=aliveness(g.account),
+            tails=tails,
         )
     )
 
 
-def _is_last(event: Event) -> bool:
+def log_tail(run: Run, offset: int) -> Tail:
+    """The log of a run, to be followed."""
+    directory = services().workspace.run_directory(run.username, run.id)
+    return Tail(run.id, directory, EXECUTION_LOG, offset)
+
+
+def is_last(event: Event) -> bool:
+    """Whether a run is over with this event."""
     return event.type in LAST_TYPES
 
 
@@ -85,7 +104,29 @@ def _anything_after(run: Run, after: int) -> bool:
 
 
 def _wire() -> SseWire:
-    return SseWire(named=request.args.get("named", "0") not in ("", "0", "false"))
+    return SseWire(named=wants("named"))
+
+
+def wants(flag: str) -> bool:
+    """Whether a flag of the query is set."""
+    return request.args.get(flag, "0") not in ("", "0", "false")
+
+
+@blueprint.post("/api/events/ticket")
+@signed_in
+def ticket() -> Response:
+    """A word that opens one stream within 30 s, for browsers that can set no header on one."""
+    return reply({"ticket": TICKETS.issue(g.account), "expires_in_secs": int(LIFETIME)})
+
+
+@blueprint.before_request
+def accept_ticket() -> None:
+    """Let a ticket in the query stand for the login that it was issued to; it is then used up."""
+    text = request.args.get("ticket")
+    if text is not None:
+        g.account = TICKETS.redeem(text)
+        if g.account is None:
+            raise Unauthorized("Authentication required", "the ticket is unknown, used or too old")
 
 
 def owner_of(account: Account) -> str:
@@ -111,15 +152,15 @@ def resume_from() -> int | None:
     return int(text)
 
 
-def stream(subscription: Subscription) -> Response:
+def stream(subscription: Subscription, headers: Mapping[str, str] = HEADERS) -> Response:
     """The response that is a stream: handed over, or, elsewhere, held by this thread."""
     if request.method == "HEAD":
-        return Response(headers=HEADERS)
+        return Response(headers=headers)
     reserved = services().streams.subscribe(subscription)
     body = Handover(request.environ, reserved.receive, lambda: _in_this_thread(reserved))
     if not can_hand_over(request.environ) and not take_streaming_thread():
         raise Unavailable("Too many event streams", "half of the threads hold one", retry_after=10)
-    return Response(body, headers=HEADERS, direct_passthrough=True)
+    return Response(body, headers=headers, direct_passthrough=True)
 
 
 def _in_this_thread(reserved: Reserved) -> Iterator[bytes]:

@@ -7,13 +7,19 @@ nothing: the stream hub asks for bytes and moves them.
 from __future__ import annotations
 
 import json
-from typing import Protocol
+from typing import Any, Protocol
 
 from oxoflow.db.events import Event
+from oxoflow.db.instants import instant
+from oxoflow.web.tails import Tail
 
 
 class Hangup(Exception):
-    """The client said something that ends the stream."""
+    """The client said something that ends the stream; `last` is still sent."""
+
+    def __init__(self, last: bytes = b"") -> None:
+        super().__init__()
+        self.last = last
 
 
 class Wire(Protocol):
@@ -36,6 +42,25 @@ class Wire(Protocol):
 
     def closing(self) -> bytes:
         """What is said before the server ends the stream."""
+
+
+class LogWire(Wire, Protocol):
+    """A wire that can also carry the log of a run."""
+
+    def log(self, tail: Tail, offset: int, data: bytes) -> bytes:
+        """New bytes of a log, which began at `offset`."""
+
+
+def log_text(tail: Tail, offset: int, data: bytes) -> str:
+    """New bytes of a log as the object that clients get."""
+    body = {"run_id": tail.run_id, "offset": offset, "text": data.decode()}
+    return json.dumps({"type": "log", "time": instant(), "data": body})
+
+
+def notice_text(type_: str, time: str, position: int | None = None) -> str:
+    """A heartbeat or a resync as the object that clients get."""
+    body: dict[str, Any] = {"type": type_, "time": time, "data": {}}
+    return json.dumps(body if position is None else {"id": position, **body})
 
 
 def envelope(event: Event) -> str:
@@ -61,8 +86,10 @@ class SseWire:
         return self._frame(event.type, envelope(event), event.id)
 
     def notice(self, type_: str, time: str, position: int | None = None) -> bytes:
-        body = json.dumps({"type": type_, "time": time, "data": {}})
-        return self._frame(type_, body, position)
+        return self._frame(type_, notice_text(type_, time), position)
+
+    def log(self, tail: Tail, offset: int, data: bytes) -> bytes:
+        return self._frame("log", log_text(tail, offset, data), None)
 
     def received(self, data: bytes) -> bytes:
         return b""  # nothing is expected of the client; what it sends is not looked at
@@ -74,3 +101,27 @@ class SseWire:
         name = f"event: {type_}\n" if self._named else ""
         mark = "" if number is None else f"id: {number}\n"
         return f"{mark}{name}data: {body}\n\n".encode()
+
+
+class PlainWire:
+    """A log as nothing but its text, while it grows."""
+
+    flavour = "plain"
+
+    def opening(self) -> bytes:
+        return b""
+
+    def event(self, event: Event) -> bytes:
+        return b""
+
+    def notice(self, type_: str, time: str, position: int | None = None) -> bytes:
+        return b""
+
+    def log(self, tail: Tail, offset: int, data: bytes) -> bytes:
+        return data
+
+    def received(self, data: bytes) -> bytes:
+        return b""
+
+    def closing(self) -> bytes:
+        return b""
