@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import struct
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
@@ -22,7 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from oxoflow.engine.disk import replace_file, trouble
-from oxoflow.engine.identity import ProcessIdentity, boot_id, identify
+from oxoflow.engine.identity import ProcessIdentity, boot_id, identify, new_id
 from oxoflow.errors import UsageError, WorkdirLocked
 
 __all__ = [
@@ -251,7 +250,7 @@ def write_control(directory: Path, body: Mapping[str, Any]) -> str:
     """Leave a message for the runner, after all that are there; returns its file name."""
     directory.mkdir(parents=True, exist_ok=True)
     last = max((_number(name) for name in os.listdir(directory)), default=0)
-    name = f"{last + 1:06d}-{uuid.uuid4()}.json"
+    name = f"{last + 1:06d}-{new_id()}.json"
     replace_file(directory / name, json.dumps(dict(body)).encode())
     return name
 

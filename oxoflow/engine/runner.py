@@ -10,7 +10,6 @@ import contextlib
 import os
 import threading
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from oxoflow.engine.deciding import Decision, Verdict
 from oxoflow.engine.driving import Crash, Driver
 from oxoflow.engine.ending import Receipt, end_run, has_leftovers
 from oxoflow.engine.events import EventWriter, timestamp
+from oxoflow.engine.identity import new_id
 from oxoflow.engine.load import Loaded
 from oxoflow.engine.options import Outcome, RunOptions
 from oxoflow.engine.parts import Parts, open_parts
@@ -79,7 +79,7 @@ class _Run:
         self._words: SimpleQueue[object] = SimpleQueue()
         self._stopping = threading.Event()
         self._record = RunRecord(
-            run_id=launch.run_id if launch else str(uuid.uuid4()),
+            run_id=launch.run_id if launch else new_id(),
             nonce=launch.nonce if launch else None,
             pid=me.pid,
             start_time=me.start_time,

@@ -169,7 +169,8 @@ def test_a_reader_of_a_log_is_no_writer_of_it(tmp_path):
 
 def test_a_marker_is_a_whole_entry_of_the_environment():
     with subprocess.Popen(["sleep", "60"], env={"A": "OXORUN_ID=r", "OXORUN_ID": "r1"}) as process:
-        assert carries(process.pid, b"OXORUN_ID=r1")
+        while not carries(process.pid, b"OXORUN_ID=r1"):
+            assert process.poll() is None
         assert not carries(process.pid, b"OXORUN_ID=r")
         process.kill()
 

@@ -4,11 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from dataclasses import replace
 
 import pytest
 
-from oxoflow.engine.identity import ProcessIdentity, boot_id, identify, read_stat
+from oxoflow.engine.identity import ProcessIdentity, boot_id, identify, new_id, read_stat
 from oxoflow.engine.rundir import (
     RunDirectory,
     RunRecord,
@@ -25,6 +26,7 @@ from oxoflow.errors import DiskTrouble, UsageError, WorkdirLocked
 RECORD = RunRecord("id", "nonce", 12, 345, "boot", "2026-01-01T00:00:00.000Z", {"jobs": 2})
 HOLD = """
 import sys
+import uuid
 from pathlib import Path
 from oxoflow.engine.rundir import WorkdirLock
 lock = WorkdirLock(Path(sys.argv[1]))
@@ -189,3 +191,9 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / ".oxo-flow").write_text("a file in the way")
     with pytest.raises(DiskTrouble, match=r"\.oxo-flow"):
         RunDirectory(tmp_path).create()
+
+
+def test_new_ids_are_random_uuids():
+    found = {new_id() for _ in range(100)}
+    assert len(found) == 100
+    assert all(uuid.UUID(text).version == 4 and str(uuid.UUID(text)) == text for text in found)
