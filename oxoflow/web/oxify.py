@@ -42,9 +42,21 @@ class Refusal(OxoflowError):
         self.name = name
 
 
+class _Guarded(Blueprint):
+    """A blueprint whose views carry the role that `admit` demands, for the contract's test."""
+
+    def add_url_rule(
+        self, rule: str, endpoint: str | None = None, view_func: Any = None,
+        provide_automatic_options: bool | None = None, **options: Any,
+    ) -> None:  # fmt: skip
+        safe = set(options.get("methods") or ("GET",)) <= SAFE
+        view_func.least_role = Role.VIEWER if safe else Role.USER
+        super().add_url_rule(rule, endpoint, view_func, provide_automatic_options, **options)
+
+
 def make_blueprint(name: str, public: bool = False) -> Blueprint:
     """A blueprint whose routes are guarded, refuse in two keys and name the version."""
-    blueprint = Blueprint(name.rpartition(".")[2], name)
+    blueprint = (Blueprint if public else _Guarded)(name.rpartition(".")[2], name)
     if not public:
         blueprint.before_request(admit)
     blueprint.after_request(_name_version)

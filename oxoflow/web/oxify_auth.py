@@ -10,7 +10,7 @@ import sqlite3
 from dataclasses import replace
 from typing import Any
 
-from flask import Response, request
+from flask import Response, g, request
 
 from oxoflow.access import Role
 from oxoflow.access.account import valid_username
@@ -22,7 +22,7 @@ from oxoflow.db.audit import append_deed
 from oxoflow.db.instants import instant
 from oxoflow.errors import InvalidInput, Unauthorized
 from oxoflow.web.deeds import deed, write_deed
-from oxoflow.web.guards import demand
+from oxoflow.web.guards import role, signed_in
 from oxoflow.web.http import reply, services
 from oxoflow.web.limits import address
 from oxoflow.web.oxify import Refusal, body, make_blueprint, member, needed
@@ -50,9 +50,9 @@ def _answer(user: User, token: str, status: int) -> Response:
 
 
 @blueprint.post("/api/v1/auth/register")
+@role("admin")
 def register() -> Response:
     """Make an account; only an admin may."""
-    demand(Role.ADMIN)
     given = body()
     email, password = needed(given, "email", str), needed(given, "password", str)
     member(given, "name", str)
@@ -93,7 +93,8 @@ def log_in() -> Response:
 
 
 @blueprint.get("/api/v1/auth/me")
+@signed_in
 def who_am_i() -> Response:
     """The account behind the token."""
-    account = demand(Role.VIEWER)
+    account = g.account
     return reply(_shown(account.id, account.username, account.role.value))
