@@ -52,6 +52,7 @@ class Settings:
     event_days: int = 30
     pass_env: tuple[str, ...] = ()
     data_roots: tuple[Path, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()  # names, addresses and networks, besides loopback
     log_level: str = "info"
     warnings: tuple[str, ...] = ()  # sentences to print at start
 
@@ -192,6 +193,13 @@ def _directories(text: str) -> tuple[Path, ...]:
     return tuple(Path(word) for word in _words(text))
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    for word in _words(text):
+        if not re.fullmatch(r"(\*\.)?[A-Za-z0-9_-][A-Za-z0-9_.-]*|[0-9A-Fa-f:.]+(/\d{1,3})?", word):
+            raise ValueError(f"holds '{word}', which is no host name, address or network")
+    return tuple(_words(text))
+
+
 def _header(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", text):
         raise ValueError("is not a header name")
@@ -249,6 +257,10 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "DATA_ROOTS", _directories, "empty",
         "absolute directories that runs may read, separated by commas",
+    ),
+    Option(
+        "ALLOWED_HOSTS", _hosts, "empty",
+        "hosts, addresses and networks that graphs may call besides loopback, separated by commas",
     ),
     Option(
         "LOG_LEVEL", _level, "info", "debug, info, warning or error", fallback="OXIFY_LOG_LEVEL",

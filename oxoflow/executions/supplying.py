@@ -48,7 +48,7 @@ def gather(
         documents=_documents(reader, settings.home / LIBRARY, owner, graph),
         servers=servers,
         limits=Limits(
-            allowed_hosts=tuple(getattr(settings, "allowed_hosts", ())),
+            allowed_hosts=settings.allowed_hosts,
             data_roots=settings.data_roots,
         ),
     )
