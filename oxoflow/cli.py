@@ -49,6 +49,8 @@ VERBS: Mapping[str, Entry] = {
     "clean": Entry("clean", "List, or with --yes delete, the files a workflow makes"),
     "logs": Entry("results", "Show what a job wrote"),
     "records": Entry("results", "List the jobs that ran, with time, memory and exit codes"),
+    "provenance": Entry("lineage", "Say which run and job made a file, and of what"),
+    "compare": Entry("lineage", "Find the first job whose outputs differ between two runs"),
     "validate": Entry("check", "Check a workflow for errors"),
     "lint": Entry("check", "Check a workflow for errors and questionable style"),
     "format": Entry("rewrite", "Print, check or write the canonical form of a workflow"),

@@ -28,7 +28,9 @@ from oxoflow.engine.outputs import ParentDirectories, clean_up, shapes_before, v
 from oxoflow.engine.plan import Planner
 from oxoflow.engine.preparing import Prepared, Preparer
 from oxoflow.engine.process import Exit, SpawnFailed
+from oxoflow.engine.products import learn, protect, with_checksums, write_benchmark
 from oxoflow.engine.provisioning import Provided, Provisioner
+from oxoflow.engine.records import OutputRecord
 from oxoflow.engine.reporting import Failure, Notes, Reporter, Usage
 from oxoflow.engine.scheduler import Status
 from oxoflow.engine.scratch import bring_home, make_scratch, remove_scratch
@@ -155,7 +157,7 @@ class _Life:
 
     def _volatile(self) -> tuple[str, ...]:
         """What must go if we die: unprotected outputs, and a scratch directory."""
-        kept = self.decision.job.rule.protected_output
+        kept = self.prepared.protected
         outputs = self.decision.outputs
         if kept:
             outputs = tuple(path for path in outputs if path not in kept)
@@ -277,13 +279,28 @@ class _Life:
             remove_scratch(self.scratch)
         if self.prepared.on_success is not None:
             self._hook(self.prepared.on_success)
+        present = self._settle(found.present)
         key = runner.planner.fingerprint(self.decision)
         runner.learn()
         command = self.prepared.shown_command
         notes = Notes(self.provided.text() if self.provided is not None else None)
-        runner.reporter.done(job, self.usage, key, found.present, command, notes)
+        runner.reporter.done(job, self.usage, key, present, command, notes)
         self.logs.close()
         return JobEnd(self.decision.index, Status.SUCCESS)
+
+    def _settle(self, present: tuple[OutputRecord, ...]) -> tuple[OutputRecord, ...]:
+        """Learn, count and protect what was made, and write down what it took."""
+        files, rule, usage = self.runner.planner.files, self.decision.job.rule, self.usage
+        if rule.checksum:
+            present = with_checksums(files, present, rule.checksum)
+        learn(files, present)
+        if self.prepared.protected:
+            protect(files, present, self.prepared.protected)
+        if self.prepared.benchmark is not None:
+            wall = usage.last.wall_secs if usage.last is not None else 0.0
+            place = Path(files.full(self.prepared.benchmark))
+            write_benchmark(place, wall, usage.peak_mb, usage.cpu_secs)
+        return present
 
     def _fail(self, failure: Failure) -> JobEnd:
         runner, job = self.runner, self.decision.job
@@ -293,7 +310,7 @@ class _Life:
             failure = Failure(failure.code, "ended because the run was stopped")
         elif self.prepared.on_failure is not None and self.usage.attempt > 0:
             self._hook(self.prepared.on_failure)
-        protected = job.rule.protected_output
+        protected = self.prepared.protected
         clean_up(runner.root, self.decision.outputs, self.before, protected)
         clean_up(runner.root, self.prepared.rendered.temp_output, {}, protected)
         tail = runner.preparer.mask.text(self.logs.tail())

@@ -12,12 +12,13 @@ from oxoflow.engine.deciding import Decision
 from oxoflow.engine.masking import Mask
 from oxoflow.engine.outputs import refused
 from oxoflow.engine.plan import Planner
+from oxoflow.engine.products import is_protected
 from oxoflow.engine.render import Rendered
 from oxoflow.environments.choice import choose_family, effective_environment
 from oxoflow.environments.family import Command, Family, Setup, Site
 from oxoflow.errors import RunError
 from oxoflow.lang.danger import find_dangers
-from oxoflow.lang.model import Environment, Rule, Workflow
+from oxoflow.lang.model import Environment, Job, Rule, Workflow
 from oxoflow.lang.values import parse_duration
 
 
@@ -35,6 +36,8 @@ class Prepared:
     retry_delay: float
     parents: tuple[str, ...]  # files whose directories must be there
     setup: Setup | None = None  # the environment that must be there
+    protected: tuple[str, ...] = ()  # outputs that nobody may overwrite
+    benchmark: str | None = None  # where the job's use of the machine is to be written
 
 
 @dataclass(slots=True)
@@ -88,7 +91,29 @@ class Preparer:
             retry_delay=delay,
             parents=files,
             setup=family.setup,
+            protected=self._protected(job),
+            benchmark=self._benchmark(job),
         )
+
+    def _protected(self, job: Job) -> tuple[str, ...]:
+        """The protected outputs; raises RunError when one is there and read-only."""
+        protected = self.planner.renderer.own_paths(job, job.rule.protected_output)
+        for path in protected:
+            if is_protected(self.site.full(path)):
+                raise RunError(
+                    f"rule '{job.rule.name}': output '{path}' is protected and there already; "
+                    "delete it or make it writable (chmod u+w) to have it made anew"
+                )
+        return protected
+
+    def _benchmark(self, job: Job) -> str | None:
+        if not job.rule.benchmark:
+            return None
+        (path,) = self.planner.renderer.own_paths(job, (job.rule.benchmark,))
+        words = refused(self.site.workdir, path)
+        if words is not None:
+            raise RunError(f"rule '{job.rule.name}': benchmark: {words}")
+        return path
 
     def _hook(self, rendered: Rendered, text: str | None) -> tuple[str, ...] | None:
         return None if text is None else self.site.shell.argv(rendered.with_prelude(text))

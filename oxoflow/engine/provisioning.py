@@ -45,8 +45,8 @@ class Provided:
 class Provisioner:
     """Makes environments, each once; worker threads share it.
 
-    Locks lie in `store`, one file an environment, for all runs of the account. Each is held, shared,
-    until `close`: no other run remakes an environment under a running job.
+    Locks lie in `store`, one file an environment, for all runs of the account. Each is held,
+    shared, until `close`: no other run remakes an environment under a running job.
     """
 
     store: Path

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -171,10 +171,16 @@ class Renderer:
         """Give the input paths as they are looked for on the disk."""
         return self._paths(job.input, self.texts.path)
 
+    def own_paths(self, job: Job, patterns: Sequence[str]) -> tuple[str, ...]:
+        """Give paths that a rule names besides its files, with wildcards and config filled in."""
+        if not patterns:
+            return ()
+        bindings = dict(job.bindings)
+        return tuple([self.texts.path(substitute(path, bindings)) for path in patterns])
+
     def _temporaries(self, job: Job) -> tuple[str, ...]:
         """Give `temp_output` with wildcards and config filled in (S9)."""
-        bindings = dict(job.bindings)
-        return tuple(self.texts.path(substitute(path, bindings)) for path in job.rule.temp_output)
+        return self.own_paths(job, job.rule.temp_output)
 
     def _is_plain(self, job: Job) -> bool:
         """Say whether a job's shell text is all there is, without any placeholder."""

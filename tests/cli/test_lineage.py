@@ -1,0 +1,85 @@
+"""The verbs `provenance` and `compare`, in words and JSON."""
+
+import shutil
+
+import pytest
+
+FLOW = """[workflow]
+name = "w"
+[[rules]]
+name = "a"
+input = ["src"]
+output = ["a.txt"]
+shell = "cat {input} > {output}"
+[[rules]]
+name = "b"
+input = ["a.txt"]
+output = ["b.txt"]
+shell = "wc -l < {input} > {output}"
+"""
+
+
+@pytest.fixture
+def runs(here, ox):
+    for name, text in (("one", "1\n"), ("two", "2\n2\n")):
+        (here / name).mkdir()
+        (here / name / "main.oxoflow").write_text(FLOW)
+        (here / name / "src").write_text(text)
+        assert ox("run", f"{name}/main.oxoflow").code == 0
+    return here
+
+
+def test_provenance_tells_the_jobs_behind_a_file(runs, ox):
+    told = ox("provenance", "one/b.txt")
+    assert told.code == 0
+    assert "1. job 'b' of rule 'b'" in told.out
+    assert "   $ wc -l < a.txt > b.txt" in told.out
+    assert "2. job 'a' of rule 'a'" in told.out
+    assert "from 2." in told.out
+    assert "source" in told.out
+
+
+def test_provenance_of_a_copy_is_found_below_a_named_directory(runs, ox):
+    shutil.copyfile(runs / "two/b.txt", runs / "result.txt")
+    told = ox("provenance", "result.txt", "--json")
+    assert told.code == 0
+    assert told.json["recorded_as"] == "b.txt"
+    jobs = told.json["jobs"]
+    assert [job["job"] for job in jobs] == ["b", "a"]
+    assert jobs[0]["workdir"] == str(runs / "two")
+    assert jobs[0]["inputs"][0]["maker"] == 1
+    assert jobs[1]["inputs"][0]["maker"] is None
+    assert len(jobs[1]["inputs"][0]["sha256"]) == 64
+
+
+def test_what_is_not_known_is_said_and_exits_1(runs, ox):
+    (runs / "one/foreign").write_text("never seen")
+    told = ox("provenance", "one/foreign")
+    assert told.code == 1
+    assert "no recorded job made this content" in told.out
+
+
+def test_without_records_the_cure_is_named(here, ox):
+    (here / "x").write_text("")
+    told = ox("provenance", "x")
+    assert told.code == 2
+    assert "--workdir DIR" in told.err
+
+
+def test_compare_names_the_first_job_that_differs(runs, ox):
+    told = ox("compare", "one", "two")
+    assert told.code == 1
+    assert "the first whose outputs differ is job 'a':" in told.out
+    assert "  src: " in told.out
+    assert "behind it: b" in told.out
+    assert ox("compare", "one", "one").code == 0
+    found = ox("compare", "one", "two", "--json").json
+    assert found["first"]["job"] == "a"
+    assert found["first"]["parts"][0]["part"] == "input.src"
+    assert found["also"] == ["b"]
+
+
+def test_compare_wants_directories_of_runs(here, ox):
+    told = ox("compare", "x", "y")
+    assert told.code == 2
+    assert "'x' is no directory that a run left records in" in told.err
