@@ -116,10 +116,11 @@ def put_document(row: GraphRow, document: dict[str, Any], action: str = "update_
     for edge in document["edges"]:
         edge["id"] = edge["id"] or str(uuid.uuid4())
     what = deed(action, f"{row.id} {about['name']}")
+    owner: str | None = g.owner
 
     def work(connection: sqlite3.Connection) -> bool:
         text = compact(document)
-        if not replace_graph(connection, g.owner, row.id, about["name"], text, now):
+        if not replace_graph(connection, owner, row.id, about["name"], text, now):
             return False
         append_deed(connection, what, now)
         return True
@@ -139,9 +140,10 @@ def delete(workflow_id: str) -> Response:
 def remove_graph(graph_id: str) -> bool:
     """Delete a graph of the caller's; False when there is none."""
     what = deed("delete_graph", graph_id)
+    owner: str | None = g.owner
 
     def work(connection: sqlite3.Connection) -> bool:
-        if not delete_graph(connection, g.owner, graph_id):
+        if not delete_graph(connection, owner, graph_id):
             return False
         append_deed(connection, what, instant())
         return True

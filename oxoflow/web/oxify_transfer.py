@@ -63,9 +63,9 @@ def export(workflow_id: str) -> Response:
 def bring_in() -> Response:
     """Save a graph from the text of a file, under new ids unless the old ones are to be kept."""
     given = body()
-    form = _format(needed(given, "format", str))
+    form, content = _format(needed(given, "format", str)), needed(given, "content", str)
     try:
-        document = parse_text(needed(given, "content", str), form == "yaml")
+        document = parse_text(content, form == "yaml")
     except InvalidInput as error:
         raise Refusal(400, "ParseError", f"The content cannot be read: {error.message}") from None
     graph = graph_of(document)

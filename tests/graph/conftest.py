@@ -20,6 +20,9 @@ from oxoflow.graph.validate import read_graph
 from oxoflow.graph.work import Limits
 from tests.graph.building import node_id
 from tests.graph.fakes import Fake, fake_server
+from tests.web.conftest import admin, app, client, make_app, services, user, viewer
+
+__all__ = ["admin", "app", "client", "make_app", "services", "user", "viewer"]
 
 
 class Execution:
