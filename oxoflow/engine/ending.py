@@ -78,10 +78,11 @@ def end_run(
 ) -> Receipt:
     """End everything below this process: TERM, `grace` seconds, KILL, all within `limit` seconds.
 
-    Blocks. Other threads reap the commands meanwhile; orphans are reaped here. `hurry` cuts the
-    grace short.
+    Blocks, and `table` starts nothing from then on. Other threads reap the commands meanwhile;
+    orphans are reaped here. `hurry` cuts the grace short.
     """
     begun = time.monotonic()
+    table.refuse_more()
     marker = f"{MARKER}={run_id}".encode()
     ending = _Ending(lambda processes: _below_us(table, processes))
     ending.look()

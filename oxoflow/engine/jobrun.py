@@ -40,12 +40,16 @@ from oxoflow.errors import OxoflowError, RunError
 
 @dataclass(frozen=True, slots=True)
 class JobEnd:
-    """How a job ended for the scheduler. With `grow_mb` it wants another attempt with more."""
+    """How a job ended for the scheduler. With `grow_mb` it wants another attempt with more.
+
+    `interrupted` jobs did not fail: the run was stopped before they could end.
+    """
 
     index: int
     status: Status
     error: str | None = None
     grow_mb: int | None = None
+    interrupted: bool = False
 
 
 @dataclass(slots=True)
@@ -71,6 +75,8 @@ class JobRunner:
         self, index: int, decision: Decision | None, memory_mb: int | None, problem: str | None
     ) -> JobEnd:
         """Run one job to its end. `problem` says why it cannot run, if it must."""
+        if self.stopping.is_set():
+            return JobEnd(index, Status.FAILED, interrupted=True)
         life = self._grown.pop(index, None)
         if life is not None:
             life.prepared = self.preparer.prepare(life.decision, memory_mb)
@@ -91,6 +97,14 @@ class JobRunner:
     def keep(self, life: _Life) -> None:
         """Remember a job that goes on once it gets more memory."""
         self._grown[life.decision.index] = life
+
+    def abandon(self) -> int:
+        """Give up the jobs that wait for more memory, since the run was stopped; how many."""
+        waiting = list(self._grown.values())
+        self._grown.clear()
+        for life in waiting:
+            life.give_up()
+        return len(waiting)
 
     def learn(self) -> None:
         """Have the contents of files that were read remembered."""
@@ -302,11 +316,18 @@ class _Life:
             write_benchmark(place, wall, usage.peak_mb, usage.cpu_secs)
         return present
 
+    def give_up(self) -> None:
+        """End without another attempt."""
+        self._fail(Failure(BEFORE_SPAWN, ""))
+
     def _fail(self, failure: Failure) -> JobEnd:
         runner, job = self.runner, self.decision.job
-        if self.scratch is not None:
+        interrupted = runner.stopping.is_set()
+        if self.scratch is not None and interrupted:
+            remove_scratch(self.scratch)
+        elif self.scratch is not None:
             self.logs.note(f"oxoflow: scratch directory kept: {self.scratch}")
-        if runner.stopping.is_set():
+        if interrupted:
             failure = Failure(failure.code, "ended because the run was stopped")
         elif self.prepared.on_failure is not None and self.usage.attempt > 0:
             self._hook(self.prepared.on_failure)
@@ -316,7 +337,7 @@ class _Life:
         tail = runner.preparer.mask.text(self.logs.tail())
         runner.reporter.failed(job, self.usage, failure, self.prepared.shown_command, tail)
         self.logs.close()
-        return JobEnd(self.decision.index, Status.FAILED, failure.error)
+        return JobEnd(self.decision.index, Status.FAILED, failure.error, interrupted=interrupted)
 
     def _hook(self, argv: tuple[str, ...]) -> None:
         """Run on_success or on_failure: best effort, without influence on the job (5.5)."""

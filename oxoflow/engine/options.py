@@ -42,13 +42,14 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many jobs ended how; `failed` are required ones."""
+    """How many jobs ended how; `failed` are required, `interrupted` were stopped with the run."""
 
     succeeded: int = 0
     skipped: int = 0
     failed: int = 0
     non_required_failed: int = 0
     blocked: int = 0
+    interrupted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import resource
 import signal
@@ -21,14 +22,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from oxoflow.engine.identity import read_stat
-from oxoflow.errors import OxoflowError
+from oxoflow.errors import RunError
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-class SpawnFailed(OxoflowError):
+class SpawnFailed(RunError):
     """The command could not be started at all; `error` is the system's answer."""
 
     def __init__(self, message: str, error: OSError) -> None:
@@ -75,6 +76,7 @@ class ProcessTable:
     _live: dict[int, Child] = field(default_factory=dict)
     _null: int = field(default_factory=lambda: os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     strangers: frozenset[int] = frozenset()  # children that this process had before
+    _refusing: bool = False
 
     def __post_init__(self) -> None:
         self.strangers = frozenset(own_children())
@@ -97,6 +99,9 @@ class ProcessTable:
         """
         with self._lock:  # no orphan is looked for between the start and the entry in the table
             now = time.monotonic()
+            if self._refusing:
+                cause = OSError(errno.ESHUTDOWN, os.strerror(errno.ESHUTDOWN))
+                raise SpawnFailed("nothing is started any more: the run is being stopped", cause)
             try:
                 popen = subprocess.Popen(
                     argv,
@@ -113,6 +118,11 @@ class ProcessTable:
             child.deadline = None if timeout is None else now + timeout
             self._live[child.pid] = child
         return child
+
+    def refuse_more(self) -> None:
+        """Start nothing from now on: what is not among the living when this returns never will."""
+        with self._lock:
+            self._refusing = True
 
     def wait(self, child: Child) -> Exit:
         """Block until the command has ended, and reap it."""

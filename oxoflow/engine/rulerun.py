@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oxoflow.engine.capacity import demand
@@ -76,6 +76,10 @@ class RuleRun:
         """How many jobs ended how."""
         return Counts(**self._tally)
 
+    def abandon(self) -> None:
+        """The loop is over: jobs that were to go on never will."""
+        self._tally["interrupted"] += self._jobs.abandon()
+
     def work(self, task: int) -> JobEnd:
         """Run one job, in a worker thread."""
         item = self._items[task]
@@ -87,15 +91,19 @@ class RuleRun:
         task = self._task_of[end.index]
         now = time.monotonic()
         job = self._items[task].decision.job
-        if end.grow_mb is not None and not self._setting.stopping.is_set():
+        if end.grow_mb is not None and self._setting.stopping.is_set():
+            end = replace(end, interrupted=True)
+        elif end.grow_mb is not None:
             self._items[task].memory_mb = end.grow_mb
             need = demand(job, self._capacity, end.grow_mb).need
             self._scheduler.requeue(task, need, now)
             return
         self._count(job, end)
         for blocked, _ in self._scheduler.finish(task, end.status, now):
-            self._block(blocked)
-        if end.status is Status.FAILED and job.rule.required and not self._setting.keep_going:
+            if not end.interrupted:
+                self._block(blocked)
+        required = job.rule.required and not end.interrupted
+        if end.status is Status.FAILED and required and not self._setting.keep_going:
             self._stop()
 
     def cancel(self, exit_code: int) -> None:
@@ -146,6 +154,8 @@ class RuleRun:
             self._tally["succeeded"] += 1
         elif end.status is Status.SKIPPED:
             self._tally["skipped"] += 1
+        elif end.interrupted:
+            self._tally["interrupted"] += 1
         else:
             self.failures.append((job.name, end.error or ""))
             self._copier.say(f"[{job.name}] oxoflow: failed: {end.error}")

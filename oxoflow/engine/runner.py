@@ -132,6 +132,7 @@ class _Run:
             rules = RuleRun(tasks, scheduler, capacity, parts, self._setting())
             driver = Driver(scheduler, capacity.slots, rules.work, self._words)
             driver.run(rules, self._control)
+            rules.abandon()
             if rules.error is not None:
                 raise rules.error
             outcome = self._conclude(rules, plan, parts)

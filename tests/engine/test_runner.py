@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -12,7 +13,7 @@ import pytest
 from oxoflow.engine.cages import Cages
 from oxoflow.engine.plan import PlanOptions
 from oxoflow.engine.rundir import Launch, RunDirectory, RunState, write_control
-from oxoflow.errors import GraphError, WorkflowError
+from oxoflow.errors import DiskTrouble, GraphError, WorkflowError
 from tests.engine.running import (
     event_of,
     events,
@@ -136,6 +137,8 @@ def test_without_keep_going_the_first_failure_ends_the_jobs_under_way(tmp_path):
     assert event_of(tmp_path, "bad", "rule_failed").data["stderr_tail"] == "why\n"
     slow = event_of(tmp_path, "slow", "rule_failed").data
     assert slow["error"] == "ended because the run was stopped"
+    assert [job for job, _ in outcome.failures] == ["bad"]
+    assert (outcome.counts.failed, outcome.counts.interrupted) == (1, 1)
     assert not (tmp_path / "slow").exists()
     assert processes_in(tmp_path) == []
 
@@ -478,6 +481,59 @@ def test_enforced_memory_grows_until_it_is_enough(tmp_path):
     text = rule("a", HUNGRY, memory="150M", retries=3, retry_memory_factor=2.0)
     assert execute(tmp_path, text, enforce_memory=True).exit_code == 0
     assert 2 <= (records(tmp_path)["a"].attempts or 0) <= 3
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 400 KiB, where we may mount one."""
+    place = tmp_path / "small"
+    place.mkdir()
+    options = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]
+    if subprocess.run(options, stderr=subprocess.DEVNULL).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_named_and_the_run_goes_on_once_there_is_room(small_disk):
+    text = rule("a", "echo > a; sleep 0.1", output=["a"]) + rule(
+        "fill",
+        "[ -e room ] || { head -c 9000000 /dev/zero > fill; sleep 1; }; echo > fill",
+        input=["a"],
+        output=["fill"],
+    )
+    with pytest.raises(DiskTrouble, match=r"(full|No space).*run again: finished jobs are kept"):
+        execute(small_disk, text)
+    record = RunDirectory(small_disk).read_run()
+    assert record is not None
+    assert record.state is RunState.FAILED
+    (small_disk / "room").touch()
+    outcome = execute(small_disk, text)
+    assert (outcome.counts.succeeded, outcome.counts.skipped) == (1, 1)
+
+
+def test_a_removed_working_directory_is_named(tmp_path):
+    place = tmp_path / "work"
+    place.mkdir()
+    text = rule("a", f"rm -rf {place}", output=["a"]) + rule("b", "true", depends_on=["a"])
+    with pytest.raises(DiskTrouble, match="was removed while in use"):
+        execute(place, text)
+
+
+def test_stopping_a_run_gives_up_a_job_that_waits_for_more_memory(tmp_path):
+    text = rule(
+        "hungry",
+        "echo half > out; until [ -e busy ]; do sleep 0.01; done; kill -KILL $$",
+        output=["out"],
+        memory="600M",
+        retries=1,
+        retry_memory_factor=1.5,
+    ) + rule("holder", "touch busy; sleep 0.6; exit 3", memory="300M")
+    outcome = execute(tmp_path, text, max_memory_mb=1000)
+    assert [job for job, _ in outcome.failures] == ["holder"]
+    assert outcome.counts.interrupted == 1
+    assert not (tmp_path / "out").exists()
+    assert records(tmp_path)["hungry"].status == "failed"
 
 
 def test_fact_70_sensitive_values_are_starred_in_logs_records_and_events(tmp_path):
