@@ -83,12 +83,15 @@ class EventWriter:
     def write(self, events: Iterable[Event]) -> str:
         """Append several events at once and return their lines; raises DiskTrouble."""
         lines = []
+        data: Mapping[str, Any] | None = None
         for event in events:
+            if event.data is not data:  # thousands may share one: why they are skipped
+                data = event.data
+                shown = _encode(data)
             self._seq += 1
             lines.append(
                 f'{{"seq":{self._seq},"time":"{timestamp(event.time)}","type":"{event.type}",'
-                f'"job":{_encode(event.job)},"rule":{_encode(event.rule)},'
-                f'"data":{_encode(event.data)}}}\n'
+                f'"job":{_encode(event.job)},"rule":{_encode(event.rule)},"data":{shown}}}\n'
             )
         text = "".join(lines)
         self._append(text.encode("utf-8", "replace"))

@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from oxoflow.engine.attempt import Commands
 from oxoflow.engine.cages import Cages
 from oxoflow.engine.disk import trouble
 from oxoflow.engine.ending import JOB_MARKER, end_job
-from oxoflow.engine.events import EventWriter
+from oxoflow.engine.events import Event, EventWriter
 from oxoflow.engine.jobrun import JobRunner
 from oxoflow.engine.journal import Journal
 from oxoflow.engine.load import Loaded
@@ -71,9 +72,15 @@ class Parts:
         lines = [[d.job.name, d.job.rule.name, d.verdict.value] for d in plan.decisions]
         for start in range(0, len(lines), _JOBS_A_LINE):
             self.recorder.event("jobs_planned", jobs=lines[start : start + _JOBS_A_LINE])
+        now = time.time()
+        reasons: dict[str, dict[str, str]] = {}
+        skips = []
         for decision in plan.decisions:
             if not needs_work(decision):
-                self.reporter.skipped(decision.job, skip_reason(decision))
+                job, reason = decision.job, skip_reason(decision)
+                data = reasons.setdefault(reason, {"reason": reason})
+                skips.append(Event("rule_skipped", job.name, job.rule.name, data, now))
+        self.recorder.events(skips)
 
 
 def open_parts(

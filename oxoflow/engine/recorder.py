@@ -20,6 +20,8 @@ from oxoflow.errors import RunError
 
 _GROUP_SECONDS = 0.04  # commits are at least this far apart, so that a busy run writes few
 
+_Item = Event | list[Event] | Change | threading.Event | None
+
 
 class Recorder:
     """The one writer of a run's records.
@@ -35,12 +37,12 @@ class Recorder:
         observe: Callable[[Event], None] | None = None,
     ) -> None:
         self._state = state
-        self._events = events
+        self._writer = events
         self._report = report
         self._observe = observe
         self._trouble: RunError | None = None
         self._hurry = threading.Event()
-        self._queue: SimpleQueue[Event | Change | threading.Event | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Item] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
@@ -49,6 +51,10 @@ class Recorder:
     ) -> None:
         """Have an event written after every change put in before it."""
         self._queue.put(Event(type, job, rule, data))
+
+    def events(self, events: list[Event]) -> None:
+        """Have many events written."""
+        self._queue.put(events)
 
     def change(self, change: Change) -> None:
         """Have a change of the state written."""
@@ -86,7 +92,7 @@ class Recorder:
             if None in batch:
                 return
 
-    def _write(self, batch: Sequence[Event | Change | threading.Event | None]) -> None:
+    def _write(self, batch: Sequence[_Item]) -> None:
         changes: list[Change] = []
         events: list[Event] = []
         waiting: list[threading.Event] = []
@@ -95,6 +101,8 @@ class Recorder:
                 events.append(item)
             elif isinstance(item, threading.Event):
                 waiting.append(item)
+            elif isinstance(item, list):
+                events.extend(item)
             elif item is not None:
                 changes.append(item)
         if self._trouble is None:
@@ -102,7 +110,7 @@ class Recorder:
                 if changes:
                     self._state.apply(_without_superseded(changes))
                 if events:
-                    self._events.write(events)
+                    self._writer.write(events)
             except RunError as error:
                 self._trouble = error
                 self._report(error)
