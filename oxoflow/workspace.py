@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from oxoflow.errors import InvalidInput, NotFound
+from oxoflow.errors import DiskTrouble, InvalidInput, NotFound
 
 WORKFLOW_FILE = "workflow.oxoflow"
 EXECUTION_LOG = "execution.log"
@@ -71,16 +71,16 @@ class Workspace:
     def create(self, username: str, run_id: str, files: Mapping[str, bytes]) -> Path:
         """Make a run directory with these files, on the disk before it returns."""
         directory = self.run_directory(username, run_id)
-        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory.mkdir(mode=0o700)
         try:
+            directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            directory.mkdir(mode=0o700)
             for name, content in files.items():
                 self.put(directory, name, content)
             (directory / RECORDS / "control").mkdir(mode=0o700, parents=True)
             _sync_directory(directory)
-        except BaseException:
+        except OSError as error:
             self.remove(directory)
-            raise
+            raise disk_trouble(error) from error
         return directory
 
     def put(self, directory: Path, name: str, content: bytes) -> None:
@@ -123,6 +123,11 @@ class Workspace:
     def remove(self, directory: Path) -> None:
         """Delete a run directory, following no link; what is gone already is fine."""
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def disk_trouble(error: OSError) -> DiskTrouble:
+    """What to tell a user when the disk refuses: the fact, without a path of the server."""
+    return DiskTrouble("The workspace cannot be written", os.strerror(error.errno or 0))
 
 
 def is_upload_name(name: str) -> bool:

@@ -13,7 +13,7 @@ from oxoflow.errors import Conflict, InvalidInput, NotFound
 from oxoflow.web.deeds import deed, write_deed
 from oxoflow.web.guards import role, signed_in
 from oxoflow.web.http import query_number, reply, services
-from oxoflow.workspace import is_upload_name, open_below
+from oxoflow.workspace import disk_trouble, is_upload_name, open_below
 
 LARGEST_PIECE = 256 * 1024**2  # bytes of one request
 CHUNK = 1 << 20
@@ -54,9 +54,19 @@ def upload(name: str) -> Response:
     """Store the body under a name from `?offset=` on, which must be where the file ends."""
     request.max_content_length = LARGEST_PIECE
     offset = query_number("offset", 0, 0, 2**62)
-    place = _place()
+    try:
+        facts = _store(_place(), _checked(name), offset)
+    except OSError as error:
+        raise disk_trouble(error) from error
+    if not offset:
+        write_deed(deed("upload", name))
+    return reply(_shown(name, facts), 200 if offset else 201)
+
+
+def _store(place: Path, name: str, offset: int) -> os.stat_result:
+    """Write the body of this request; Conflict when `offset` is not where the file ends."""
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = open_below(place, _checked(name), os.O_WRONLY | os.O_CREAT)
+    descriptor = open_below(place, name, os.O_WRONLY | os.O_CREAT)
     with open(descriptor, "wb") as handle:  # of a descriptor: truncates nothing
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
@@ -69,10 +79,7 @@ def upload(name: str) -> Response:
             handle.write(data)
         handle.flush()
         os.fsync(descriptor)
-        shown = _shown(name, os.fstat(descriptor))
-    if not offset:
-        write_deed(deed("upload", name))
-    return reply(shown, 200 if offset else 201)
+        return os.fstat(descriptor)
 
 
 @blueprint.delete("/<name>")

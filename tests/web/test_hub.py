@@ -136,6 +136,23 @@ def test_reconnecting_with_the_last_id_continues_exactly_there(bench: Bench) -> 
     assert numbers(first + again.take(6)) == list(range(10))
 
 
+def test_a_thousand_reconnects_lose_and_repeat_nothing(bench: Bench) -> None:
+    writer = threading.Thread(
+        target=lambda: [bench.store(range(start, start + 10)) for start in range(0, 2010, 10)]
+    )
+    writer.start()
+    seen: list[tuple[int | None, dict[str, Any]]] = []
+    reconnects = 0
+    while len(seen) < 2000:
+        reader = bench.open(after=seen[-1][0] if seen else 0)
+        seen += reader.take(1 + reconnects % 3)
+        reader.close()
+        reconnects += 1
+    writer.join()
+    assert reconnects > 900
+    assert numbers(seen[:2000]) == list(range(2000))
+
+
 def test_a_run_stream_ends_after_its_last_event(bench: Bench) -> None:
     bench.store([1, 2], run="r")
     reader = bench.open(
