@@ -45,7 +45,6 @@ from oxoflow.web import (
     launches,
     library,
     limits,
-    lint,
     oxify_auth,
     oxify_executions,
     oxify_graphs,
@@ -82,6 +81,7 @@ from oxoflow.web.handover import Server, build_server, stop_server
 from oxoflow.web.hub import StreamHub
 from oxoflow.web.prefix import Prefix
 from oxoflow.web.services import Services
+from oxoflow.web.textworkers import TextWorkers
 from oxoflow.workspace import Workspace
 
 SWITCH_INTERVAL = 0.0005  # seconds; Python's own lets many connections starve each other
@@ -90,7 +90,7 @@ HOUR = 3600.0
 PR_SET_DUMPABLE = 4
 PARTS = (
     *(pages, contract, system, prometheus, probes, auth, keys, users, audit, quota),
-    *(verbs, lint, reports, library, bundles, revisions, templates),
+    *(verbs, reports, library, bundles, revisions, templates),
     *(launches, runs, run_detail, run_control, run_again, run_files, run_logs, uploads),
     *(sse, socket),
     *(oxify_meta, oxify_auth, oxify_transfer, oxify_graphs, oxify_versions, oxify_executions),
@@ -138,6 +138,7 @@ def build_services(settings: Settings, db: Database) -> Services:
         workspace=workspace,
         supervisor=supervisor,
         streams=streams,
+        texts=TextWorkers(),
         executions=Executions(db, workspace, settings, supervisor),
         attendant=attendant,
     )

@@ -6,11 +6,7 @@ from flask import Blueprint, Response
 
 from oxoflow.db.instants import instant
 from oxoflow.errors import InvalidInput
-from oxoflow.report.model import Report, to_json
-from oxoflow.report.page import to_html
-from oxoflow.report.workflow import report_workflow
-from oxoflow.web.http import json_body, reply
-from oxoflow.web.looking import graph_of, rule_order
+from oxoflow.web.http import json_body, reply, services
 
 FORMATS = ("html", "json")
 # A report shows texts of others: it may style itself, and nothing else.
@@ -26,16 +22,10 @@ def generate() -> Response:
     wanted = body.get("format") or "html"
     if wanted not in FORMATS:
         raise InvalidInput("Unsupported report format", f"choose {' or '.join(FORMATS)}")
-    workflow, _, graph = graph_of(body["toml_content"])
-    return answer_report(
-        report_workflow(workflow, rule_order(graph), len(graph.edges), instant()), wanted
-    )
-
-
-def answer_report(report: Report, wanted: str) -> Response:
-    """A report in the wanted format."""
+    asked = {"toml_content": body["toml_content"], "format": wanted, "now": instant()}
+    made = services().texts("report", asked)
     if wanted == "json":
-        return reply(to_json(report))
-    page = Response(to_html(report), content_type="text/html; charset=utf-8")
+        return reply(made)
+    page = Response(made["html"], content_type="text/html; charset=utf-8")
     page.headers["Content-Security-Policy"] = REPORT_POLICY
     return page

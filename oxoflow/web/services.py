@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, Protocol, cast
 
 from flask import current_app
 
@@ -20,6 +21,14 @@ from oxoflow.web.traffic import Traffic
 from oxoflow.workspace import Workspace
 
 
+class Texts(Protocol):
+    """What does the verbs on workflow texts: processes of their own, or, in tests, this one."""
+
+    def __call__(self, verb: str, asked: Mapping[str, Any]) -> dict[str, Any]: ...
+
+    def stop(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Services:
     """The parts of a running server."""
@@ -33,6 +42,7 @@ class Services:
     streams: StreamHub
     executions: Executions
     attendant: Attendant
+    texts: Texts
     machine: Machine = field(default_factory=Machine)
     traffic: Traffic = field(default_factory=Traffic)
     started: float = field(default_factory=time.monotonic)
@@ -48,6 +58,7 @@ class Services:
         self.supervisor.stop()
         self.attendant.stop()
         self.streams.stop()
+        self.texts.stop()
 
 
 def services() -> Services:

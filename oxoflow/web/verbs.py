@@ -1,36 +1,37 @@
-"""Serve the verbs on workflow texts: text in, text out, for anybody (spec/oxo-flow-api.md 1.4).
+"""Serve the verbs on workflow texts, for anybody (spec/oxo-flow-api.md 1.4).
 
-Nothing here looks at a disk, stores anything or tells anything about the host.
+Reads what is asked and has it done by `services().texts`. Nothing here looks at a disk, stores
+anything or tells anything about the host.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response
 
-from oxoflow.commands.format_large import LARGE, format_any
-from oxoflow.engine.draw import to_dot
-from oxoflow.engine.load import load_text
-from oxoflow.errors import InvalidInput, ParseError, Unavailable
-from oxoflow.lang.container import FORMATS, export
-from oxoflow.lang.deadline import Deadline
-from oxoflow.lang.diff import diff
-from oxoflow.lang.parse import parse_workflow
-from oxoflow.lang.summary import detail, outputs_to_clean, stats
-from oxoflow.web.http import Unprocessable, check_members, json_body, reply
-from oxoflow.web.looking import SECONDS, folded, graph_of, look_at, placed, shown
-from oxoflow.web.previews import dry_run_body
+from oxoflow.errors import InvalidInput, ParseError, WorkflowError
+from oxoflow.lang.container import FORMATS
+from oxoflow.web.http import (
+    Unprocessable,
+    check_members,
+    json_body,
+    query_number,
+    reply,
+    services,
+)
 
-MOST_JOBS = 10_000  # at a time
-FORMAT_SECONDS = 5.0
 RUN_CONFIG: Mapping[str, type] = {"max_jobs": int, "dry_run": bool, "keep_going": bool}
-LONG_TEXTS = threading.BoundedSemaphore(2)  # each is formatted in a process of its own
+MOST_JOBS = 10_000  # at a time
+PER_PAGE, MOST_PER_PAGE = 20, 100
+PLAIN = ("parse", "dag", "format", "lint", "stats", "clean")  # take a text and nothing else
 
 blueprint = Blueprint("verbs", __name__, url_prefix="/api/workflows")
+
+
+def _do(verb: str, **asked: Any) -> Response:
+    return reply(services().texts(verb, asked))
 
 
 def given_text() -> str:
@@ -44,46 +45,32 @@ def validate() -> Response:
     """Say whether a text can run; what is wrong is data, never an error status."""
     text = given_text()
     try:
-        checked = look_at(text)
-    except ParseError as error:
-        found = error.diagnostics
-        errors = [f"{item.code}: {placed(item)}" for item in found] or [error.message]
-        return reply(_verdict(errors, None, None, [shown(item) for item in found]))
-    workflow, dag = checked.workflow, checked.dag
-    assert workflow is not None
-    return reply(
-        _verdict(
-            [f"{item.code}: {placed(item)}" for item in checked.errors],
-            len(workflow.rules),
-            len(folded(workflow, dag).edges) if dag else None,
-            [shown(item) for item in checked.diagnostics],
+        return _do("validate", toml_content=text)
+    except ParseError:
+        raise
+    except WorkflowError as error:  # it was stopped
+        return reply(
+            {
+                "valid": False,
+                "errors": [error.message],
+                "rules_count": None,
+                "edges_count": None,
+                "diagnostics": [],
+            }
         )
-    )
 
 
-def _verdict(
-    errors: list[str], rules: int | None, edges: int | None, diagnostics: list[dict[str, Any]]
-) -> dict[str, Any]:
-    return {
-        "valid": not errors,
-        "errors": errors,
-        "rules_count": rules,
-        "edges_count": edges,
-        "diagnostics": diagnostics,
-    }
+def _plain(verb: str) -> None:
+    """Serve a verb that takes a text and nothing else."""
+
+    def view() -> Response:
+        return _do(verb, toml_content=given_text())
+
+    blueprint.add_url_rule(f"/{verb}", verb, view, methods=["POST"])
 
 
-@blueprint.post("/parse")
-def parse() -> Response:
-    """The workflow and its rules as written, defaults applied, includes not resolved."""
-    return reply(detail(parse_workflow(given_text())))
-
-
-@blueprint.post("/dag")
-def dag() -> Response:
-    """The graph of rules as DOT."""
-    _, _, graph = graph_of(given_text())
-    return reply({"dot": to_dot(graph), "nodes": len(graph.names), "edges": len(graph.edges)})
+for _verb in PLAIN:
+    _plain(_verb)
 
 
 @blueprint.post("/dry-run")
@@ -91,8 +78,7 @@ def dry_run() -> Response:
     """What a run would do, in order."""
     body = json_body(required={"toml_content": str}, optional={"config": dict})
     config = run_config(body.get("config") or {})
-    loaded = load_text(body["toml_content"], deadline=Deadline.after(SECONDS))
-    return reply(dry_run_body(loaded, config))
+    return _do("dry-run", toml_content=body["toml_content"], config=config)
 
 
 def run_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,41 +92,19 @@ def run_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: config.get(name) for name in RUN_CONFIG}
 
 
-@blueprint.post("/format")
-def format_text() -> Response:
-    """The text in its canonical form."""
-    text = given_text()
-    if len(text) <= LARGE:
-        return reply({"formatted": format_any(text)})
-    if not LONG_TEXTS.acquire(timeout=FORMAT_SECONDS):
-        raise Unavailable("Too many long texts are being formatted", retry_after=5)
-    try:
-        return reply({"formatted": format_any(text, seconds=FORMAT_SECONDS)})
-    finally:
-        LONG_TEXTS.release()
-
-
-@blueprint.post("/stats")
-def statistics() -> Response:
-    """The workflow in figures."""
-    checked = look_at(given_text())
-    assert checked.workflow is not None
-    graph = folded(checked.workflow, checked.dag) if checked.dag else None
-    return reply(stats(checked.workflow, graph.named_edges if graph else None))
+@blueprint.post("/lint/paginated")
+def lint_page() -> Response:
+    """One page of errors and advice; the counts are over all of them."""
+    page = query_number("page", 1, 1, 10**9)
+    per_page = query_number("per_page", PER_PAGE, 1, MOST_PER_PAGE)
+    return _do("lint/paginated", toml_content=given_text(), page=page, per_page=per_page)
 
 
 @blueprint.post("/diff")
 def difference() -> Response:
     """What two texts mean differently."""
     body = json_body(required={"toml_a": str, "toml_b": str})
-    sides = []
-    for name in ("toml_a", "toml_b"):
-        try:
-            sides.append(parse_workflow(body[name]))
-        except ParseError as error:
-            raise ParseError(f"{name}: {error.message}", error.diagnostics) from None
-    found = diff(*sides)
-    return reply({"diff_count": len(found), "diffs": [asdict(item) for item in found]})
+    return _do("diff", toml_a=body["toml_a"], toml_b=body["toml_b"])
 
 
 @blueprint.post("/export")
@@ -150,16 +114,4 @@ def container() -> Response:
     wanted = body.get("format") or "docker"
     if wanted not in FORMATS:
         raise InvalidInput("Unsupported export format", f"choose {' or '.join(FORMATS)}")
-    checked = look_at(body["toml_content"])
-    assert checked.workflow is not None
-    return reply({"format": wanted, "content": export(checked.workflow, wanted)})
-
-
-@blueprint.post("/clean")
-def clean() -> Response:
-    """The outputs that cleaning would remove, wildcards as written; removes nothing."""
-    workflow = parse_workflow(given_text())
-    files = outputs_to_clean(workflow)
-    return reply(
-        {"workflow_name": workflow.name, "files_to_clean": files, "total_files": len(files)}
-    )
+    return _do("export", toml_content=body["toml_content"], format=wanted)

@@ -1,7 +1,8 @@
 """Give web tests a server application over a fresh home, and clients that are logged in."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -12,6 +13,7 @@ from oxoflow.access.accounts import seed
 from oxoflow.db import Database
 from oxoflow.settings import Settings, resolve
 from oxoflow.web.services import Services
+from oxoflow.web.textwork import do_here
 from tests.web.contracted import watch
 
 PASSWORDS = {
@@ -21,6 +23,16 @@ PASSWORDS = {
 }
 
 MakeApp = Callable[..., Flask]
+
+
+class Here:
+    """Does the verbs on texts in this process, so that tests start no other."""
+
+    def __call__(self, verb: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        return do_here(verb, asked)
+
+    def stop(self) -> None:
+        """Nothing runs."""
 
 
 @pytest.fixture
@@ -39,6 +51,7 @@ def make_app(tmp_path: Path) -> Iterator[MakeApp]:
         db = Database(settings.database)
         seed(db, settings)
         parts.append(application.build_services(settings, db))
+        parts[-1].texts = Here()
         made = application.create_app(parts[-1])
         made.testing = True
         watch(made)

@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from oxoflow.lang.format import format_workflow
-
 TWO = """[workflow]
 name = "demo"
 [[rules]]
@@ -171,14 +169,6 @@ def test_format_is_canonical_and_settled(client: FlaskClient) -> None:
     assert set(once) == {"formatted"}
     assert once["formatted"].startswith("[workflow]\n")
     assert ask(client, "format", once["formatted"]).json == once
-
-
-def test_a_long_text_is_formatted_in_its_own_process(client: FlaskClient) -> None:
-    text = "[workflow]\nname='x'\n" + f"# {'x' * 100}\n" * 2700
-    answer = ask(client, "format", text)
-    assert answer.status_code == 200
-    assert answer.json["formatted"] == format_workflow(text)
-    assert ask(client, "format", text + "broken = \n").status_code == 400
 
 
 def test_lint_counts_what_it_lists(client: FlaskClient) -> None:
