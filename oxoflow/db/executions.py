@@ -244,6 +244,19 @@ def results_upto(connection: sqlite3.Connection, execution_id: str, event_id: in
     return int(row[0])
 
 
+def last_type_upto(
+    connection: sqlite3.Connection, execution_id: str, types: tuple[str, ...], event_id: int
+) -> str | None:
+    """The type of the last event of some types at or before an event of an execution."""
+    marks = ", ".join("?" * len(types))
+    row = connection.execute(
+        "SELECT type FROM events WHERE run_id = ? AND id <= ?"
+        f" AND type IN ({marks}) ORDER BY id DESC LIMIT 1",
+        (execution_id, event_id, *types),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
 def newest_event(connection: sqlite3.Connection, execution_id: str) -> tuple[int, int]:
     """Id and highest own number of the events of an execution; zeros when there are none."""
     row = connection.execute(

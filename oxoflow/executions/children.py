@@ -93,7 +93,7 @@ class Children:
             raise
 
     def _refuse(self, parent: Run, number: str, why: str) -> None:
-        body: dict[str, Any] = {"run_id": None, "state": "failed", "outputs": []}
+        body: dict[str, Any] = {"child": None, "state": "failed", "outputs": []}
         answer = {"type": "answer", "id": number, "error": why[:2000], **body}
         deliver(self._workspace, parent, answer)
 
@@ -104,7 +104,7 @@ class Children:
             parent = find_run_of_anyone(self._db.read(), child.execution_id)
             if run is not None and parent is not None and not parent.final:
                 body: dict[str, Any] = {
-                    "run_id": run.id,
+                    "child": run.id,
                     "state": run.status.value,
                     "outputs": self._outputs(run),
                     "error": run.error,

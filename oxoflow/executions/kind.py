@@ -32,8 +32,9 @@ REASON = "its runner died twice"
 TYPES = frozenset(
     {
         "node.started", "node.completed", "node.failed", "node.skipped", "node.retry", "llm.token",
-        "checkpoint.created", "approval.requested", "approval.closed", "form.requested",
-        "form.closed", "lookup.requested", "lookup.closed", "child.requested", "child.closed",
+        "run_pausing", "checkpoint.created", "approval.requested", "approval.closed",
+        "form.requested", "form.closed", "lookup.requested", "lookup.closed",
+        "child.requested", "child.closed",
     }
 )  # fmt: skip
 

@@ -184,6 +184,7 @@ class Reporting:
 
     def _pause_now(self, driver: Driver, message: ControlMessage) -> None:
         self._pause = message
+        self.tell(Event("run_pausing"))
         driver.pause()
 
     def _resume(self, driver: Driver, message: ControlMessage) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from flask import Response, g, request
 
 from oxoflow.db.events import Event, Scope, id_of_seq
-from oxoflow.db.executions import ExecutionRow, newest_event, results_upto
+from oxoflow.db.executions import ExecutionRow, last_type_upto, newest_event, results_upto
 from oxoflow.db.instants import instant
 from oxoflow.errors import InvalidInput, NotFound, OxoflowError
 from oxoflow.executions.showing import state_json
@@ -54,10 +54,11 @@ class OxifyWire:
     """The frames of one client: state, count of results, and the number of the last frame."""
 
     def __init__(
-        self, row: ExecutionRow, count: int, number: int, typed: Typed | None, greet: bool
-    ) -> None:
+        self, row: ExecutionRow, state: Any, count: int, number: int, typed: Typed | None,
+        greet: bool,
+    ) -> None:  # fmt: skip
         self._row = row
-        self._state = state_json(row)
+        self._state = state
         self._count = count
         self._number = number
         self._typed = typed
@@ -156,11 +157,14 @@ def _subscription(execution_id: str, typed: Typed | None) -> Subscription:
     missed = seen is not None and after < position
     if final and not missed:  # one frame, and that is all
         shown = max(number, seen or 0) + 1
-        wire = OxifyWire(row, results_upto(reader, row.id, position), shown, typed, greet=True)
+        count = results_upto(reader, row.id, position)
+        wire = OxifyWire(row, state_json(row), count, shown, typed, greet=True)
         after = position
     else:
         count = results_upto(reader, row.id, after)
-        wire = OxifyWire(row, count, number if seen is None else seen, typed, greet=seen is None)
+        state = state_json(row) if seen is None else _state_at(row, after)
+        shown = number if seen is None else seen
+        wire = OxifyWire(row, state, count, shown, typed, greet=seen is None)
     return Subscription(
         owner_of(g.account),
         wire,
@@ -170,6 +174,12 @@ def _subscription(execution_id: str, typed: Typed | None) -> Subscription:
         last=lambda event: event.type in LAST,
         alive=aliveness(g.account),
     )
+
+
+def _state_at(row: ExecutionRow, event_id: int) -> str:
+    """The state that a client knows which has seen all up to an event."""
+    last = last_type_upto(services().db.read(), row.id, tuple(STATES), event_id)
+    return STATES.get(last or "", "Running")
 
 
 def _typed() -> Typed | None:

@@ -309,7 +309,7 @@ def test_a_server_is_asked_for_children_and_look_ups(begin: Begin) -> None:
     doc = line(tool("oxo", "run", {"toml_content": "x", "config": {"k": 1}}), retrieve)
     run = begin(doc, variables={"q": "how?"}, nonce="n").start()
     child = run.await_event("child.requested").data["id"]
-    run.control("answer", id=child, run_id="r-1", state="success", outputs=["a"])
+    run.control("answer", id=child, child="r-1", state="success", outputs=["a"])
     lookup = run.await_event("lookup.requested").data["id"]
     found = [{"id": "d", "score": 0.5, "payload": {}}]
     run.control("answer", id=lookup, results=found)

@@ -36,8 +36,9 @@ def run_oxo(kind: m.Tool, context: Context) -> Outcome:
     result = run(text, settings, context)
     if result.get("state") != "success":
         said = result.get("error") or "see its log"
-        raise NodeFailure(f"run {result.get('run_id')} ended {result.get('state')}: {said}")
-    return Outcome({key: result.get(key) for key in ("run_id", "state", "outputs")})
+        raise NodeFailure(f"run {result.get('child')} ended {result.get('state')}: {said}")
+    output = {"run_id": result.get("child"), "state": "success"}
+    return Outcome(output | {"outputs": result.get("outputs")})
 
 
 def _child_run(text: str, config: Mapping[str, str], context: Context) -> Mapping[str, Any]:
@@ -57,7 +58,7 @@ def _child_process(text: str, config: Mapping[str, str], context: Context) -> Ma
     finished = run_program(argv, context, context.desk.scratch(context), {})
     said = finished.stderr.decode("utf-8", "replace").strip()[-1000:]
     state = "success" if finished.code == 0 else "failed"
-    return {"run_id": run_id, "state": state, "outputs": _outputs(workdir), "error": said}
+    return {"child": run_id, "state": state, "outputs": _outputs(workdir), "error": said}
 
 
 def _start() -> str:
