@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from oxoflow.engine.disk import trouble
 from oxoflow.engine.ending import JOB_MARKER, end_job
@@ -123,7 +124,16 @@ class Commands:
             ended = self.table.wait(child)
             if ended.code != 0:
                 end_job(self.table, child)
+            self._drop_script(argv, job)
         return ended
+
+    def _drop_script(self, argv: Sequence[str], job: str) -> None:
+        """A command in a file may hold sensitive values; it goes when it has run."""
+        if len(argv[-1]) * 4 >= _ARGUMENT_LIMIT:
+            self._script(job).unlink(missing_ok=True)
+
+    def _script(self, job: str) -> Path:
+        return self.directory.records / "scripts" / f"{log_name(job)}.sh"
 
     def _short(self, argv: Sequence[str], job: str) -> Sequence[str]:
         """A shell text that is too long for an argument goes through a file."""
@@ -132,7 +142,7 @@ class Commands:
         text = argv[2].encode()
         if len(text) < _ARGUMENT_LIMIT:
             return argv
-        path = self.directory.records / "scripts" / f"{log_name(job)}.sh"
+        path = self._script(job)
         try:
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(text)

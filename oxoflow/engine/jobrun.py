@@ -34,6 +34,7 @@ from oxoflow.engine.records import OutputRecord
 from oxoflow.engine.reporting import Failure, Notes, Reporter, Usage
 from oxoflow.engine.scheduler import Status
 from oxoflow.engine.scratch import bring_home, make_scratch, remove_scratch
+from oxoflow.engine.shadow import fill_shadow
 from oxoflow.engine.wording import missing_message, skip_reason
 from oxoflow.errors import OxoflowError, RunError
 
@@ -152,8 +153,10 @@ class _Life:
         runner, job = self.runner, self.decision.job
         outputs = self.decision.outputs
         self.before = shapes_before(runner.root, outputs)
-        if job.rule.scratch:
+        if job.rule.scratch or job.rule.shadow:
             self.scratch = make_scratch(runner.commands.directory, job.name)
+        if self.scratch is not None and job.rule.shadow and not job.rule.scratch:
+            fill_shadow(job.rule.shadow, runner.root, self.scratch, self.decision.inputs, outputs)
         runner.reporter.begun(job, self.usage)
         runner.journal.will_start(
             job.name, self._volatile(), self.before, self.usage.started_at or 0.0

@@ -6,22 +6,50 @@ others write their logs themselves.
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import os
+import re
 import threading
 from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
+_HEX = re.compile(r"%[0-9A-F]{2}")
+_SHORTEST_PART = 6  # characters of base64: less says little and stands in many words
 _PIECE = 65_536
 _PATIENCE = 1.0  # seconds that we wait for what a command left running to close its output
+
+
+def forms(value: str) -> set[str]:
+    """A sensitive value as it may be printed: plain, quoted for JSON and URLs, and in base64.
+
+    Base64 inside a longer text depends on where the value stands in its groups of three bytes: of
+    each of the three ways, what the value alone decides is hidden.
+    """
+    found = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+    for quoted in (quote(value, safe=""), quote(value), quote_plus(value)):
+        found |= {quoted, _HEX.sub(lambda match: match[0].lower(), quoted)}
+    raw = value.encode("utf-8", "surrogateescape")
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for whole in (raw, raw + b"\n"):
+            found |= {encode(whole).decode(), encode(whole).decode().rstrip("=")}
+        for shift in range(3):
+            text = encode(bytes(shift) + raw).decode()
+            inner = text[-(-shift * 8 // 6) : (shift + len(raw)) * 8 // 6]
+            if len(inner) >= _SHORTEST_PART:
+                found.add(inner)
+    return found
 
 
 class Mask:
     """The sensitive values of one workflow; longer ones are replaced first."""
 
     def __init__(self, values: Iterable[str]) -> None:
-        self._texts = sorted({value for value in values if value}, key=len, reverse=True)
-        self._bytes = [text.encode() for text in self._texts]
+        shown = {form for value in values if value for form in forms(value)}
+        self._texts = sorted(filter(None, shown), key=len, reverse=True)
+        self._bytes = [text.encode("utf-8", "surrogateescape") for text in self._texts]
         self.longest = max(map(len, self._bytes), default=0)
 
     def __bool__(self) -> bool:

@@ -53,7 +53,7 @@ class Preparer:
     mask: Mask = field(default_factory=lambda: Mask(()))
 
     def __post_init__(self) -> None:
-        self.mask = Mask(self.planner.renderer.secrets.values())
+        self.mask = self.planner.renderer.mask
 
     def prepare(self, decision: Decision, memory_mb: int | None = None) -> Prepared:
         """Make a job ready; raises RunError or WorkflowError for one that must not start."""
@@ -64,19 +64,19 @@ class Preparer:
                 raise RunError(f"rule '{rule.name}': {words}")
         rendered = self.planner.renderer.render(job, memory_mb=memory_mb)
         text = rendered.command or ""
-        for danger in find_dangers(f"{text}\n{rendered.pre_exec or ''}"):
+        hooks = (rendered.pre_exec, rendered.on_success, rendered.on_failure)
+        for danger in find_dangers("\n".join(filter(None, (text, *hooks)))):
             raise RunError(
                 f"rule '{rule.name}': refused, '{danger.line}' {danger.effect}; rewrite the command"
             )
-        hooks = rendered.pre_exec or rendered.on_success or rendered.on_failure
         family = self._family(rule)
         command = Command(
             text,
             rendered.prelude,
             rendered.env,
-            bare=not hooks,
+            bare=not any(hooks),
             memory_mb=rendered.memory_mb,
-            scratch=rule.scratch,
+            scratch=rule.scratch or rule.shadow is not None,
         )
         timeout, delay = self._times(rule)
         files = rendered.outputs if rendered.log is None else (*rendered.outputs, rendered.log)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from oxoflow.engine.configtext import ConfigTexts
 from oxoflow.engine.interpreters import Interpreters
+from oxoflow.engine.masking import Mask
 from oxoflow.lang.model import FileSet, Job, Rule, Workflow
 from oxoflow.lang.values import config_text, parse_memory
 from oxoflow.lang.wildcards import substitute
@@ -96,7 +97,7 @@ class Renderer:
             if secret
             else self.texts
         )
-        self._masks = sorted(filter(None, self.secrets.values()), key=len, reverse=True)
+        self.mask = Mask(self.secrets.values())
         self._capacity = capacity
         self._workdir = workdir
         self._prelude = (workflow.defaults.shell_prelude or "").strip("\n")
@@ -111,13 +112,14 @@ class Renderer:
         values = self._values(job, own, memory_mb)
         self.texts.require_defined(job.rule.name, command_texts(job))
         log = self._fill(job.log, job, files, values, None, self.texts) if job.log else None
-        if log and self._workdir and job.rule.scratch:
+        private = job.rule.scratch or job.rule.shadow is not None
+        if log and self._workdir and private:
             log = _below(log, self._workdir)
 
         def fill(text: str | None) -> str | None:
             return self._fill(text, job, files, values, log, self.texts) if text else None
 
-        script = fill(self._script(job, self._workdir if job.rule.scratch else None))
+        script = fill(self._script(job, self._workdir if private else None))
         return Rendered(
             command="\n".join(filter(None, [fill(job.shell), script])) or None,
             prelude=self._prelude,
@@ -151,9 +153,7 @@ class Renderer:
 
     def masked(self, text: str) -> str:
         """Hide sensitive values in a text that is stored or shown (5.11)."""
-        for value in self._masks:
-            text = text.replace(value, "***")
-        return text
+        return self.mask.text(text)
 
     def symbolic_env(self, rule: Rule) -> dict[str, str]:
         """Give a rule's envvars with sensitive values left out."""

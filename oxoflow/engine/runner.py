@@ -42,6 +42,7 @@ from oxoflow.engine.rundir import (
 from oxoflow.engine.scheduler import Scheduler
 from oxoflow.engine.state import State
 from oxoflow.engine.tasks import make_tasks, needs_work
+from oxoflow.engine.tidying import tidy
 from oxoflow.errors import OxoflowError, UsageError
 
 _LAST_GRACE = 1.0  # for what jobs left running behind them
@@ -130,12 +131,12 @@ class _Run:
             parts.announce(self._record.run_id, loaded, plan, tasks.warnings)
             scheduler = Scheduler(tasks.tasks, tasks.parents, capacity, now=time.monotonic())
             rules = RuleRun(tasks, scheduler, capacity, parts, self._setting())
-            driver = Driver(scheduler, capacity.slots, rules.work, self._words)
+            driver = Driver(scheduler, scheduler.width, rules.work, self._words)
             driver.run(rules, self._control)
             rules.abandon()
             if rules.error is not None:
                 raise rules.error
-            outcome = self._conclude(rules, plan, parts)
+            outcome = self._conclude(rules, plan, parts, state)
         self._directory.started.unlink(missing_ok=True)  # every start has its end on record
         return outcome
 
@@ -150,7 +151,7 @@ class _Run:
             hurry=lambda: self._control.interrupts > 1,
         )
 
-    def _conclude(self, rules: RuleRun, plan: Plan, parts: Parts) -> Outcome:
+    def _conclude(self, rules: RuleRun, plan: Plan, parts: Parts, known: State) -> Outcome:
         """End what was left running, then write the end: run.json first, its event last."""
         receipt = self._end_leftovers(parts) if rules.cancelled is None else rules.receipt
         planned_skips = sum(1 for decision in plan.decisions if not needs_work(decision))
@@ -164,6 +165,8 @@ class _Run:
             error = f"job '{job}' failed: {words}"
         parts.meter.close()
         parts.recorder.flush()
+        if state is RunState.SUCCESS:
+            tidy(parts.jobs.planner, known, parts.recorder.flush)
         outcome = Outcome(
             run_id=self._record.run_id,
             state=state,
