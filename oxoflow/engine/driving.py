@@ -7,6 +7,7 @@ that rules and OxiFY nodes are driven alike.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from oxoflow.engine.control import POLL_SECONDS, Cancel, Control, LookNow
 from oxoflow.engine.rundir import ControlMessage
 from oxoflow.engine.scheduler import Scheduler
 
+_SHORT_SECONDS = 0.02  # tasks shorter than this are handed out ahead
 End = TypeVar("End")
 
 
@@ -63,6 +65,8 @@ class Driver(Generic[End]):
         self._work = work
         self._queue = queue
         self._tasks: SimpleQueue[int | None] = SimpleQueue()
+        self._open = threading.Event()  # closed: tasks that lie ready are not to be begun
+        self._pace = 1.0  # seconds that a task takes, the last ones counting most
 
     def run(self, handler: Handler[End], control: Control) -> None:
         """Start what may start and handle what ends, until the scheduler is finished."""
@@ -71,26 +75,37 @@ class Driver(Generic[End]):
             workers = 0
             try:
                 while not scheduler.finished:
-                    if handler.may_start():
-                        for task in scheduler.start(time.monotonic()):
-                            self._tasks.put(task)
-                    while workers < scheduler.running:
+                    self._start_tasks(handler)
+                    while workers < min(scheduler.running, self._slots):
                         pool.submit(self._perform_tasks)
                         workers += 1
                     if not scheduler.running and scheduler.stuck():
                         raise RuntimeError(f"tasks {scheduler.stuck()[:5]} can never start")
                     self._handle_next(handler, control)
             finally:
+                self._open.set()
                 for _ in range(workers):
                     self._tasks.put(None)
+
+    def _start_tasks(self, handler: Handler[End]) -> None:
+        if not handler.may_start() and not self._scheduler.stopped:
+            self._open.clear()
+            return
+        self._open.set()  # once stopped, what lies ready must come back unbegun
+        self._scheduler.ahead = self._slots if self._pace < _SHORT_SECONDS else 0
+        for task in self._scheduler.start(time.monotonic()):
+            self._tasks.put(task)
 
     def _perform_tasks(self) -> None:
         """Do tasks until there are none: one submission a slot, since one a task costs more."""
         while (task := self._tasks.get()) is not None:
+            self._open.wait()
+            begun = time.monotonic()
             try:
                 self._queue.put(self._work(task))
             except BaseException as error:
                 self._queue.put(Crash(error, task))
+            self._pace = 0.9 * self._pace + 0.1 * (time.monotonic() - begun)
 
     def _handle_next(self, handler: Handler[End], control: Control) -> None:
         """Wait for something to happen, then handle all that has."""

@@ -154,7 +154,9 @@ class Notes:
         self.scheduler.stop()
 
     def may_start(self):
-        return True
+        return self.open
+
+    open = True
 
 
 @pytest.fixture
@@ -209,6 +211,42 @@ def test_words_from_outside_reach_the_handler(drive, tmp_path):
     assert "pause" in told
     assert {0, 1, 130} <= set(told)
     assert os.listdir(tmp_path / "control") == []
+
+
+def test_what_lies_ready_is_not_begun_while_paused_and_comes_back_when_stopped(tmp_path):
+    queue, begun, paused = SimpleQueue(), [], threading.Event()
+    scheduler = Scheduler([Task()] * 200, [()] * 200, Capacity(1, 1, 1))
+    handler = Notes(scheduler)
+
+    class Pausing(Notes):
+        def ended(self, end):
+            super().ended(end)
+            if len(self.told) == 100:
+                self.open = False
+                paused.set()
+
+    handler = Pausing(scheduler)
+
+    def work(task):
+        if not scheduler.stopped:
+            begun.append(task)
+        return task
+
+    def stop():
+        paused.wait(10)
+        while not queue.empty():
+            threading.Event().wait(0.01)
+        count = len(begun)
+        assert not threading.Event().wait(0.1)
+        assert len(begun) == count
+        queue.put(Cancel(143))
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    Driver(scheduler, 1, work, queue).run(handler, Control(tmp_path / "c", "r", queue.put))
+    thread.join()
+    assert scheduler.running == 0
+    assert len(begun) in (100, 101), "one more may have been begun before the word was heard"
 
 
 def test_trouble_of_another_thread_ends_the_loop(drive):

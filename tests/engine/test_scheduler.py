@@ -125,6 +125,31 @@ def test_without_different_priorities_waiting_changes_nothing():
     assert scheduler.start(100.0) == [2]
 
 
+def test_tasks_that_are_all_alike_may_be_handed_out_ahead():
+    scheduler = Scheduler([Task(Need(2, 100))] * 9, [()] * 9, capacity(slots=3, threads=4))
+    assert scheduler.width == 2
+    scheduler.ahead = 2
+    assert scheduler.start(0) == [0, 1, 2, 3]
+    scheduler.finish(1, Status.SUCCESS, 0)
+    assert scheduler.start(0) == [4]
+    scheduler.ahead = 0
+    scheduler.finish(0, Status.SUCCESS, 0)
+    scheduler.finish(2, Status.SUCCESS, 0)
+    assert scheduler.start(0) == [], "what was handed out ahead comes first"
+    scheduler.finish(3, Status.SUCCESS, 0)
+    assert scheduler.start(0) == [5]
+
+
+@pytest.mark.parametrize("other", [Need(1), Need(2, 50), Need(2, 100, (("g", 1),))])
+def test_tasks_of_different_needs_are_never_handed_out_ahead(other):
+    tasks = [Task(Need(2, 100)), Task(Need(2, 100)), Task(other)]
+    scheduler = Scheduler(tasks, [()] * 3, capacity(slots=3, threads=3, g=1))
+    scheduler.ahead = 2
+    assert scheduler.start(0)[:1] == [0]
+    assert scheduler.running < 3
+    assert scheduler.width == 3
+
+
 def test_a_failure_blocks_everything_below_and_nothing_else():
     scheduler = Scheduler([ONE] * 5, [(), (0,), (1,), (), (2, 3)], capacity())
     assert scheduler.start(0) == [0, 3]
