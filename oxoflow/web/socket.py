@@ -50,6 +50,13 @@ def socket_of_events() -> Response:
     return Response(Handover(request.environ, receive, _never), direct_passthrough=True)
 
 
+@blueprint.get("/api/ws")
+@signed_in
+def no_socket() -> Response:
+    """What a request without an upgrade is told."""
+    raise InvalidInput("Not a WebSocket request", "send 'Upgrade: websocket'")
+
+
 def _never() -> Iterator[bytes]:
     raise RuntimeError("a WebSocket is handed over or refused")
 
