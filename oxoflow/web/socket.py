@@ -80,7 +80,7 @@ def _subscription(account: Account) -> Subscription:
         resume_from(),
         ends_now,
         last=is_last if scope.run_id else _no_last,
-        alive=aliveness(account),
+        alive=aliveness(account, everything=scope == Scope()),
         tails=tails,
     )
 

@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from flask import Blueprint, Response, g, request
 
 from oxoflow.access import Account, Role
+from oxoflow.db.accounts import find_user
 from oxoflow.db.events import Event, Scope, last_event_id
+from oxoflow.db.instants import instant
+from oxoflow.db.keys import ApiKey, list_keys
 from oxoflow.db.runs import Run
 from oxoflow.errors import Forbidden, InvalidInput, Unauthorized, Unavailable
 from oxoflow.supervisor.settle import TERMINAL_TYPES
@@ -54,9 +57,8 @@ def events() -> Response:
         if not account.role.includes(Role.ADMIN):
             raise Forbidden("Admin access required", "'all' shows everybody's events")
         scope = Scope()
-    return stream(
-        Subscription(owner_of(account), _wire(), scope, resume_from(), alive=aliveness(account))
-    )
+    alive = aliveness(account, everything=scope == Scope())
+    return stream(Subscription(owner_of(account), _wire(), scope, resume_from(), alive=alive))
 
 
 @blueprint.get("/api/runs/<run_id>/events")
@@ -134,12 +136,31 @@ def owner_of(account: Account) -> str:
     return f"user {account.id}"
 
 
-def aliveness(account: Account) -> Callable[[], bool]:
-    """Asked at every heartbeat: whether the login that opened the stream still holds."""
-    session, sessions = account.session_hash, services().access.sessions
-    if session is None:
-        return lambda: True
-    return lambda: sessions.alive(session)
+def aliveness(account: Account, everything: bool = False) -> Callable[[], bool]:
+    """Asked at every heartbeat: whether the login that opened the stream still holds.
+
+    Called on the stream thread. A stream of `everything` also ends when its reader is no admin.
+    """
+    db, sessions = services().db, services().access.sessions
+
+    def holds() -> bool:
+        if account.session_hash is not None and not sessions.alive(account.session_hash):
+            return False
+        if account.session_hash is not None and not everything:
+            return True
+        user = find_user(db.read(), account.id)
+        if user is None or user.disabled or (everything and user.role != Role.ADMIN.value):
+            return False
+        if account.key_id is None:
+            return True
+        keys = list_keys(db.read(), account.id)
+        return any(key.id == account.key_id and _usable(key) for key in keys)
+
+    return holds
+
+
+def _usable(key: ApiKey) -> bool:
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > instant())
 
 
 def resume_from() -> int | None:
