@@ -16,7 +16,9 @@ from oxoflow.engine.capacity import Limits, find_capacity
 from oxoflow.engine.deciding import Decision, Verdict
 from oxoflow.engine.explain import explain, verdict_words
 from oxoflow.engine.load import Loaded
+from oxoflow.engine.options import RunOptions
 from oxoflow.engine.plan import Plan, Planner, PlanOptions
+from oxoflow.engine.reentry import Reentries
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.select import jobs_called
 from oxoflow.engine.state import State
@@ -42,8 +44,10 @@ def show_plan(arguments: Arguments) -> int:
     loaded = load(arguments, place)
     state = State.view(RunDirectory(place.workdir).state)
     try:
+        options = RunOptions(place.workdir, plan=plan_options(arguments))
+        loaded = Reentries(state, place.workdir, options).replay(loaded)
         capacity = find_capacity(loaded.workflow, Limits())
-        planner = Planner(loaded, state, place.workdir, plan_options(arguments), capacity)
+        planner = Planner(loaded, state, place.workdir, options.plan, capacity)
         plan = planner.plan()
     finally:
         state.close()

@@ -31,6 +31,7 @@ from oxoflow.engine.process import Exit, SpawnFailed
 from oxoflow.engine.products import learn, protect, with_checksums, write_benchmark
 from oxoflow.engine.provisioning import Provided, Provisioner
 from oxoflow.engine.records import OutputRecord
+from oxoflow.engine.reentry import check_manifest
 from oxoflow.engine.reporting import Failure, Notes, Reporter, Usage
 from oxoflow.engine.scheduler import Status
 from oxoflow.engine.scratch import bring_home, make_scratch, remove_scratch
@@ -292,6 +293,11 @@ class _Life:
             )
             self.logs.note(f"oxoflow: {words}")
             return self._fail(Failure(BEFORE_SPAWN, words))
+        workflow, files = runner.preparer.workflow, runner.planner.files
+        complaint = check_manifest(job, workflow, runner.planner.renderer, files)
+        if complaint is not None:
+            self.logs.note(f"oxoflow: {complaint}")
+            return self._fail(Failure(BEFORE_SPAWN, complaint))
         if self.scratch is not None:
             remove_scratch(self.scratch)
         if self.prepared.on_success is not None:

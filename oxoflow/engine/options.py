@@ -6,8 +6,8 @@ Owns the two records at the engine's front door. Pure.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,12 @@ class Counts:
     non_required_failed: int = 0
     blocked: int = 0
     interrupted: int = 0
+
+
+def add_counts(rounds: Sequence[Counts]) -> Counts:
+    """Add up the counts of several rounds."""
+    names = [field.name for field in fields(Counts)]
+    return Counts(**{name: sum(getattr(each, name) for each in rounds) for name in names})
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,8 +58,8 @@ class Parts:
     meter: Meter
     jobs: JobRunner
 
-    def announce(self, run_id: str, loaded: Loaded, plan: Plan, warnings: Sequence[str]) -> None:
-        """Say what is going to happen."""
+    def announce(self, run_id: str, loaded: Loaded, plan: Plan) -> None:
+        """Say that the run begins."""
         workflow = loaded.workflow
         self.recorder.event(
             "run_started",
@@ -67,7 +67,12 @@ class Parts:
             workflow_name=workflow.name,
             jobs_total=len(plan.decisions),
         )
-        for warning in (*workflow.warnings, *warnings):
+        for warning in workflow.warnings:
+            self.recorder.event("warning", message=warning)
+
+    def announce_jobs(self, plan: Plan, warnings: Sequence[str]) -> None:
+        """Say what is going to happen."""
+        for warning in warnings:
             self.recorder.event("warning", message=warning)
         lines = [[d.job.name, d.job.rule.name, d.verdict.value] for d in plan.decisions]
         for start in range(0, len(lines), _JOBS_A_LINE):

@@ -6,7 +6,8 @@ API read this one plan. Reads files and state, writes nothing, starts nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,6 +131,16 @@ class Planner:
 
     def _force(self, indexes: Iterable[int]) -> None:
         self._forced.update((index, Reason("forced")) for index in indexes)
+
+
+def without(plan: Plan, names: Collection[str]) -> Plan:
+    """Give a plan without the decisions on some jobs; the summary counts what is left."""
+    if not names:
+        return plan
+    decisions = tuple(d for d in plan.decisions if d.job.name not in names)
+    counted = Counter(decision.verdict.value for decision in decisions)
+    summary = {verdict.value: counted[verdict.value] for verdict in Verdict}
+    return Plan(decisions, {"jobs": len(decisions), **summary})
 
 
 def make_plan(

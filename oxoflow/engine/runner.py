@@ -10,8 +10,8 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -24,12 +24,13 @@ from oxoflow.engine.ending import Receipt, end_run, has_leftovers
 from oxoflow.engine.events import EventWriter, timestamp
 from oxoflow.engine.identity import new_id
 from oxoflow.engine.load import Loaded
-from oxoflow.engine.options import Outcome, RunOptions
+from oxoflow.engine.options import Counts, Outcome, RunOptions, add_counts
 from oxoflow.engine.parts import Parts, open_parts
-from oxoflow.engine.plan import Plan, Planner
+from oxoflow.engine.plan import Plan, Planner, without
 from oxoflow.engine.process import adopt_orphans, deny_inspection
 from oxoflow.engine.records import Planned
 from oxoflow.engine.recovery import clean_after, end_predecessor
+from oxoflow.engine.reentry import Reentries
 from oxoflow.engine.rulerun import RuleRun, Setting
 from oxoflow.engine.rundir import (
     RunDirectory,
@@ -108,37 +109,68 @@ class _Run:
             state = State(directory.state)
             stack.callback(state.close)
             clean_after(directory, state)
-            loaded = load()
-            capacity = find_capacity(loaded.workflow, options.limits)
-            planner = Planner(loaded, state, directory.root, options.plan, capacity)
-            plan = planner.plan()
-            chosen = [decision for decision in plan.decisions if needs_work(decision)]
-            check_budget([decision.job for decision in chosen], options.limits)
-            _mark_planned(state, chosen)
-            tasks = make_tasks(chosen, loaded.dag, capacity, state.records() if chosen else {})
-            parts = open_parts(
-                stack,
-                directory,
-                options,
-                self._record.run_id,
-                state,
-                loaded,
-                planner,
-                capacity.memory_mb,
-                self._stopping,
-                lambda error: self._words.put(Crash(error)),
-            )
-            parts.announce(self._record.run_id, loaded, plan, tasks.warnings)
-            scheduler = Scheduler(tasks.tasks, tasks.parents, capacity, now=time.monotonic())
-            rules = RuleRun(tasks, scheduler, capacity, parts, self._setting())
-            driver = Driver(scheduler, scheduler.width, rules.work, self._words)
-            driver.run(rules, self._control)
-            rules.abandon()
-            if rules.error is not None:
-                raise rules.error
-            outcome = self._conclude(rules, plan, parts, state)
+            reentries = Reentries(state, directory.root, options)
+            loaded: Loaded | None = reentries.replay(load())
+            rounds: list[_Round] = []
+            while loaded is not None:
+                with contextlib.ExitStack() as inner:
+                    known = rounds[-1].loaded.dag.index if rounds else {}
+                    rounds.append(self._round(inner, state, loaded, known))
+                    loaded = self._next(rounds[-1], reentries)
+                    if loaded is None:
+                        outcome = self._conclude(rounds, state)
         self._directory.started.unlink(missing_ok=True)  # every start has its end on record
         return outcome
+
+    def _round(
+        self,
+        stack: contextlib.ExitStack,
+        state: State,
+        loaded: Loaded,
+        known: Mapping[str, int],
+    ) -> _Round:
+        """Plan and run everything but the jobs that an earlier round knew."""
+        directory, options = self._directory, self._options
+        capacity = find_capacity(loaded.workflow, options.limits)
+        planner = Planner(loaded, state, directory.root, options.plan, capacity)
+        plan = without(planner.plan(), known)
+        chosen = [decision for decision in plan.decisions if needs_work(decision)]
+        check_budget([decision.job for decision in chosen], options.limits)
+        _mark_planned(state, chosen)
+        tasks = make_tasks(chosen, loaded.dag, capacity, state.records() if chosen else {})
+        parts = open_parts(
+            stack,
+            directory,
+            options,
+            self._record.run_id,
+            state,
+            loaded,
+            planner,
+            capacity.memory_mb,
+            self._stopping,
+            lambda error: self._words.put(Crash(error)),
+        )
+        if not known:
+            parts.announce(self._record.run_id, loaded, plan)
+        parts.announce_jobs(plan, tasks.warnings)
+        scheduler = Scheduler(tasks.tasks, tasks.parents, capacity, now=time.monotonic())
+        rules = RuleRun(tasks, scheduler, capacity, parts, self._setting())
+        driver = Driver(scheduler, scheduler.width, rules.work, self._words)
+        driver.run(rules, self._control)
+        rules.abandon()
+        if rules.error is not None:
+            raise rules.error
+        return _Round(loaded, plan, parts, rules)
+
+    def _next(self, done: _Round, reentries: Reentries) -> Loaded | None:
+        """Give what finished checkpoints make of the workflow, if the run may go on."""
+        if self._stopping.is_set():
+            return None
+        done.parts.recorder.flush()
+        grown = reentries.grown(done.loaded, done.parts.jobs.planner.renderer)
+        if grown is not None:
+            self._end_leftovers(done.parts)
+        return grown
 
     def _setting(self) -> Setting:
         options = self._options
@@ -151,17 +183,19 @@ class _Run:
             hurry=lambda: self._control.interrupts > 1,
         )
 
-    def _conclude(self, rules: RuleRun, plan: Plan, parts: Parts, known: State) -> Outcome:
+    def _conclude(self, rounds: Sequence[_Round], known: State) -> Outcome:
         """End what was left running, then write the end: run.json first, its event last."""
+        parts, rules = rounds[-1].parts, rounds[-1].rules
         receipt = self._end_leftovers(parts) if rules.cancelled is None else rules.receipt
-        planned_skips = sum(1 for decision in plan.decisions if not needs_work(decision))
-        counts = replace(rules.counts, skipped=rules.counts.skipped + planned_skips)
+        counts = add_counts([each.counts() for each in rounds])
+        failures = [failure for each in rounds for failure in each.rules.failures]
+        required = {job for each in rounds for job in each.rules.required_failures}
         state, code, error = RunState.SUCCESS, 0, None
         if rules.cancelled is not None:
             state, code = RunState.CANCELLED, rules.cancelled
         elif counts.failed:
             state, code = RunState.FAILED, 1
-            job, words = next(f for f in rules.failures if f[0] in rules.required_failures)
+            job, words = next(f for f in failures if f[0] in required)
             error = f"job '{job}' failed: {words}"
         parts.meter.close()
         parts.recorder.flush()
@@ -172,8 +206,8 @@ class _Run:
             state=state,
             exit_code=code,
             counts=counts,
-            failures=tuple(rules.failures),
-            blocked=tuple(rules.blocked),
+            failures=tuple(failures),
+            blocked=tuple(job for each in rounds for job in each.rules.blocked),
             error=error,
             receipt=receipt,
             duration_secs=round(time.monotonic() - self._begun, 3),
@@ -219,6 +253,20 @@ class _Run:
             type, data = _last_event(outcome)
             events.emit(type, **data)
             events.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What was planned at once, and how it went."""
+
+    loaded: Loaded
+    plan: Plan
+    parts: Parts
+    rules: RuleRun
+
+    def counts(self) -> Counts:
+        skips = sum(1 for decision in self.plan.decisions if not needs_work(decision))
+        return replace(self.rules.counts, skipped=self.rules.counts.skipped + skips)
 
 
 def _last_event(outcome: Outcome) -> tuple[str, dict[str, Any]]:

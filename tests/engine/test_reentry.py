@@ -1,0 +1,157 @@
+"""Checkpoints that bring samples and pairs into the run (spec/oxoflow-format.md 3.2)."""
+
+import re
+
+import pytest
+
+from oxoflow.engine.reentry import Addition, extend, read_manifest
+from oxoflow.engine.rundir import RunDirectory
+from oxoflow.engine.state import State
+from oxoflow.errors import RunError
+from oxoflow.lang.model import Pair, SampleGroup, Workflow
+from tests.engine.running import event_of, events, execute, kinds, rule
+
+GROUP = "[[sample_groups]]\nname = 'batch'\nsamples = ['S1']\n"
+ANALYZE = rule(
+    "analyze", "cat {input} > {output}", input=["split/{sample}"], output=["out/{sample}"]
+)
+
+
+def find(shell: str = "cp found.toml m.toml", **fields) -> str:
+    return rule(
+        "find",
+        f"mkdir -p split; touch split/S1 split/S2 split/S3; {shell}",
+        input=["found.toml"],
+        output=["m.toml"],
+        checkpoint=True,
+        checkpoint_manifest="m.toml",
+        **fields,
+    )
+
+
+# the chunk files are made by the checkpoint without being declared, as upstream's users do
+FLOW = GROUP + find() + ANALYZE.replace("[[rules]]", "[[rules]]\ndepends_on = ['find']")
+
+
+def manifest(workdir, *samples: str) -> None:
+    listed = ", ".join(f'"{name}"' for name in samples)
+    (workdir / "found.toml").write_text(f"[reentry]\nsample = [{listed}]\n")
+
+
+def reentries(workdir) -> str:
+    state = State.view(RunDirectory(workdir).state)
+    try:
+        return state.meta("reentries") or "[]"
+    finally:
+        state.close()
+
+
+def started(workdir) -> list[str]:
+    found = events(workdir)
+    last = max(at for at, event in enumerate(found) if event.type == "run_started")
+    return [event.job for event in found[last:] if event.type == "rule_started"]
+
+
+def test_fact_63_what_a_manifest_adds_runs_in_the_same_run_and_is_replayed(tmp_path):
+    manifest(tmp_path, "S2")
+    outcome = execute(tmp_path, FLOW)
+    assert outcome.exit_code == 0
+    assert started(tmp_path) == ["find", "analyze_batch_S1", "analyze_batch_S2"]
+    assert (tmp_path / "out/S2").exists()
+    assert (outcome.counts.succeeded, outcome.counts.skipped) == (3, 0)
+    assert '"round": 1' in reentries(tmp_path)
+    assert kinds(tmp_path)["run_started"] == kinds(tmp_path)["run_completed"] == 1
+    outcome = execute(tmp_path, FLOW)
+    assert started(tmp_path) == []
+    assert outcome.counts.skipped == 3
+    (tmp_path / "out/S2").unlink()
+    assert execute(tmp_path, FLOW).exit_code == 0
+    assert started(tmp_path) == ["analyze_batch_S2"]
+
+
+def test_a_checkpoint_that_runs_again_revokes_what_it_added(tmp_path):
+    manifest(tmp_path, "S2")
+    assert execute(tmp_path, FLOW).exit_code == 0
+    manifest(tmp_path, "S3")
+    assert execute(tmp_path, FLOW).exit_code == 0
+    assert started(tmp_path) == ["find", "analyze_batch_S3"]
+    assert '"S3"' in reentries(tmp_path)
+    assert '"S2"' not in reentries(tmp_path)
+
+
+def test_nothing_new_is_nothing_recorded(tmp_path):
+    manifest(tmp_path, "S1")
+    assert execute(tmp_path, FLOW).exit_code == 0
+    assert reentries(tmp_path) == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "is not there"),
+        ("x = [", "is no TOML"),
+        ("x = 1", "has no \\[reentry\\] table"),
+        ("[reentry]\nsample = 'S2'", "sample a list of texts"),
+        ("[reentry]\npairs = [{ pair_id = 'P' }]", "a pair needs pair_id and experiment"),
+    ],
+)
+def test_fact_63_a_bad_manifest_fails_the_checkpoint_and_blocks_what_follows(tmp_path, text, words):
+    (tmp_path / "found.toml").write_text(text or "")
+    shell = "cp found.toml m.toml" if text is not None else "true"
+    flow = GROUP + find(shell).replace("output = ['m.toml']\n", "")
+    flow += ANALYZE.replace("[[rules]]", "[[rules]]\ndepends_on = ['find']")
+    outcome = execute(tmp_path, flow, keep_going=True)
+    assert outcome.exit_code == 1
+    assert event_of(tmp_path, "find", "rule_failed").data["exit_code"] == -1
+    assert re.search(words, outcome.error)
+    assert outcome.blocked == ("analyze_batch_S1",)
+
+
+def test_more_than_32_rounds_are_an_error(tmp_path):
+    text = GROUP + find() + ANALYZE.replace("[[rules]]", "[[rules]]\ndepends_on = ['find']")
+    grow = ANALYZE.replace(
+        "cat {input} > {output}",
+        'touch split/{sample}x {output}; printf "[reentry]\\nsample = [\\"{sample}x\\"]" > m.toml',
+    )
+    manifest(tmp_path, "S2")
+    text = text.replace(ANALYZE[ANALYZE.index("name") :], grow[grow.index("name") :])
+    with pytest.raises(RunError, match="after 32 rounds"):
+        execute(tmp_path, text)
+
+
+KNOWN = Workflow(
+    "w",
+    pairs=(Pair("P1", "T1", "N1"),),
+    groups=(SampleGroup("batch", ("S1",)), SampleGroup("other", ("S9",))),
+)
+
+
+def test_fact_64_a_known_pair_with_another_content_is_e015_and_with_the_same_nothing():
+    with pytest.raises(RunError, match=r"E015.*'P1'"):
+        extend(KNOWN, Addition("c", pairs=(Pair("P1", "T2", "N1"),)))
+    assert extend(KNOWN, Addition("c", pairs=(Pair("P1", "T1", "N1"),))) is KNOWN
+
+
+@pytest.mark.parametrize(
+    ("group", "samples", "expected"),
+    [
+        (None, ("S1", "S2"), {"batch": ("S1", "S2"), "other": ("S9",)}),
+        ("other", ("S1",), {"batch": ("S1",), "other": ("S9", "S1")}),
+        ("new", ("S1",), {"batch": ("S1",), "other": ("S9",), "new": ("S1",)}),
+        ("new", (), {"batch": ("S1",), "other": ("S9",)}),
+    ],
+)
+def test_samples_join_the_named_group_or_the_first(group, samples, expected):
+    grown = extend(KNOWN, Addition("c", group, samples))
+    assert {each.name: each.samples for each in grown.groups} == expected
+
+
+def test_without_any_group_samples_are_discovered_ones():
+    assert extend(Workflow("w"), Addition("c", None, ("S1",))).groups == (
+        SampleGroup("auto-discovered", ("S1",)),
+    )
+
+
+def test_pairs_may_be_written_with_their_other_names():
+    text = b"[reentry]\npairs = [{ pair_id = 'P', tumor = 'T', normal = 'N' }]"
+    assert read_manifest("c", "m", text).pairs == (Pair("P", "T", "N"),)
