@@ -21,7 +21,6 @@ from oxoflow.db.library import (
     update_workflow,
 )
 from oxoflow.errors import NotFound
-from oxoflow.lang.parse import parse_workflow
 from oxoflow.web.bundle import read_bundle, write_bundle
 from oxoflow.web.deeds import deed
 from oxoflow.web.guards import role, signed_in
@@ -52,7 +51,7 @@ def save() -> Response:
         checked_word("name", body["name"], LONGEST_NAME),
         checked_word("version", body.get("version") or FIRST_VERSION, LONGEST_VERSION),
         body["toml_content"],
-        len(parse_workflow(body["toml_content"]).rules),
+        services().texts("count", {"toml_content": body["toml_content"]})["rules_count"],
         _bundled(files) if files else None,
     )
     if workflow_id is None:

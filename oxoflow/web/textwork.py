@@ -69,6 +69,11 @@ def _verdict(
     }
 
 
+def count(asked: Fields) -> Answer:
+    """How many rules a text has; raises ParseError for what is no workflow and cannot be saved."""
+    return {"rules_count": len(parse_workflow(asked["toml_content"]).rules)}
+
+
 def parse(asked: Fields) -> Answer:
     """The workflow and its rules as written, defaults applied, includes not resolved."""
     return detail(parse_workflow(asked["toml_content"]))
@@ -160,6 +165,7 @@ def report(asked: Fields) -> Answer:
 
 VERBS: Mapping[str, Callable[[Fields], Answer]] = {
     "validate": validate,
+    "count": count,
     "parse": parse,
     "dag": dag,
     "dry-run": dry_run,
