@@ -351,6 +351,8 @@ def run_command(argv: Sequence[str]) -> int:
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    # waitress warns of every request that waits for a thread: a busy minute would fill the disk.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     if command == "password":
         if not name:
             raise UsageError("password needs the name of an account: app.py password admin")
