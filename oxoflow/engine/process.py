@@ -168,6 +168,14 @@ class ProcessTable:
                 os.killpg(child.pid, number)
             return True
 
+    def has_orphans(self) -> bool:
+        """True when anything came to us whose parent has ended: what commands left behind.
+
+        All that lives of commands that were reaped is below such a child.
+        """
+        with self._lock:
+            return not self.strangers.union(self._live).issuperset(own_children())
+
     def reap_orphans(self) -> int:
         """Reap ended processes that came to us as their subreaper; how many.
 
