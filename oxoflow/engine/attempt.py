@@ -122,7 +122,7 @@ class Commands:
             )
             self.meter.job_started()
             ended = self.table.wait(child)
-            if ended.code != 0:
+            if ended.code != 0 and self.table.has_orphans():
                 end_job(self.table, child)
             self._drop_script(argv, job)
         return ended
