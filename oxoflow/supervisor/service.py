@@ -351,7 +351,8 @@ class Supervisor:
             self._poke()
 
     def _sweep(self) -> None:
-        """Forget events that are too old to be replayed."""
+        """Forget events that are too old to be replayed, and delete what was discarded."""
+        self._workspace.empty_trash()
         oldest = instant(time.time() - self._event_days * 24 * HOUR)
         while self._db.write(lambda c: delete_events_before(c, oldest)):
             pass

@@ -1,7 +1,8 @@
 """Show everything about one run, with the end of its log and the files it made (4.4).
 
-A run that is over does not change any more, so its answer is kept as bytes for a while; whoever
-changes such a run (by cleaning it, say) calls `forget`.
+Answers are kept as bytes: of a run that is over for a while, as it does not change any more, of a
+live one for half a second and only as long as its row stays the same. Whoever changes a run that is
+over (by cleaning it, say) calls `forget`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from oxoflow.workspace import EXECUTION_LOG, Listing, list_files, tail
 TAIL_LINES = 50
 MOST_KEPT = 256  # answers
 LARGEST_KEPT = 256 * 1024  # bytes of one
+KEPT_LIVE = 0.5  # seconds
 KEPT_FOR = 60.0  # seconds: somebody may delete files of a finished run behind our back
 
 blueprint = Blueprint("run_detail", __name__)
@@ -33,31 +35,32 @@ blueprint = Blueprint("run_detail", __name__)
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    owner: str
+    run: Run
     until: float
     body: bytes
 
 
-class _Finished:
-    """Answers about finished runs, the least recently used forgotten first."""
+class _Answers:
+    """Answers that may be given again, the least recently used forgotten first."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
-    def find(self, run_id: str, owner: str) -> bytes | None:
+    def find(self, run_id: str) -> _Kept | None:
         with self._lock:
             kept = self._kept.get(run_id)
-            if kept is None or kept.owner != owner or kept.until < time.monotonic():
+            if kept is None or kept.until < time.monotonic():
                 return None
             self._kept.move_to_end(run_id)
-            return kept.body
+            return kept
 
-    def keep(self, run_id: str, owner: str, body: bytes) -> None:
+    def keep(self, run: Run, body: bytes) -> None:
         if len(body) > LARGEST_KEPT:
             return
+        until = time.monotonic() + (KEPT_FOR if run.final else KEPT_LIVE)
         with self._lock:
-            self._kept[run_id] = _Kept(owner, time.monotonic() + KEPT_FOR, body)
+            self._kept[run.id] = _Kept(run, until, body)
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
 
@@ -66,21 +69,23 @@ class _Finished:
             self._kept.pop(run_id, None)
 
 
-_FINISHED = _Finished()
-forget = _FINISHED.forget
+_ANSWERS = _Answers()
+forget = _ANSWERS.forget
 
 
 @blueprint.get("/api/runs/<run_id>")
 @signed_in
 def one(run_id: str) -> Response:
     """One run in full."""
-    body = _FINISHED.find(run_id, g.account.id)
-    if body is not None:
-        return Response(body, content_type="application/json")
+    kept = _ANSWERS.find(run_id)
+    if kept is not None and kept.run.final and kept.run.user_id == g.account.id:
+        return Response(kept.body, content_type="application/json")
     run = own_run(run_id)
+    if kept is not None and kept.run == run:
+        return Response(kept.body, content_type="application/json")
     answer = reply(detail(run))
-    if run.final:
-        _FINISHED.keep(run.id, run.user_id, answer.get_data())
+    if run.status is not Status.PENDING:  # its place in the queue changes without it
+        _ANSWERS.keep(run, answer.get_data())
     return answer
 
 

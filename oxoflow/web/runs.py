@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from flask import Blueprint, Response, g, request
@@ -15,6 +15,7 @@ from oxoflow.web.http import query_number, reply, services
 
 PER_PAGE, MOST_PER_PAGE = 100, 1000
 JOBS_PER_PAGE = 1000
+JOB_FIELDS = tuple(field.name for field in fields(JobRow))
 
 blueprint = Blueprint("runs", __name__)
 
@@ -96,7 +97,7 @@ def jobs(run_id: str) -> Response:
     per_page = query_number("per_page", JOBS_PER_PAGE, 1, 10_000)
     after = query_number("after", 0, 0, 2**62)
     found = list_jobs(reader, run.id, status, after, per_page)
-    answer = reply([asdict(job) for job in found])
+    answer = reply([{name: getattr(job, name) for name in JOB_FIELDS} for job in found])
     counts = count_jobs(reader, run.id)
     total = sum(counts.values()) if status is None else counts.get(status.value, 0)
     answer.headers["X-Total-Count"] = str(total)
