@@ -7,7 +7,6 @@ other brace stays. Pure: whether programs exist is passed in.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +14,7 @@ from typing import Protocol
 from oxoflow.engine.configtext import ConfigTexts
 from oxoflow.engine.interpreters import Interpreters
 from oxoflow.engine.masking import Mask
+from oxoflow.environments.variables import on_rule_path
 from oxoflow.lang.model import FileSet, Job, Rule, Workflow
 from oxoflow.lang.values import config_text, parse_memory
 from oxoflow.lang.wildcards import substitute
@@ -87,7 +87,7 @@ class Renderer:
         capacity: Capacity,
         *,
         workdir: str | None = None,
-        has_program: Callable[[str], bool] = lambda name: shutil.which(name) is not None,
+        has_program: Callable[[str], bool] = on_rule_path,
     ) -> None:
         self.texts = ConfigTexts(workflow.config)
         secret = {key for key, entry in workflow.declared.items() if entry.sensitive}

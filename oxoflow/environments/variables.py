@@ -1,12 +1,14 @@
 """Decide which environment variables a rule's command sees (design 5).
 
-Owns what is kept, dropped and added. The caller's variables are passed in; this module reads none
-itself. No `OXO_FLOW_*` variable ever passes, and our own virtual environment is taken off PATH.
+Owns what is kept, dropped and added. The caller's variables are passed in; of its own this module
+reads PATH alone. No `OXO_FLOW_*` variable ever passes, and our own virtual environment is taken off
+PATH.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +47,12 @@ def rule_path(path: str, own: Path | None, launcher: Path | None) -> str:
     if launcher is not None:
         places.append(str(launcher))
     return os.pathsep.join(places)
+
+
+def on_rule_path(name: str) -> bool:
+    """True when rules find a program of this name, as far as this process's own PATH tells."""
+    path = rule_path(os.environ.get("PATH", DEFAULT_PATH), _own_environment(), None)
+    return shutil.which(name, path=path) is not None
 
 
 def encode(variables: Mapping[str, str]) -> dict[bytes, bytes]:

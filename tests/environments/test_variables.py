@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from oxoflow.environments.variables import defines_functions, encode, rule_variables
+from oxoflow.environments.variables import (
+    defines_functions,
+    encode,
+    on_rule_path,
+    rule_variables,
+)
 
 WORK = Path("/w")
 MARK = {"OXORUN_ID": "r"}
@@ -50,3 +55,15 @@ def test_variables_that_bring_functions_are_known(variables, answer):
 
 def test_names_that_are_no_text_survive():
     assert encode({"A": "\udcff"}) == {b"A": b"\xff"}
+
+
+def test_what_only_our_own_virtual_environment_has_is_not_found_by_rules(tmp_path, monkeypatch):
+    prefix = tmp_path / "venv"
+    for place, name in ((prefix / "bin", "ours"), (tmp_path / "bin", "theirs")):
+        place.mkdir(parents=True)
+        (place / name).write_text("#!/bin/sh\n")
+        (place / name).chmod(0o755)
+    monkeypatch.setattr(sys, "prefix", str(prefix))
+    monkeypatch.setenv("PATH", f"{prefix}/bin:{tmp_path}/bin")
+    assert on_rule_path("theirs")
+    assert not on_rule_path("ours")
