@@ -15,10 +15,11 @@ from oxoflow.commands.options import COMPOSING, FILE, JSON, PLANNING, several
 from oxoflow.engine.capacity import Limits, find_capacity
 from oxoflow.engine.deciding import Decision, Verdict
 from oxoflow.engine.explain import explain, verdict_words
-from oxoflow.engine.load import Loaded
+from oxoflow.engine.load import DirectoryView, Loaded
 from oxoflow.engine.options import RunOptions
 from oxoflow.engine.plan import Plan, Planner, PlanOptions
 from oxoflow.engine.reentry import Reentries
+from oxoflow.engine.references import with_references
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.select import jobs_called
 from oxoflow.engine.state import State
@@ -46,6 +47,7 @@ def show_plan(arguments: Arguments) -> int:
     try:
         options = RunOptions(place.workdir, plan=plan_options(arguments))
         loaded = Reentries(state, place.workdir, options).replay(loaded)
+        loaded = with_references(loaded, DirectoryView(str(place.workdir)))
         capacity = find_capacity(loaded.workflow, Limits())
         planner = Planner(loaded, state, place.workdir, options.plan, capacity)
         plan = planner.plan()

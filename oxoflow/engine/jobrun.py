@@ -32,6 +32,7 @@ from oxoflow.engine.products import learn, protect, with_checksums, write_benchm
 from oxoflow.engine.provisioning import Provided, Provisioner
 from oxoflow.engine.records import OutputRecord
 from oxoflow.engine.reentry import check_manifest
+from oxoflow.engine.references import ReferenceLocks, is_reference
 from oxoflow.engine.reporting import Failure, Notes, Reporter, Usage
 from oxoflow.engine.scheduler import Status
 from oxoflow.engine.scratch import bring_home, make_scratch, remove_scratch
@@ -70,6 +71,7 @@ class JobRunner:
     log_place: str
     parents: ParentDirectories
     provisioner: Provisioner
+    references: ReferenceLocks
     cages: Cages | None = None
     _grown: dict[int, _Life] = field(default_factory=dict)
 
@@ -77,6 +79,18 @@ class JobRunner:
         self, index: int, decision: Decision | None, memory_mb: int | None, problem: str | None
     ) -> JobEnd:
         """Run one job to its end. `problem` says why it cannot run, if it must."""
+        job = self.planner.dag.jobs[index]
+        if not is_reference(job.rule):
+            return self._run(index, decision, memory_mb, problem)
+        try:
+            with self.references.held(job, self.planner.renderer.outputs(job)):
+                return self._run(index, None, memory_mb, problem)
+        except RunError as error:
+            return JobEnd(index, Status.FAILED, error.message, interrupted=self.stopping.is_set())
+
+    def _run(
+        self, index: int, decision: Decision | None, memory_mb: int | None, problem: str | None
+    ) -> JobEnd:
         if self.stopping.is_set():
             return JobEnd(index, Status.FAILED, interrupted=True)
         life = self._grown.pop(index, None)

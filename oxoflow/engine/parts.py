@@ -32,6 +32,7 @@ from oxoflow.engine.preparing import Preparer
 from oxoflow.engine.process import ProcessTable
 from oxoflow.engine.provisioning import Provisioner, store_of
 from oxoflow.engine.recorder import Recorder
+from oxoflow.engine.references import ReferenceLocks
 from oxoflow.engine.reporting import Reporter
 from oxoflow.engine.rundir import MARKER, RunDirectory
 from oxoflow.engine.state import State
@@ -128,6 +129,7 @@ def open_parts(
         variables=variables.keys() - {MARKER},
         memory_mb=memory_mb,
     )
+    store = store_of(options.environ.get("HOME"), directory.records)
     jobs = JobRunner(
         planner,
         journal,
@@ -140,7 +142,8 @@ def open_parts(
         root,
         str(directory.logs),
         ParentDirectories(root),
-        _open_provisioner(stack, directory, options, stopping),
+        _open_provisioner(stack, store, directory, stopping),
+        ReferenceLocks(store, planner.files, stopping),
         _open_cages(stack, options, run_id),
     )
     return Parts(table, recorder, reporter, copier, meter, jobs)
@@ -148,11 +151,10 @@ def open_parts(
 
 def _open_provisioner(
     stack: contextlib.ExitStack,
+    store: Path,
     directory: RunDirectory,
-    options: RunOptions,
     stopping: threading.Event,
 ) -> Provisioner:
-    store = store_of(options.environ.get("HOME"), directory.records)
     provisioner = Provisioner(store, directory.records / "environments", stopping)
     stack.callback(provisioner.close)
     return provisioner

@@ -13,6 +13,7 @@ from oxoflow.engine.masking import Mask
 from oxoflow.engine.outputs import refused
 from oxoflow.engine.plan import Planner
 from oxoflow.engine.products import is_protected
+from oxoflow.engine.references import is_reference
 from oxoflow.engine.render import Rendered
 from oxoflow.environments.choice import choose_family, effective_environment
 from oxoflow.environments.family import Command, Family, Setup, Site
@@ -60,7 +61,7 @@ class Preparer:
         job, rule = decision.job, decision.job.rule
         for path in decision.outputs:
             words = refused(self.site.workdir, path)
-            if words is not None:
+            if words is not None and not is_reference(rule):
                 raise RunError(f"rule '{rule.name}': {words}")
         rendered = self.planner.renderer.render(job, memory_mb=memory_mb)
         text = rendered.command or ""

@@ -90,13 +90,13 @@ class Provisioner:
             if not _exists(setup, run):
                 raise RunError(f"{setup.title} is not there and nothing says how to make it")
             return
-        place.descriptor = descriptor = _open(self.store, setup.place)
+        place.descriptor = descriptor = open_lock(self.store, setup.place)
         while True:
             self._acquire(descriptor, fcntl.LOCK_SH, setup)
-            if _record(descriptor) == {"key": setup.key, "state": "made"} and _exists(setup, run):
+            if read_note(descriptor) == {"key": setup.key, "state": "made"} and _exists(setup, run):
                 return
             self._acquire(descriptor, fcntl.LOCK_EX, setup)
-            known = _record(descriptor)
+            known = read_note(descriptor)
             if known != {"key": setup.key, "state": "made"} or not _exists(setup, run):
                 self._make(setup, run, descriptor, known)
 
@@ -107,13 +107,13 @@ class Provisioner:
         if setup.undo and ((there and ours and setup.rebuild) or known.get("state") == "making"):
             run(setup.undo)
         if ours:
-            _write(descriptor, {"key": setup.key, "state": "making"})
+            write_note(descriptor, {"key": setup.key, "state": "making"})
         code = run(setup.create or "true")
         if code == 0 and _exists(setup, run):
-            _write(descriptor, {"key": setup.key, "state": "made"})
+            write_note(descriptor, {"key": setup.key, "state": "made"})
             return
         if ours and setup.undo and run(setup.undo) == 0:
-            _write(descriptor, {})
+            write_note(descriptor, {})
         said = f"exit code {code}" if code else "its command succeeded but made nothing"
         raise RunError(f"{setup.title} could not be made: {said}; the job's log says more")
 
@@ -178,7 +178,7 @@ def _short(place: str) -> str:
     return hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _open(store: Path, place: str) -> int:
+def open_lock(store: Path, place: str) -> int:
     try:
         store.mkdir(parents=True, exist_ok=True)
         return os.open(store / f"env-{_short(place)}.lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -186,7 +186,7 @@ def _open(store: Path, place: str) -> int:
         raise trouble(store, error) from error
 
 
-def _record(descriptor: int) -> dict[str, str]:
+def read_note(descriptor: int) -> dict[str, str]:
     """What the last maker noted in the lock file; empty when nobody made it."""
     try:
         found = json.loads(os.pread(descriptor, 4096, 0) or b"{}")
@@ -195,7 +195,7 @@ def _record(descriptor: int) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def _write(descriptor: int, record: Mapping[str, str]) -> None:
+def write_note(descriptor: int, record: Mapping[str, str]) -> None:
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(record).encode(), 0)

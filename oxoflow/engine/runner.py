@@ -22,6 +22,7 @@ from oxoflow.engine.deciding import Decision, Verdict
 from oxoflow.engine.driving import Crash, Driver
 from oxoflow.engine.ending import Receipt, end_run, has_leftovers
 from oxoflow.engine.events import EventWriter, timestamp
+from oxoflow.engine.files import WorkFiles
 from oxoflow.engine.identity import new_id
 from oxoflow.engine.load import Loaded
 from oxoflow.engine.options import Counts, Outcome, RunOptions, add_counts
@@ -31,6 +32,7 @@ from oxoflow.engine.process import adopt_orphans, deny_inspection
 from oxoflow.engine.records import Planned
 from oxoflow.engine.recovery import clean_after, end_predecessor
 from oxoflow.engine.reentry import Reentries
+from oxoflow.engine.references import with_references
 from oxoflow.engine.rulerun import RuleRun, Setting
 from oxoflow.engine.rundir import (
     RunDirectory,
@@ -131,6 +133,7 @@ class _Run:
     ) -> _Round:
         """Plan and run everything but the jobs that an earlier round knew."""
         directory, options = self._directory, self._options
+        loaded = with_references(loaded, WorkFiles(str(directory.root)))
         capacity = find_capacity(loaded.workflow, options.limits)
         planner = Planner(loaded, state, directory.root, options.plan, capacity)
         plan = without(planner.plan(), known)
