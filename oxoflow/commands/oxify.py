@@ -1,4 +1,4 @@
-"""Work with OxiFY graphs without a server: `oxoflow oxify validate | execute | show | answer`.
+"""Work with OxiFY graphs without a server: validate, execute, show, answer, export.
 
 Owns the words of these verbs and the form of their output; the graph side does the work. `execute`
 is also what the server starts: with `--launch` it takes graph and inputs from the run directory.
@@ -21,10 +21,11 @@ from oxoflow.commands.output import print_json
 from oxoflow.engine.events import Event
 from oxoflow.engine.rundir import RunDirectory, RunState, await_launch, write_control
 from oxoflow.errors import UsageError
+from oxoflow.graph import late
 from oxoflow.graph.asking import read_ask
 from oxoflow.graph.compile import Program, compile_graph
 from oxoflow.graph.detail import execution_detail
-from oxoflow.graph.document import KIND_NAMES
+from oxoflow.graph.document import KIND_NAMES, dump
 from oxoflow.graph.execution import Job, execute
 from oxoflow.graph.reading import read_document
 from oxoflow.graph.supplies import DOCUMENT, Supplies, read_object, read_supplies
@@ -203,11 +204,20 @@ def _file(arguments: Arguments) -> str:
     return str(arguments.file)
 
 
+def _export(arguments: Arguments) -> int:
+    """Print a `.oxoflow` workflow as a graph."""
+    file = Path(_file(arguments))
+    place = file.resolve().parent if arguments.workdir is None else Path(arguments.workdir)
+    print_json(dump(late.load("graph.fromrules:graph_of_file")(file, place)))
+    return 0
+
+
 ACTIONS: dict[str, Callable[[Arguments], int]] = {
     "validate": _validate,
     "execute": _execute,
     "show": _show,
     "answer": _answer,
+    "export": _export,
 }
 
 
@@ -218,7 +228,12 @@ def run_action(arguments: Arguments) -> int:
 
 OPTIONS: tuple[Option, ...] = (
     value("action", choices=tuple(ACTIONS), help="what to do with the graph"),
-    value("file", nargs="?", metavar="FILE", help="the graph, JSON or YAML; for answer, its DIR"),
+    value(
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="the graph, JSON or YAML; for answer, its DIR; for export, a .oxoflow",
+    ),
     value("--workdir", metavar="DIR", help="execute here and keep it (default: a temporary one)"),
     value("--variables", metavar="FILE", help="a JSON object with the execute variables"),
     several("--var", metavar="NAME=VALUE", help="one execute variable; the value is JSON or text"),

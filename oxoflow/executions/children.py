@@ -26,9 +26,11 @@ from oxoflow.db.runs import NewRun, Options, Run, find_run_of_anyone
 from oxoflow.engine.load import load_text
 from oxoflow.errors import OxoflowError, RateLimited
 from oxoflow.executions.telling import deliver
+from oxoflow.lang.deadline import Deadline
 from oxoflow.supervisor import Supervisor
 from oxoflow.workspace import WORKFLOW_FILE, Workspace, list_files
 
+SECONDS = 3.0  # for looking at one text
 LISTED = 1000  # outputs named in an answer
 
 
@@ -52,7 +54,7 @@ class Children:
             return
         settings = {str(name): str(value) for name, value in config.items()}
         try:
-            loaded = load_text(text, overrides=settings)
+            loaded = load_text(text, overrides=settings, deadline=Deadline.after(SECONDS))
             self._queue(parent, number, text, settings, loaded.workflow.name, len(loaded.jobs))
         except RateLimited as error:
             self._refuse(parent, number, f"{error.message}: {error.detail}")

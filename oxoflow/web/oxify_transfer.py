@@ -13,7 +13,7 @@ from flask import Response, g, request
 from oxoflow.db.audit import append_deed
 from oxoflow.db.graphs import delete_graph, find_graph, insert_graph
 from oxoflow.db.instants import instant
-from oxoflow.errors import Conflict, InvalidInput, NotFound
+from oxoflow.errors import Conflict, InvalidInput, NotFound, WorkflowError
 from oxoflow.graph import late
 from oxoflow.graph import model as m
 from oxoflow.graph.reading import parse_text
@@ -63,12 +63,8 @@ def export(workflow_id: str) -> Response:
 def bring_in() -> Response:
     """Save a graph from the text of a file, under new ids unless the old ones are to be kept."""
     given = body()
-    form, content = _format(needed(given, "format", str)), needed(given, "content", str)
-    try:
-        document = parse_text(content, form == "yaml")
-    except InvalidInput as error:
-        raise Refusal(400, "ParseError", f"The content cannot be read: {error.message}") from None
-    graph = graph_of(document)
+    form, content = needed(given, "format", str), needed(given, "content", str)
+    graph = _from_rules(content) if form.lower() == "oxoflow" else _from_file(content, form)
     name = member(given, "new_name", str)
     if member(given, "generate_new_id", bool, True):
         graph = renewed(graph, lambda: str(uuid.uuid4()), name)
@@ -77,6 +73,25 @@ def bring_in() -> Response:
     row = save_graph(graph)
     said = "Workflow imported successfully"
     return reply({"id": row.id, "name": row.name, "message": said}, 201)
+
+
+def _from_file(content: str, form: str) -> m.Graph:
+    as_yaml = _format(form) == "yaml"
+    try:
+        document = parse_text(content, as_yaml)
+    except InvalidInput as error:
+        raise Refusal(400, "ParseError", f"The content cannot be read: {error.message}") from None
+    return graph_of(document)
+
+
+def _from_rules(content: str) -> m.Graph:
+    """A `.oxoflow` workflow as a graph (7.4)."""
+    try:
+        graph: m.Graph = late.load("graph.fromrules:graph_of_text")(content)
+    except WorkflowError as error:
+        said = error.diagnostics[0].message if error.diagnostics else error.message
+        raise Refusal(400, "ParseError", f"The content cannot be read: {said}") from None
+    return graph
 
 
 @blueprint.post("/api/v1/workflows/batch")

@@ -1,0 +1,140 @@
+"""`oxoflow oxify …` without a server."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from oxoflow.cli import main
+from oxoflow.engine.rundir import RunDirectory, lock_holder
+from tests.graph.building import code, document, if_else, line, node, shell
+
+PLATE_QC = Path(__file__).parent / "plate_qc.json"
+ADD = line(code("Add", "result = x + y", "sum", ["x", "y"]))
+APPROVAL = line(node("Sign", "Approval", {"message": "ok?"}))
+
+
+def write(path: Path, value: Any) -> str:
+    path.write_text(json.dumps(value) if path.suffix == ".json" else yaml.safe_dump(value))
+    return str(path)
+
+
+def test_validate_names_what_is_wrong_and_exits_with_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["oxify", "validate", str(PLATE_QC)]) == 0
+    assert "valid, 7 nodes, 7 edges" in capsys.readouterr().out
+    bad = write(tmp_path / "bad.json", document([node("End", "End")], []))
+    assert main(["oxify", "validate", bad]) == 1
+    said = capsys.readouterr().out
+    assert "error NoStartNode: Workflow must have at least one Start node" in said
+    assert main(["oxify", "validate", "--json", bad]) == 1
+    assert json.loads(capsys.readouterr().out)["valid"] is False
+
+
+def test_execute_prints_the_execution(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    graph = write(tmp_path / "add.yaml", ADD)
+    variables = write(tmp_path / "v.json", {"x": 1, "y": 1})
+    words = ["oxify", "execute", graph, "--variables", variables, "--var", "y=41"]
+    assert main(words) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert done["state"] == "Completed"
+    assert done["variables"] == {"x": 1, "y": 41, "sum": 42}
+    assert set(done) == {"execution_id", "workflow_id", "state", "variables", "node_results"}
+
+
+def test_a_failed_execution_exits_with_1_and_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = write(tmp_path / "g.json", line(shell("Bad", "echo broken >&2; exit 3")))
+    assert main(["oxify", "execute", graph]) == 1
+    told = capsys.readouterr()
+    assert "Bad: exit code 3: broken" in told.err
+    assert "Failed" in json.loads(told.out)["state"]
+
+
+def test_yes_approves_and_a_kept_directory_is_not_executed_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = write(tmp_path / "g.json", APPROVAL)
+    words = ["oxify", "execute", graph, "--yes", "--workdir", str(tmp_path / "work")]
+    assert main(words) == 0
+    capsys.readouterr()
+    assert main(words) == 2
+    assert "has ended (success); take another directory" in capsys.readouterr().err
+
+
+def test_a_question_is_answered_from_another_terminal(tmp_path: Path) -> None:
+    graph, work = write(tmp_path / "g.json", APPROVAL), tmp_path / "work"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "oxoflow", "oxify", "execute", graph, "--workdir", str(work)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    said = process.stderr.readline().strip()
+    words = said.partition("oxoflow oxify ")[2].split()
+    assert words[:3] == ["answer", str(work), "--approve"]
+    assert lock_holder(RunDirectory(work).lock) == process.pid
+    second = ["oxify", "execute", graph, "--workdir", str(work)]
+    assert subprocess.run([sys.executable, "-m", "oxoflow", *second], check=False).returncode == 1
+    assert main(["oxify", *words, "--comments", "fine"]) == 0
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert json.loads(out)["node_results"][1]["result"]["Success"]["comments"] == "fine"
+
+
+def test_show_prints_levels_and_ways(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    doc = document(
+        [node("Start", "Start"), if_else("If", "x > 1", "A", "End"), code("A", "1"),
+         node("End", "End")],
+        ["Start If", "A End"],
+    )  # fmt: skip
+    assert main(["oxify", "show", write(tmp_path / "g.json", doc)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "  0  Start        Start -> If",
+        "  1  IfElse       If -> A [true], End [false]",
+        "  2  Code         A -> End",
+        "  3  End          End",
+    ]
+    assert main(["oxify", "show", "--json", write(tmp_path / "g.json", doc)]) == 0
+    assert json.loads(capsys.readouterr().out)["levels"] == 4
+
+
+def test_export_prints_a_workflow_as_a_valid_graph(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = '[workflow]\nname = "w"\n[[rules]]\nname = "a"\noutput = ["a"]\nshell = "touch a"\n'
+    (tmp_path / "w.oxoflow").write_text(rules)
+    assert main(["oxify", "export", str(tmp_path / "w.oxoflow")]) == 0
+    graph = tmp_path / "g.json"
+    graph.write_text(capsys.readouterr().out)
+    assert main(["oxify", "execute", str(graph), "--var", f"workdir={tmp_path}"]) == 0
+    assert (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["execute"], "needs a FILE"),
+        (["execute", "none.json"], "'none.json' cannot be read"),
+        (["dance", "x"], "invalid choice"),
+        (["execute", "{graph}", "--var", "x"], "are given as NAME=VALUE"),
+        (["execute", "{graph}", "--variables", "none"], "is not a JSON object"),
+        (["answer", ".", "--approve", "x"], "has no question x"),
+        (["answer", "."], "give one of --approve"),
+        (["execute", "{broken}"], "not JSON"),
+    ],
+)
+def test_wrong_words_are_told_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    (tmp_path / "broken.json").write_text("{")
+    files = {"{graph}": write(tmp_path / "g.json", ADD), "{broken}": str(tmp_path / "broken.json")}
+    assert main(["oxify", *(files.get(word, word) for word in words)]) == 2
+    assert said in capsys.readouterr().err
