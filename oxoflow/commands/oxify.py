@@ -36,7 +36,7 @@ from oxoflow.graph.work import Limits
 
 def _validate(arguments: Arguments) -> int:
     """Print every finding; exit 1 when there are errors."""
-    report = validate(read_document(Path(_file(arguments))))
+    report = validate(read_document(Path(arguments.file)))
     if arguments.json:
         print_json(report.as_json())
     else:
@@ -51,7 +51,7 @@ def _validate(arguments: Arguments) -> int:
 
 def _show(arguments: Arguments) -> int:
     """Print the levels of a graph and where each node leads."""
-    program = compile_graph(read_graph(read_document(Path(_file(arguments)))))
+    program = compile_graph(read_graph(read_document(Path(arguments.file))))
     rows = _rows(program)
     if arguments.json:
         print_json({"levels": program.levels, "nodes": rows})
@@ -84,7 +84,7 @@ def _execute(arguments: Arguments) -> int:
     """Execute a graph here and print what came of it."""
     if arguments.launch:
         return _execute_launched(arguments)
-    document = read_document(Path(_file(arguments)))
+    document = read_document(Path(arguments.file))
     graph = read_graph(document)
     kept = arguments.workdir is not None
     root = Path(arguments.workdir or tempfile.mkdtemp(prefix="oxify-"))
@@ -155,7 +155,7 @@ class _Watcher:
 
 def _answer(arguments: Arguments) -> int:
     """Answer a question of an execution that runs without a server."""
-    root = Path(_file(arguments))
+    root = Path(arguments.file)
     given = [
         (number, status)
         for number, status in (
@@ -198,15 +198,9 @@ def _variables(arguments: Arguments) -> dict[str, Any]:
     return found
 
 
-def _file(arguments: Arguments) -> str:
-    if arguments.file is None:
-        raise UsageError(f"oxoflow oxify {arguments.action} needs a FILE")
-    return str(arguments.file)
-
-
 def _export(arguments: Arguments) -> int:
     """Print a `.oxoflow` workflow as a graph."""
-    file = Path(_file(arguments))
+    file = Path(arguments.file)
     place = file.resolve().parent if arguments.workdir is None else Path(arguments.workdir)
     print_json(dump(late.load("graph.fromrules:graph_of_file")(file, place)))
     return 0
@@ -230,7 +224,6 @@ OPTIONS: tuple[Option, ...] = (
     value("action", choices=tuple(ACTIONS), help="what to do with the graph"),
     value(
         "file",
-        nargs="?",
         metavar="FILE",
         help="the graph, JSON or YAML; for answer, its DIR; for export, a .oxoflow",
     ),

@@ -24,6 +24,7 @@ from oxoflow.db.executions import (
 from oxoflow.db.instants import instant
 from oxoflow.db.runs import Run, requeue_run
 from oxoflow.graph.execution import ADDRESSES, SECRETS
+from oxoflow.graph.supplies import DOCUMENT
 from oxoflow.supervisor import Kind
 from oxoflow.supervisor.ingest import event_of
 from oxoflow.supervisor.launch import PROGRAM
@@ -41,7 +42,8 @@ TYPES = frozenset(
 
 def command(run: Run, directory: Path, threads: int) -> list[str]:
     """What a person would type to execute what lies in a directory."""
-    return [*PROGRAM, "oxify", "execute", "--workdir", str(directory)]
+    file = str(directory / DOCUMENT)
+    return [*PROGRAM, "oxify", "execute", file, "--workdir", str(directory)]
 
 
 def revive(connection: sqlite3.Connection, run: Run) -> None:

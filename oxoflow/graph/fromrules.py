@@ -1,4 +1,4 @@
-"""Export a `.oxoflow` workflow as a graph: each job a Code node, each dependency an edge (7.2, 7.4).
+"""Export a `.oxoflow` workflow as a graph: a Code node a job, an edge a dependency (7.2, 7.4).
 
 Lossy on purpose: environments, `when` and the knowledge of what is up to date stay behind. The
 commands run in the directory that the execute variable `workdir` names.

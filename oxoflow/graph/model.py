@@ -351,22 +351,9 @@ class Vision:
 
 
 Kind = (
-    Start
-    | End
-    | Llm
-    | Retriever
-    | Code
-    | IfElse
-    | Switch
-    | Tool
-    | Loop
-    | TryCatch
-    | SubWorkflow
-    | Parallel
-    | Approval
-    | Form
-    | Vision
-)
+    Start | End | Llm | Retriever | Code | IfElse | Switch | Tool
+    | Loop | TryCatch | SubWorkflow | Parallel | Approval | Form | Vision
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

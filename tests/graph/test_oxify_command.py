@@ -121,7 +121,7 @@ def test_export_prints_a_workflow_as_a_valid_graph(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["execute"], "needs a FILE"),
+        (["execute"], "the following arguments are required: FILE"),
         (["execute", "none.json"], "'none.json' cannot be read"),
         (["dance", "x"], "invalid choice"),
         (["execute", "{graph}", "--var", "x"], "are given as NAME=VALUE"),
