@@ -21,12 +21,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from oxoflow.engine.identity import read_stat
+from oxoflow.engine.identity import all_processes, read_stat
 from oxoflow.errors import RunError
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
+# A kernel may be built without it; then every process is looked at.
+_LISTS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
 class SpawnFailed(RunError):
@@ -233,7 +235,10 @@ def _prctl(option: int, value: int) -> None:
 
 def own_children() -> list[int]:
     """The pids of this process's children, zombies included."""
-    return children_of("self")
+    if _LISTS_CHILDREN:
+        return children_of("self")
+    me = os.getpid()
+    return [stat.pid for stat in all_processes().values() if stat.parent == me]
 
 
 def children_of(pid: int | str) -> list[int]:

@@ -89,7 +89,11 @@ def test_a_signal_is_never_sent_to_a_pid_that_was_reaped(table, spawn, monkeypat
     assert table.signal_group(child, signal.SIGKILL) is False
 
 
-def test_orphans_come_to_us_and_are_reaped_by_pid(table, spawn, tmp_path):
+@pytest.mark.parametrize("lists_children", [True, False])
+def test_orphans_come_to_us_and_are_reaped_by_pid(
+    table, spawn, tmp_path, monkeypatch, lists_children
+):
+    monkeypatch.setattr("oxoflow.engine.process._LISTS_CHILDREN", lists_children)
     os.mkfifo(tmp_path / "gate")
     table.wait(spawn("(setsid bash -c 'echo $$ > pid; echo > gate; read < gate' &); cat gate"))
     pid = int((tmp_path / "pid").read_text())
@@ -97,6 +101,7 @@ def test_orphans_come_to_us_and_are_reaped_by_pid(table, spawn, tmp_path):
     assert stat is not None
     assert stat.parent == os.getpid()
     assert has_leftovers(table)
+    assert table.has_orphans()
     os.kill(pid, signal.SIGKILL)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     assert table.reap_orphans() == 1
