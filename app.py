@@ -79,6 +79,7 @@ from oxoflow.web import (
 )
 from oxoflow.web.handover import Server, build_server, stop_server
 from oxoflow.web.hub import StreamHub
+from oxoflow.web.matching import MatchedRule
 from oxoflow.web.prefix import Prefix
 from oxoflow.web.services import Services
 from oxoflow.web.textworkers import TextWorkers
@@ -100,9 +101,15 @@ PARTS = (
 log = logging.getLogger("oxoflow")
 
 
+class Application(Flask):
+    """Flask with rules that are compiled for matching only."""
+
+    url_rule_class = MatchedRule
+
+
 def create_app(services: Services) -> Flask:
     """The WSGI application over the given parts; starts no thread and opens no file."""
-    app = Flask("oxoflow.web", static_folder="static", template_folder="templates")
+    app = Application("oxoflow.web", static_folder="static", template_folder="templates")
     app.extensions["oxoflow"] = services
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body
     app.url_map.merge_slashes = False

@@ -13,9 +13,7 @@ from oxoflow.engine.load import Checked, check_text
 from oxoflow.engine.select import RuleGraph, parents_of, rule_graph
 from oxoflow.errors import Diagnostic, GraphError, ParseError, Severity
 from oxoflow.lang.deadline import Deadline
-from oxoflow.lang.lint import lint
 from oxoflow.lang.model import Workflow
-from oxoflow.lang.positions import locate
 
 SECONDS = 3.0  # for one text
 
@@ -51,15 +49,6 @@ def rule_order(graph: RuleGraph) -> list[str]:
     # Two rules can need each other's jobs in turn although the jobs form no cycle.
     rest = [at for at in range(len(graph.names)) if at not in set(order)]
     return [graph.names[at] for at in (*order, *rest)]
-
-
-def findings(text: str) -> list[Diagnostic]:
-    """The validator's diagnostics, then the advice, as lint shows them; raises ParseError."""
-    checked = look_at(text)
-    assert checked.workflow is not None
-    graph = folded(checked.workflow, checked.dag) if checked.dag else None
-    advice = lint(checked.workflow, graph.named_edges if graph else None)
-    return [*checked.diagnostics, *locate(text, advice)]
 
 
 def worded(diagnostics: Sequence[Diagnostic]) -> str:

@@ -12,12 +12,14 @@ from typing import Any
 
 from oxoflow.engine.draw import to_dot
 from oxoflow.engine.load import load_text
-from oxoflow.errors import ParseError
+from oxoflow.errors import Diagnostic, ParseError
 from oxoflow.lang.container import export
 from oxoflow.lang.deadline import Deadline
 from oxoflow.lang.diff import diff
 from oxoflow.lang.format import format_workflow
+from oxoflow.lang.lint import lint as lint_workflow
 from oxoflow.lang.parse import parse_workflow
+from oxoflow.lang.positions import locate
 from oxoflow.lang.summary import detail, outputs_to_clean, stats
 from oxoflow.report.model import to_json
 from oxoflow.report.page import to_html
@@ -25,7 +27,6 @@ from oxoflow.report.workflow import report_workflow
 from oxoflow.web.looking import (
     SECONDS,
     counted,
-    findings,
     folded,
     graph_of,
     look_at,
@@ -94,6 +95,15 @@ def dry_run(asked: Fields) -> Answer:
 def format_text(asked: Fields) -> Answer:
     """The text in its canonical form."""
     return {"formatted": format_workflow(asked["toml_content"])}
+
+
+def findings(text: str) -> list[Diagnostic]:
+    """The validator's diagnostics, then the advice; raises ParseError."""
+    checked = look_at(text)
+    assert checked.workflow is not None
+    graph = folded(checked.workflow, checked.dag) if checked.dag else None
+    advice = lint_workflow(checked.workflow, graph.named_edges if graph else None)
+    return [*checked.diagnostics, *locate(text, advice)]
 
 
 def lint(asked: Fields) -> Answer:

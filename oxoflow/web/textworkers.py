@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from oxoflow.errors import OxoflowError, Unavailable, WorkflowError
-from oxoflow.web.textworker import KINDS, LENGTH, frame
+from oxoflow.errors import Unavailable, WorkflowError
+from oxoflow.web.frames import LENGTH, frame, unpacked
 
 PROCESSES = 2
 SECONDS = 5.0  # for one text
@@ -155,12 +155,3 @@ class TextWorkers:
         self._stopped.set()
         for worker in self._workers:
             worker.stop()
-
-
-def unpacked(found: Mapping[str, Any]) -> dict[str, Any]:
-    """A worker's answer, or the error it met, raised here."""
-    if "error" in found:
-        kind: type[OxoflowError] = KINDS[found["error"]]
-        raise kind(found["message"])
-    answer: dict[str, Any] = found["answer"]
-    return answer

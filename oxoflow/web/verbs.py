@@ -12,7 +12,6 @@ from typing import Any
 from flask import Blueprint, Response
 
 from oxoflow.errors import InvalidInput, ParseError, WorkflowError
-from oxoflow.lang.container import FORMATS
 from oxoflow.web.http import (
     Unprocessable,
     check_members,
@@ -23,6 +22,7 @@ from oxoflow.web.http import (
 )
 
 RUN_CONFIG: Mapping[str, type] = {"max_jobs": int, "dry_run": bool, "keep_going": bool}
+FORMATS = ("docker", "singularity")  # of recipes; the workers load the module that writes them
 MOST_JOBS = 10_000  # at a time
 PER_PAGE, MOST_PER_PAGE = 20, 100
 PLAIN = ("parse", "dag", "format", "lint", "stats", "clean")  # take a text and nothing else
