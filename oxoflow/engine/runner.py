@@ -95,10 +95,10 @@ class _Run:
 
     def run(self, load: Callable[[], Loaded]) -> Outcome:
         """Record the run, carry it out, and record its end whatever comes."""
-        self._directory.write_run(self._record)
-        if self._options.launch is None:
-            self._control.drop_stale()
-        with self._control.listening():
+        with self._control.listening():  # from here on a signal cancels, and never leaves us lost
+            self._directory.write_run(self._record)
+            if self._options.launch is None:
+                self._control.drop_stale()
             try:
                 return self._carry_out(load)
             except BaseException as error:
