@@ -18,14 +18,11 @@ from oxoflow.errors import Conflict, NotFound
 from oxoflow.supervisor.seed import SEED_FILE
 from oxoflow.supervisor.seed import order as seed_order
 from oxoflow.web.bundle import read_bundle
-from oxoflow.web.declared import declared
 from oxoflow.web.deeds import deed
 from oxoflow.web.guards import role
 from oxoflow.web.http import reply, services
-from oxoflow.web.looking import folded, rule_order
-from oxoflow.web.previews import dry_run_body
-from oxoflow.web.staging import link, plannable, staged, uploads_wanted
-from oxoflow.web.submission import Submission, check_targets, read_submission
+from oxoflow.web.staging import link, planned, staged, uploads_wanted
+from oxoflow.web.submission import Submission, read_submission
 
 blueprint = Blueprint("launches", __name__)
 
@@ -56,24 +53,25 @@ def _launch(asked: Submission) -> dict[str, Any]:
     with staged(run_id, text, files) as stage:
         copies = uploads_wanted(asked.uploads)
         link(stage.directory, copies, "your uploads")
-        loaded = plannable(text, stage.directory, asked.options)
-        check_targets(loaded.dag, asked.options.targets)
         if asked.dry_run:
-            return dry_run_body(loaded, _echoed(asked))
-        order = rule_order(folded(loaded.workflow, loaded.dag))
+            preview: dict[str, Any] = planned(text, stage.directory, asked.options, _echoed(asked))[
+                "preview"
+            ]
+            return preview
+        found = planned(text, stage.directory, asked.options)
         answer = {
             "run_id": run_id,
             "status": "started",
-            "execution_order": order,
-            "rules_total": len(order),
+            "execution_order": found["order"],
+            "rules_total": len(found["order"]),
         }
         if copies:
             services().workspace.put_record(stage.directory, SEED_FILE, seed_order(copies))
         new = NewRun(
             id=run_id,
             user_id=g.account.id,
-            workflow_name=loaded.workflow.name,
-            rules_total=len(order),
+            workflow_name=found["workflow_name"],
+            rules_total=len(found["order"]),
             created_at=instant(),
             options=replace(
                 asked.options,
@@ -81,7 +79,7 @@ def _launch(asked: Submission) -> dict[str, Any]:
                 seeded=bool(copies),
             ),
             tags=asked.tags,
-            outputs=declared(loaded),
+            outputs=found["outputs"],
             idempotency_key=asked.key,
             answer=json.dumps([asked.digest, answer]) if asked.key else None,
         )

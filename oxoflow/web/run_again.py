@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -12,19 +13,16 @@ from flask import Blueprint, Response, g
 from oxoflow.db.instants import instant
 from oxoflow.db.runs import NewRun, Run
 from oxoflow.errors import Conflict, Unavailable
-from oxoflow.lang.parse import decode_text
 from oxoflow.supervisor.launch import selection
 from oxoflow.supervisor.seed import SEED_FILE, Copy
 from oxoflow.supervisor.seed import order as seed_order
-from oxoflow.web.declared import declared
 from oxoflow.web.deeds import deed, write_deed
 from oxoflow.web.guards import role, signed_in
 from oxoflow.web.http import json_body, reply, services
 from oxoflow.web.launches import enqueue
-from oxoflow.web.looking import folded, rule_order
 from oxoflow.web.run_detail import forget
 from oxoflow.web.runs import own_run
-from oxoflow.web.staging import link, plannable, staged
+from oxoflow.web.staging import link, planned, staged
 from oxoflow.web.submission import read_words, wrong
 from oxoflow.web.waiting import may_wait
 from oxoflow.workspace import WORKFLOW_FILE, read_small
@@ -50,15 +48,15 @@ def retry(run_id: str) -> Response:
     new_id = str(uuid.uuid4())
     with staged(new_id, text, {}) as stage:
         link(stage.directory, copies, "the run that is repeated")
-        loaded = plannable(text, stage.directory, old.options)
+        found = planned(text, stage.directory, old.options)
+        order = found["order"]
         results_of = directory if mode == "failed" else None
         seed = seed_order(copies, results_of)
         services().workspace.put_record(stage.directory, SEED_FILE, seed)
-        order = rule_order(folded(loaded.workflow, loaded.dag))
         new = NewRun(
             id=new_id,
             user_id=g.account.id,
-            workflow_name=loaded.workflow.name,
+            workflow_name=found["workflow_name"],
             rules_total=len(order),
             created_at=instant(),
             options=replace(
@@ -66,7 +64,7 @@ def retry(run_id: str) -> Response:
             ),
             retry_of=old.id,
             tags=old.tags,
-            outputs=declared(loaded),
+            outputs=found["outputs"],
         )
         enqueue(new, "retry_run")
         stage.keep()
@@ -127,7 +125,9 @@ def _directory(run: Run) -> Path:
 
 
 def _text(directory: Path) -> str:
+    """The workflow of a run, as it stands in its directory now."""
     content = read_small(directory, WORKFLOW_FILE, LARGEST_TEXT)
-    if content is None:
-        raise Conflict("Run cannot be repeated", f"its '{WORKFLOW_FILE}' is gone")
-    return decode_text(content)
+    if content is not None:
+        with contextlib.suppress(UnicodeDecodeError):
+            return content.decode()
+    raise Conflict("Run cannot be repeated", f"its '{WORKFLOW_FILE}' is gone or no text")

@@ -7,6 +7,7 @@ over (by cleaning it, say) calls `forget`.
 
 from __future__ import annotations
 
+import posixpath
 import threading
 import time
 from collections import OrderedDict
@@ -18,7 +19,6 @@ from flask import Blueprint, Response, g
 from oxoflow.db.instants import instant
 from oxoflow.db.jobs import count_jobs
 from oxoflow.db.runs import Run, Status, declared_outputs, queue_position
-from oxoflow.web.declared import rule_of
 from oxoflow.web.guards import signed_in
 from oxoflow.web.http import reply, services
 from oxoflow.web.runs import own_run, summary
@@ -125,6 +125,15 @@ def _outputs(listing: Listing, known: dict[str, str]) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def rule_of(path: str, known: dict[str, str]) -> str | None:
+    """The rule of a file: of its own path, or of a directory that was declared as an output."""
+    while path:
+        if path in known:
+            return known[path]
+        path = posixpath.dirname(path)
+    return None
 
 
 def _queue(run: Run) -> dict[str, Any] | None:

@@ -1,50 +1,21 @@
-"""Make the directory of a run before it is queued, and let the language look into it.
-
-Owns what a text may see while it is checked: the files that came with it, and declared data roots.
-"""
+"""Make the directory of a run before it is queued, and have its text checked there."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from flask import g
 
 from oxoflow.db.runs import Options
-from oxoflow.engine.load import DirectoryView, Loaded, check_text, load_text
-from oxoflow.errors import Conflict, WorkflowError
-from oxoflow.lang.deadline import Deadline
+from oxoflow.errors import Conflict
 from oxoflow.supervisor.seed import Copy
 from oxoflow.web.http import services
-from oxoflow.web.looking import SECONDS, worded
 from oxoflow.web.submission import wrong
 from oxoflow.workspace import WORKFLOW_FILE, is_upload_name, open_regular
-
-
-class ConfinedView:
-    """A directory, and nothing above it or beside it except the data roots."""
-
-    def __init__(self, root: Path, data_roots: tuple[Path, ...]) -> None:
-        self._files = DirectoryView(str(root))
-        self._roots = tuple(str(data_root).rstrip("/") for data_root in data_roots)
-
-    def exists(self, path: str) -> bool:
-        return self._visible(path) and self._files.exists(path)
-
-    def glob(self, pattern: str) -> list[str]:
-        return self._files.glob(pattern) if self._visible(pattern) else []
-
-    def read(self, path: str) -> bytes | None:
-        return self._files.read(path) if self._visible(path) else None
-
-    def _visible(self, path: str) -> bool:
-        plain = posixpath.normpath(path)
-        if not plain.startswith("/"):
-            return plain != ".." and not plain.startswith("../")
-        return any(plain == root or plain.startswith(root + "/") for root in self._roots)
 
 
 class Stage:
@@ -96,19 +67,23 @@ def link(directory: Path, copies: Sequence[Copy], where: str) -> None:
         target.symlink_to(Path(one.directory) / one.name)
 
 
-def plannable(text: str, directory: Path, options: Options) -> Loaded:
-    """Load a text as its runner will; what is wrong is said with its line."""
-    view = ConfinedView(directory, services().settings.data_roots)
-    try:
-        return load_text(
-            text,
-            view=view,
-            overrides=options.config,
-            samples=options.samples,
-            deadline=Deadline.after(SECONDS),
-        )
-    except WorkflowError as error:
-        checked = check_text(text, view, overrides=options.config, deadline=Deadline.after(SECONDS))
-        if not checked.errors:
-            raise
-        raise type(error)(worded(checked.errors), checked.errors) from None
+def planned(
+    text: str, directory: Path, options: Options, preview: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What a worker finds out about a text before it is queued (`planning.plan_launch`).
+
+    Raises WorkflowError, and Unprocessable for a target that means no job.
+    """
+    asked = {
+        "toml_content": text,
+        "directory": str(directory),
+        "data_roots": [str(path) for path in services().settings.data_roots],
+        "overrides": dict(options.config),
+        "samples": list(options.samples),
+        "targets": list(options.targets),
+        "preview": preview,
+    }
+    found = services().texts("launch", asked)
+    if "wrong_target" in found:
+        raise wrong("targets", f"names no job: {found['wrong_target']}")
+    return found

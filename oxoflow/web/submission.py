@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,9 +17,7 @@ from typing import Any
 from flask import request
 
 from oxoflow.db.runs import Options
-from oxoflow.engine.dag import Dag
-from oxoflow.engine.select import jobs_called
-from oxoflow.errors import InvalidInput, UsageError
+from oxoflow.errors import InvalidInput
 from oxoflow.lang.values import config_text
 from oxoflow.web.http import Unprocessable, json_body
 from oxoflow.web.verbs import MOST_JOBS, run_config
@@ -123,15 +121,6 @@ def file_path(field_name: str, name: str) -> str:
     if path in (WORKFLOW_FILE, EXECUTION_LOG):
         raise wrong(field_name, f"names '{path}', which the run writes itself")
     return path
-
-
-def check_targets(dag: Dag, targets: Sequence[str]) -> None:
-    """Refuse a target that means no job."""
-    for target in targets:
-        try:
-            jobs_called(dag, target)
-        except UsageError as error:
-            raise wrong("targets", f"names no job: {error}") from None
 
 
 def _files(files: dict[str, Any]) -> dict[str, bytes]:

@@ -34,6 +34,7 @@ from oxoflow.web.looking import (
     rule_order,
     shown,
 )
+from oxoflow.web.planning import plan_launch
 from oxoflow.web.previews import dry_run_body
 
 Fields = Mapping[str, Any]
@@ -187,6 +188,7 @@ VERBS: Mapping[str, Callable[[Fields], Answer]] = {
     "export": container,
     "clean": clean,
     "report": report,
+    "launch": plan_launch,
 }
 
 
