@@ -23,6 +23,7 @@ from waitress.server import MultiSocketServer
 from oxoflow import __version__
 from oxoflow.access import Access, RateLimiter, RateLimiterConfig
 from oxoflow.access.accounts import PASSWORD_FILE, seed, store_password
+from oxoflow.access.openness import openness
 from oxoflow.db import Database
 from oxoflow.db.accounts import find_user_named
 from oxoflow.db.audit import verify_file
@@ -265,6 +266,7 @@ def greet(settings: Settings, server: Server, db: Database, generated: str | Non
     lines = [f"oxoflow {__version__} listens on {address_of(settings, server)}"]
     lines += [f"warning: {sentence}" for sentence in settings.warnings]
     lines.append(password_line(settings, db, generated))
+    lines.append(openness(settings))
     if os.geteuid() == 0:
         lines.append(
             "warning: running as root: workflows run as root too, and can read and change "

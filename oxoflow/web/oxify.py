@@ -14,7 +14,7 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from oxoflow.access import LOCAL_ACCOUNT, Account, Role, Via
-from oxoflow.access.peer import parse_address
+from oxoflow.access.openness import LOOPBACK_NAMES, bound_openly, is_loopback
 from oxoflow.db.accounts import find_user_named
 from oxoflow.errors import InvalidInput, OxoflowError, Unavailable
 from oxoflow.executions.service import Owner
@@ -26,7 +26,6 @@ from oxoflow.web.guards import SAFE, demand, find_account
 from oxoflow.web.http import error_reply, services
 
 API_VERSION = "v1"
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 FORWARDED = re.compile(r"Forwarded|X-Forwarded-.*|X-Real-Ip", re.IGNORECASE)
 ORIGIN = re.compile(r"https?://([^/:\[\]]+|\[[0-9a-f:]+\])(:\d+)?", re.IGNORECASE)
 HOST = re.compile(r"([^:\[\]]+|\[[0-9a-f:]+\])(:\d+)?", re.IGNORECASE)
@@ -93,7 +92,7 @@ def is_open(settings: Settings) -> bool:
     """
     return bound_openly(settings) and all(
         (
-            _is_loopback(request.remote_addr or ""),
+            is_loopback(request.remote_addr or ""),
             _names_loopback(HOST, request.headers.get("Host", "")),
             not any(FORWARDED.fullmatch(name) for name, _ in request.headers),
             "Origin" not in request.headers
@@ -102,15 +101,6 @@ def is_open(settings: Settings) -> bool:
     )
 
 
-def bound_openly(settings: Settings) -> bool:
-    """Whether the server is set up so that open requests are possible at all."""
-    bound = settings.host in LOOPBACK_NAMES or _is_loopback(settings.host)
-    return bound and not settings.base_path and not settings.trusted_proxies
-
-
-def _is_loopback(text: str) -> bool:
-    address = parse_address(text) if ":" not in text or "." in text else parse_address(f"[{text}]")
-    return address is not None and address.is_loopback
 
 
 def _names_loopback(form: re.Pattern[str], text: str) -> bool:

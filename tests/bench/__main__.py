@@ -4,9 +4,14 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.bench import api, engine, language
+from tests.bench import api, engine, graphs, language
 
-PARTS = {"engine": engine.bench, "language": language.bench, "api": api.bench}
+PARTS = {
+    "engine": engine.bench,
+    "language": language.bench,
+    "api": api.bench,
+    "graphs": graphs.bench,
+}
 
 
 def main() -> None:
