@@ -44,6 +44,7 @@ class Invocation:
     max_memory: int | None = None
     enforce_memory: bool = False
     disk_reserve: int = 0
+    cache: str | None = None
 
     def load(self) -> Loaded:
         """Load the workflow as it was asked for."""
@@ -96,7 +97,15 @@ def from_arguments(arguments: Arguments, place: Place) -> Invocation:
         max_memory=arguments.max_memory,
         enforce_memory=arguments.enforce_memory,
         disk_reserve=arguments.disk_reserve or 0,
+        cache=cache_place(arguments),
     )
+
+
+def cache_place(arguments: Arguments) -> str | None:
+    """Give the directory in which results are shared; --no-cache beats --cache."""
+    if arguments.no_cache or not arguments.cache:
+        return None
+    return str(Path(arguments.cache).absolute())
 
 
 def from_settings(settings: Mapping[str, Any], workdir: Path) -> Invocation | None:

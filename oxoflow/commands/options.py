@@ -93,6 +93,10 @@ COMPOSING = (
 TARGETS = several(
     "-t", "--target", metavar="TARGET", help="only what this rule, job or output file needs"
 )
+CACHING = (
+    value("--cache", metavar="DIR", help="take results that other runs left there, and leave ours"),
+    flag("--no-cache", help="run every job here, even if another run has its result"),
+)
 PLANNING = (
     TARGETS,
     several("--until", metavar="RULE", help="stop behind this rule"),

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from oxoflow.commands.arguments import Arguments, Verb
+from oxoflow.commands.invocation import cache_place
 from oxoflow.commands.loading import find_place, load
-from oxoflow.commands.options import COMPOSING, FILE, JSON, PLANNING, several
+from oxoflow.commands.options import CACHING, COMPOSING, FILE, JSON, PLANNING, several
 from oxoflow.engine.capacity import Limits, find_capacity
-from oxoflow.engine.deciding import Decision, Verdict
+from oxoflow.engine.deciding import Decision, Reason, Verdict
 from oxoflow.engine.explain import explain, verdict_words
 from oxoflow.engine.load import DirectoryView, Loaded
 from oxoflow.engine.options import RunOptions
 from oxoflow.engine.plan import Plan, Planner, PlanOptions
 from oxoflow.engine.reentry import Reentries
 from oxoflow.engine.references import with_references
+from oxoflow.engine.reuse import open_reuse
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.select import jobs_called
 from oxoflow.engine.state import State
@@ -50,7 +54,7 @@ def show_plan(arguments: Arguments) -> int:
         loaded = with_references(loaded, DirectoryView(str(place.workdir)))
         capacity = find_capacity(loaded.workflow, Limits())
         planner = Planner(loaded, state, place.workdir, options.plan, capacity)
-        plan = planner.plan()
+        plan = with_reuse(planner.plan(), planner, cache_place(arguments))
     finally:
         state.close()
     if arguments.why:
@@ -63,6 +67,21 @@ def show_plan(arguments: Arguments) -> int:
     else:
         print("\n".join(_lines(plan, loaded)))
     return 0
+
+
+def with_reuse(plan: Plan, planner: Planner, cache: str | None) -> Plan:
+    """Give the plan with a word on the results that would be taken from other runs."""
+    reuse = open_reuse(Path(cache) if cache else None, planner, planner.files.root, "")
+    if reuse is None:
+        return plan
+    decisions = []
+    for decision in plan.decisions:
+        found = reuse.available(decision) if decision.verdict is Verdict.RUN else None
+        if found is not None:
+            reason = Reason("cache", None, f"run {found[1].run} in '{found[1].workdir}'")
+            decision = replace(decision, reasons=(reason, *decision.reasons))
+        decisions.append(decision)
+    return Plan(tuple(decisions), plan.summary)
 
 
 def plan_json(plan: Plan, planner: Planner) -> dict[str, Any]:
@@ -120,7 +139,7 @@ def summary_words(summary: Mapping[str, int]) -> str:
 _WHY = several("--why", metavar="JOB", help="say in words why this job, rule or output runs or not")
 _VERB = Verb(
     "Say what a run would do, and why. Runs and writes nothing.",
-    (FILE, *COMPOSING, *PLANNING, _WHY, JSON),
+    (FILE, *COMPOSING, *PLANNING, *CACHING, _WHY, JSON),
     show_plan,
     overrides=True,
 )

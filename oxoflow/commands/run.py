@@ -16,6 +16,7 @@ from oxoflow.commands.eta import Estimator
 from oxoflow.commands.invocation import Invocation, from_arguments
 from oxoflow.commands.loading import find_place
 from oxoflow.commands.options import (
+    CACHING,
     COMPOSING,
     FILE,
     JSON,
@@ -140,6 +141,7 @@ def _options(
         timeout=invocation.timeout,
         disk_reserve_mb=invocation.disk_reserve,
         enforce_memory=invocation.enforce_memory,
+        cache=Path(invocation.cache) if invocation.cache else None,
         launch=launch,
         settings=settings,
         observe=observe,
@@ -198,6 +200,7 @@ RUNNING: tuple[Option, ...] = (
     value("--max-threads", type=positive, metavar="N", help="threads that jobs may use together"),
     value("--max-memory", type=memory, metavar="SIZE", help="memory that jobs may use together"),
     flag("--enforce-memory", help="end jobs that use more memory than they declare"),
+    *CACHING,
     value(
         "--disk-reserve", type=memory, metavar="SIZE", help="start nothing below this free space"
     ),

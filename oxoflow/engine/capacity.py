@@ -7,9 +7,12 @@ machine's figures; starts nothing.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from oxoflow.engine.disk import free_megabytes
 from oxoflow.engine.render import declared_memory, declared_threads
 from oxoflow.engine.scheduler import Capacity, Need
 from oxoflow.errors import BudgetTooSmall
@@ -17,6 +20,7 @@ from oxoflow.lang.model import Job, Workflow
 from oxoflow.lang.values import parse_memory
 
 _UNKNOWN_MB = 8192
+_LITTLE_DISK_MB = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,31 @@ def demand(job: Job, capacity: Capacity, memory_mb: int | None = None) -> Demand
         return Demand(need)
     asks = f"rule '{job.rule.name}' asks for {' and '.join(cut)}"
     return Demand(need, warning=f"{asks}; its jobs run alone with what there is")
+
+
+def host_warnings(jobs: Sequence[Job], root: Path) -> list[str]:
+    """What rules ask for that is not counted here, and disks that are nearly full (5.6)."""
+    free = free_megabytes(root)
+    found = [
+        f"less than {_LITTLE_DISK_MB} MB are free in '{place}'; the run may end for want of space"
+        for place in dict.fromkeys((root, Path(tempfile.gettempdir())))
+        if free_megabytes(place) < _LITTLE_DISK_MB
+    ]
+    for rule in {id(job.rule): job.rule for job in jobs}.values():
+        wanted = rule.resources
+        if wanted.gpu or wanted.gpu_spec is not None:
+            found.append(f"rule '{rule.name}' asks for a GPU; on this machine they are not counted")
+        disk = _megabytes(wanted.disk)
+        if disk > free:
+            found.append(f"rule '{rule.name}' asks for {disk} MB of disk, {free} MB are free")
+    return found
+
+
+def _megabytes(text: str | None) -> int:
+    try:
+        return parse_memory(text) if text else 0
+    except ValueError:
+        return 0  # a finding of validate
 
 
 def _group_problem(job: Job, groups: Mapping[str, int], capacity: Capacity) -> str | None:

@@ -1,6 +1,6 @@
 """Copy files without copying their content where the file system can share it.
 
-Owns the order of preference: a reflink, a hard link where the caller allows one, a plain copy.
+Owns the order of preference: a reflink, a hard link where it is safe and allowed, a plain copy.
 """
 
 from __future__ import annotations
@@ -20,14 +20,19 @@ def clone(source: str, target: str) -> None:
     shutil.copystat(source, target)
 
 
-def clone_or_link(source: str, target: str) -> str:
-    """Give a file a second place; says how: `reflink`, `hard link` or `copy`. Raises OSError."""
+def share(source: str, target: str, *, link: bool) -> str:
+    """Give a file a second place that nobody's edit spoils for the other; says how it was done.
+
+    A hard link is one file in two places, so it is made only with `link`, of a file that is
+    read-only, and never for root, whom permissions do not stop. Raises OSError.
+    """
     if _reflink(source, target):
         shutil.copystat(source, target)
         return "reflink"
-    with contextlib.suppress(OSError):
-        os.link(source, target)
-        return "hard link"
+    if link and os.geteuid() != 0:
+        with contextlib.suppress(OSError):
+            os.link(source, target)
+            return "hard link"
     shutil.copyfile(source, target)
     shutil.copystat(source, target)
     return "copy"

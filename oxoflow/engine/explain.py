@@ -120,6 +120,7 @@ _SENTENCES: Mapping[str, Callable[[Reason, str, Verdict], str]] = {
     "upstream": _upstream,
     "when": _when,
     "command": _command,
+    "cache": lambda reason, name, verdict: f"its result will be taken from {reason.new}",
     "forced": lambda reason, name, verdict: "it was asked for with --rerun or --force",
     "script": _kept("its script changed"),
     "environment": _kept("its environment's definition changed"),

@@ -28,12 +28,12 @@ from oxoflow.engine.outputs import ParentDirectories, clean_up, shapes_before, v
 from oxoflow.engine.plan import Planner
 from oxoflow.engine.preparing import Prepared, Preparer
 from oxoflow.engine.process import Exit, SpawnFailed
-from oxoflow.engine.products import learn, protect, with_checksums, write_benchmark
+from oxoflow.engine.products import learn, settle
 from oxoflow.engine.provisioning import Provided, Provisioner
-from oxoflow.engine.records import OutputRecord
 from oxoflow.engine.reentry import check_manifest
 from oxoflow.engine.references import ReferenceLocks, is_reference
 from oxoflow.engine.reporting import Failure, Notes, Reporter, Usage
+from oxoflow.engine.reuse import Reuse
 from oxoflow.engine.scheduler import Status
 from oxoflow.engine.scratch import bring_home, make_scratch, remove_scratch
 from oxoflow.engine.shadow import fill_shadow
@@ -72,6 +72,7 @@ class JobRunner:
     parents: ParentDirectories
     provisioner: Provisioner
     references: ReferenceLocks
+    reuse: Reuse | None
     cages: Cages | None = None
     _grown: dict[int, _Life] = field(default_factory=dict)
 
@@ -108,7 +109,28 @@ class JobRunner:
             prepared = self.preparer.prepare(decision, memory_mb)
         except OxoflowError as error:
             return self._refuse(decision, error.message)
-        return _Life(self, decision, prepared).begin()
+        return self._reuse(decision) or _Life(self, decision, prepared).begin()
+
+    def _reuse(self, decision: Decision) -> JobEnd | None:
+        """Take the result from another run, if there is one for this very job."""
+        found = self.reuse.available(decision) if self.reuse is not None else None
+        if found is None or self.reuse is None:
+            return None
+        job, outputs = decision.job, decision.outputs
+        usage = Usage()
+        self.reporter.begun(job, usage)
+        before = shapes_before(self.root, outputs)
+        self.journal.will_start(job.name, outputs, before, usage.started_at or 0.0)
+        taken = self.reuse.take(decision, found)
+        if taken is None:
+            return None
+        learn(self.planner.files, taken.outputs)
+        self.learn()
+        logs = JobLogs(self.log_place, self.copier, job.name, self.preparer.mask)
+        logs.note(f"oxoflow: {taken.words}")
+        logs.close()
+        self.reporter.reused(job, usage, taken)
+        return JobEnd(decision.index, Status.SKIPPED)
 
     def keep(self, life: _Life) -> None:
         """Remember a job that goes on once it gets more memory."""
@@ -316,28 +338,17 @@ class _Life:
             remove_scratch(self.scratch)
         if self.prepared.on_success is not None:
             self._hook(self.prepared.on_success)
-        present = self._settle(found.present)
+        present = settle(files, job.rule, self.prepared, self.usage, found.present)
         key = runner.planner.fingerprint(self.decision)
+        kept = runner.reuse.leave(self.decision, key, present) if runner.reuse else None
+        if kept is not None:
+            self.logs.note(f"oxoflow: {kept}")
         runner.learn()
         command = self.prepared.shown_command
         notes = Notes(self.provided.text() if self.provided is not None else None)
         runner.reporter.done(job, self.usage, key, present, command, notes)
         self.logs.close()
         return JobEnd(self.decision.index, Status.SUCCESS)
-
-    def _settle(self, present: tuple[OutputRecord, ...]) -> tuple[OutputRecord, ...]:
-        """Learn, count and protect what was made, and write down what it took."""
-        files, rule, usage = self.runner.planner.files, self.decision.job.rule, self.usage
-        if rule.checksum:
-            present = with_checksums(files, present, rule.checksum)
-        learn(files, present)
-        if self.prepared.protected:
-            protect(files, present, self.prepared.protected)
-        if self.prepared.benchmark is not None:
-            wall = usage.last.wall_secs if usage.last is not None else 0.0
-            place = Path(files.full(self.prepared.benchmark))
-            write_benchmark(place, wall, usage.peak_mb, usage.cpu_secs)
-        return present
 
     def give_up(self) -> None:
         """End without another attempt."""

@@ -34,6 +34,7 @@ class RunOptions:
     timeout: float | None = None
     disk_reserve_mb: int = 0
     enforce_memory: bool = False
+    cache: Path | None = None  # where results are shared with other runs
     launch: Launch | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)

@@ -34,6 +34,7 @@ from oxoflow.engine.provisioning import Provisioner, store_of
 from oxoflow.engine.recorder import Recorder
 from oxoflow.engine.references import ReferenceLocks
 from oxoflow.engine.reporting import Reporter
+from oxoflow.engine.reuse import open_reuse
 from oxoflow.engine.rundir import MARKER, RunDirectory
 from oxoflow.engine.state import State
 from oxoflow.engine.tasks import needs_work
@@ -144,6 +145,7 @@ def open_parts(
         ParentDirectories(root),
         _open_provisioner(stack, store, directory, stopping),
         ReferenceLocks(store, planner.files, stopping),
+        open_reuse(options.cache, planner, root, run_id),
         _open_cages(stack, options, run_id),
     )
     return Parts(table, recorder, reporter, copier, meter, jobs)

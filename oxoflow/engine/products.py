@@ -12,13 +12,46 @@ import os
 import stat
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Protocol
 
 from oxoflow.engine.disk import trouble
 from oxoflow.engine.files import DIRECTORY_SIZE, WorkFiles
 from oxoflow.engine.records import OutputRecord
+from oxoflow.engine.reporting import Usage
+from oxoflow.lang.model import Rule
 
 _LEARNED_AT_ONCE = 64 * 1_048_576  # bytes; larger ones are read when somebody asks
 _WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+
+
+class Wishes(Protocol):
+    """What a job asks for its outputs (see `preparing.Prepared`)."""
+
+    @property
+    def protected(self) -> tuple[str, ...]: ...
+
+    @property
+    def benchmark(self) -> str | None: ...
+
+
+def settle(
+    files: WorkFiles,
+    rule: Rule,
+    wishes: Wishes,
+    usage: Usage,
+    present: tuple[OutputRecord, ...],
+) -> tuple[OutputRecord, ...]:
+    """Learn, count and protect what was made, and write down what it took."""
+    if rule.checksum:
+        present = with_checksums(files, present, rule.checksum)
+    learn(files, present)
+    if wishes.protected:
+        protect(files, present, wishes.protected)
+    if wishes.benchmark is not None:
+        wall = usage.last.wall_secs if usage.last is not None else 0.0
+        place = Path(files.full(wishes.benchmark))
+        write_benchmark(place, wall, usage.peak_mb, usage.cpu_secs)
+    return present
 
 
 def learn(files: WorkFiles, outputs: Iterable[OutputRecord]) -> None:

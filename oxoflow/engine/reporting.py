@@ -12,6 +12,7 @@ from oxoflow.engine.fingerprint import Fingerprint
 from oxoflow.engine.process import Exit
 from oxoflow.engine.recorder import Recorder
 from oxoflow.engine.records import Done, Failed, OutputRecord, Started
+from oxoflow.engine.reuse import Taken
 from oxoflow.lang.model import Job
 
 
@@ -128,6 +129,25 @@ class Reporter:
             )
         )
         self.recorder.event("rule_completed", job.name, job.rule.name, **_figures(usage, 0))
+
+    def reused(self, job: Job, usage: Usage, taken: Taken) -> None:
+        """The job's outputs were taken from another run."""
+        key = taken.key
+        self.recorder.change(
+            Done(
+                job.name,
+                job.rule.name,
+                key.key,
+                key.static,
+                key.parts,
+                taken.outputs,
+                usage.started_at,
+                time.time(),
+                run=self.run_id,
+                origin=taken.origin,
+            )
+        )
+        self.skipped(job, taken.words)
 
     def failed(
         self, job: Job, usage: Usage, failure: Failure, command: str | None, tail: str

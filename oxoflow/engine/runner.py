@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from oxoflow.engine.capacity import check_budget, find_capacity
+from oxoflow.engine.capacity import check_budget, find_capacity, host_warnings
 from oxoflow.engine.control import Control
 from oxoflow.engine.deciding import Decision, Verdict
 from oxoflow.engine.driving import Crash, Driver
@@ -138,7 +138,8 @@ class _Run:
         planner = Planner(loaded, state, directory.root, options.plan, capacity)
         plan = without(planner.plan(), known)
         chosen = [decision for decision in plan.decisions if needs_work(decision)]
-        check_budget([decision.job for decision in chosen], options.limits)
+        jobs = [decision.job for decision in chosen]
+        check_budget(jobs, options.limits)
         _mark_planned(state, chosen)
         tasks = make_tasks(chosen, loaded.dag, capacity, state.records() if chosen else {})
         parts = open_parts(
@@ -155,7 +156,7 @@ class _Run:
         )
         if not known:
             parts.announce(self._record.run_id, loaded, plan)
-        parts.announce_jobs(plan, tasks.warnings)
+        parts.announce_jobs(plan, (*tasks.warnings, *host_warnings(jobs, directory.root)))
         scheduler = Scheduler(tasks.tasks, tasks.parents, capacity, now=time.monotonic())
         rules = RuleRun(tasks, scheduler, capacity, parts, self._setting())
         driver = Driver(scheduler, scheduler.width, rules.work, self._words)

@@ -7,6 +7,7 @@ from oxoflow.engine.capacity import (
     check_budget,
     demand,
     find_capacity,
+    host_warnings,
     machine_memory_mb,
     machine_threads,
 )
@@ -83,6 +84,18 @@ def test_an_explicit_limit_below_a_rule_is_refused(limits, words):
     with pytest.raises(BudgetTooSmall, match=words):
         check_budget([of_rule(threads=4, memory="200")], limits)
     check_budget([of_rule(threads=1)], limits)
+
+
+def test_what_is_not_counted_and_little_room_are_warned_of_once(tmp_path, monkeypatch):
+    hungry = Rule("a", resources=Resources(gpu=1, disk="9G"))
+    jobs = [job("a1", rule=hungry), job("a2", rule=hungry), job("b", rule=Rule("b"))]
+    monkeypatch.setattr("oxoflow.engine.capacity.free_megabytes", lambda place: 8000)
+    assert host_warnings(jobs, tmp_path) == [
+        "rule 'a' asks for a GPU; on this machine they are not counted",
+        "rule 'a' asks for 9216 MB of disk, 8000 MB are free",
+    ]
+    monkeypatch.setattr("oxoflow.engine.capacity.free_megabytes", lambda place: 500)
+    assert host_warnings([], tmp_path)[0].startswith(f"less than 1024 MB are free in '{tmp_path}'")
 
 
 def test_tasks_hold_what_is_left_to_do_with_edges_among_them_and_the_work_behind_each():

@@ -1,11 +1,11 @@
 """References are built before what uses them, once on the machine, and again when they changed."""
 
 import json
-import threading
 
 import pytest
 
 from tests.engine.running import events, execute, rule
+from tests.engine.several import run_at_once
 
 BUILD = "echo built >> count; cat {input} > {output}"
 
@@ -59,18 +59,8 @@ def test_two_runs_at_once_build_a_shared_reference_once(tmp_path):
     (shared / "g.fa").write_text("ACGT\n")
     build = f"echo built >> {shared}/count; sleep 0.3; cat {{input}} > {{output}}"
     text = flow(f"{shared}/g.idx", build).replace("'g.fa'", f"'{shared}/g.fa'")
-    codes = {}
-
-    def go(name: str) -> None:
-        (tmp_path / name).mkdir()
-        codes[name] = execute(tmp_path / name, text, environ=environ).exit_code
-
-    threads = [threading.Thread(target=go, args=(name,)) for name in ("one", "two")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert codes == {"one": 0, "two": 0}
+    places = [tmp_path / "one", tmp_path / "two"]
+    assert run_at_once(places, text, **environ) == [0, 0]
     assert (shared / "count").read_text() == "built\n"
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import threading
 import zipfile
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.state import State
 from tests.engine.running import event_of, events, execute, rule
+from tests.engine.several import run_at_once
 
 UV = Path(__file__).parents[2] / ".venv/bin/uv"
 SYSTEM_PATH = "/usr/bin:/bin"
@@ -136,20 +136,8 @@ def test_two_runs_at_once_make_one_environment(tmp_path, environ):
     count.chmod(0o755)
     (tmp_path / "tools/uv").unlink(missing_ok=True)
     environ = environ | {"PATH": f"{tmp_path}/tools:{SYSTEM_PATH}"}
-    outcomes = {}
-
-    def go(name: str) -> None:
-        place = tmp_path / name
-        place.mkdir()
-        text = rule("a", "echo > a", output=["a"], environment={"venv": f"{tmp_path}/shared"})
-        outcomes[name] = execute(place, text, environ=environ).exit_code
-
-    threads = [threading.Thread(target=go, args=(name,)) for name in ("one", "two")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert outcomes == {"one": 0, "two": 0}
+    text = rule("a", "echo > a", output=["a"], environment={"venv": f"{tmp_path}/shared"})
+    assert run_at_once([tmp_path / "one", tmp_path / "two"], text, **environ) == [0, 0]
     assert (tmp_path / "count").read_text() == "made\n"
 
 
