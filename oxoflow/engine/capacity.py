@@ -7,7 +7,6 @@ machine's figures; starts nothing.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,13 +130,13 @@ def demand(job: Job, capacity: Capacity, memory_mb: int | None = None) -> Demand
     return Demand(need, warning=f"{asks}; its jobs run alone with what there is")
 
 
-def host_warnings(jobs: Sequence[Job], root: Path) -> list[str]:
+def host_warnings(jobs: Sequence[Job], root: Path, temporary: Path) -> list[str]:
     """What rules ask for that is not counted here, and disks that are nearly full (5.6)."""
     free = free_megabytes(root)
     found = [
         f"less than {_LITTLE_DISK_MB} MB are free in '{place}'; the run may end for want of space"
-        for place in dict.fromkeys((root, Path(tempfile.gettempdir())))
-        if free_megabytes(place) < _LITTLE_DISK_MB
+        for place in (root, temporary)
+        if place.is_dir() and free_megabytes(place) < _LITTLE_DISK_MB
     ]
     for rule in {id(job.rule): job.rule for job in jobs}.values():
         wanted = rule.resources

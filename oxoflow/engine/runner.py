@@ -156,7 +156,9 @@ class _Run:
         )
         if not known:
             parts.announce(self._record.run_id, loaded, plan)
-        parts.announce_jobs(plan, (*tasks.warnings, *host_warnings(jobs, directory.root)))
+        temporary = Path(options.environ.get("TMPDIR") or "/tmp")
+        warnings = host_warnings(jobs, directory.root, temporary)
+        parts.announce_jobs(plan, (*tasks.warnings, *warnings))
         scheduler = Scheduler(tasks.tasks, tasks.parents, capacity, now=time.monotonic())
         rules = RuleRun(tasks, scheduler, capacity, parts, self._setting())
         driver = Driver(scheduler, scheduler.width, rules.work, self._words)

@@ -90,12 +90,14 @@ def test_what_is_not_counted_and_little_room_are_warned_of_once(tmp_path, monkey
     hungry = Rule("a", resources=Resources(gpu=1, disk="9G"))
     jobs = [job("a1", rule=hungry), job("a2", rule=hungry), job("b", rule=Rule("b"))]
     monkeypatch.setattr("oxoflow.engine.capacity.free_megabytes", lambda place: 8000)
-    assert host_warnings(jobs, tmp_path) == [
+    assert host_warnings(jobs, tmp_path, tmp_path / "none") == [
         "rule 'a' asks for a GPU; on this machine they are not counted",
         "rule 'a' asks for 9216 MB of disk, 8000 MB are free",
     ]
     monkeypatch.setattr("oxoflow.engine.capacity.free_megabytes", lambda place: 500)
-    assert host_warnings([], tmp_path)[0].startswith(f"less than 1024 MB are free in '{tmp_path}'")
+    assert [line.split(";")[0] for line in host_warnings([], tmp_path, tmp_path)] == [
+        f"less than 1024 MB are free in '{tmp_path}'"
+    ] * 2
 
 
 def test_tasks_hold_what_is_left_to_do_with_edges_among_them_and_the_work_behind_each():
