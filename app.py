@@ -68,6 +68,7 @@ from oxoflow.web import (
     run_detail,
     run_files,
     run_logs,
+    run_report,
     runs,
     socket,
     sse,
@@ -94,7 +95,7 @@ PARTS = (
     *(pages, contract, system, prometheus, probes, auth, keys, users, audit, quota),
     *(verbs, reports, library, bundles, revisions, templates),
     *(launches, runs, run_detail, run_control, run_again, run_files, run_logs, uploads),
-    *(sse, socket),
+    *(run_report, sse, socket),
     *(oxify_meta, oxify_auth, oxify_transfer, oxify_graphs, oxify_versions, oxify_executions),
     *(oxify_stream, oxify_people, oxify_trial, oxify_vectors, oxify_servers),
 )

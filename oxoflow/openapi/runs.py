@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oxoflow.openapi.route import BYTES, JSON, PLAIN, STREAM, Answer, Query, Route, ok
+from oxoflow.openapi.route import BYTES, HTML, JSON, PLAIN, STREAM, Answer, Query, Route, ok
 from oxoflow.openapi.shapes import (
     COUNT,
     FLAG,
@@ -126,6 +126,13 @@ ROUTES = (
     Route(
         "GET", RUN + "/plan", "planRun", "Which jobs would run now, and why", TAG,
         ok(ref("Plan")), role="viewer", errors=(400, 503),
+    ),
+    Route(
+        "GET", RUN + "/report", "getRunReport", "What a run did, from its records", TAG,
+        {200: Answer("The report as a page or as data", ref("Report"), (JSON, HTML))},
+        role="viewer",
+        query=(Query("format", "html (default) or json.", TEXT),),
+        errors=(400,),
     ),
     Route(
         "POST", RUN + "/clean", "cleanRun", "Delete the outputs of a run that is over", TAG,

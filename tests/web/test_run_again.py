@@ -249,3 +249,36 @@ def test_no_path_leads_out_of_the_run(running: Services, user: FlaskClient, path
     answer = user.get(f"/api/runs/{directory.name}/files/{path}")
     assert answer.status_code == 404
     assert b"root:" not in answer.data
+
+
+def test_the_report_tells_the_truth_of_the_run_and_escapes_it(
+    running: Services, user: FlaskClient
+) -> None:
+    text = """[workflow]
+name = "<script>alert(1)</script>"
+[[rules]]
+name = "fine"
+output = ["fine.txt"]
+shell = "echo ok > fine.txt"
+[[rules]]
+name = "broken"
+input = ["fine.txt"]
+output = ["never.txt"]
+shell = "echo '<b>reason</b>' >&2; exit 7"
+"""
+    run_id = launch(user, text)
+    finished(user, run_id)
+    data = user.get(f"/api/runs/{run_id}/report?format=json").json
+    sections = {section["id"]: section for section in data["sections"]}
+    assert list(sections) == ["overview", "jobs", "failures", "files"]
+    assert ["Status", "failed"] in sections["overview"]["content"]["pairs"]
+    rows = {row[0]: row for row in sections["jobs"]["content"]["rows"]}
+    assert (rows["fine"][2], rows["broken"][2], rows["broken"][6]) == ("success", "failed", "7")
+    assert "<b>reason</b>" in sections["failures"]["subsections"][0]["content"]["text"]
+    assert ["fine.txt", "3", "fine"] in sections["files"]["content"]["rows"]
+    page = user.get(f"/api/runs/{run_id}/report")
+    assert page.text.startswith("<!DOCTYPE html>")
+    assert "<script>" not in page.text
+    assert "<b>reason</b>" not in page.text
+    assert "sandbox" in page.headers["Content-Security-Policy"]
+    assert user.get(f"/api/runs/{run_id}/report?format=pdf").status_code == 400

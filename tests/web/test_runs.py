@@ -299,7 +299,10 @@ def test_a_cancel_beyond_half_of_the_threads_is_answered_at_once(
 
 
 ROUTES = (
-    *(("GET", path) for path in ("", "/jobs", "/jobs/1/log", "/logs", "/events", "/plan")),
+    *(
+        ("GET", path)
+        for path in ("", "/jobs", "/jobs/1/log", "/logs", "/events", "/plan", "/report")
+    ),
     *(("GET", path) for path in ("/files", "/files/x", "/files.zip")),
     *(("POST", path) for path in ("/cancel", "/pause", "/resume", "/retry", "/clean")),
     *(("DELETE", path) for path in ("", "?purge=1")),
