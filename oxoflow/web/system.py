@@ -10,6 +10,7 @@ from dataclasses import asdict
 from flask import Blueprint, Response
 
 from oxoflow import __version__
+from oxoflow.access.openness import bound_openly, openness
 from oxoflow.db.runs import Status, count_runs
 from oxoflow.web.http import reply, services
 
@@ -64,6 +65,8 @@ def _unprotected() -> list[str]:
     found = ["rules run as the server's own account: logged-in users are not isolated from it"]
     if os.geteuid() == 0:
         found.append("the server runs as root, and so do the rules")
+    if bound_openly(services().settings):
+        found.append(openness(services().settings))
     return found
 
 
