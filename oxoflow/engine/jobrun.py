@@ -1,140 +1,103 @@
-"""Carry one job from its decision to its record: prepare, attempt, verify, clean up.
+"""Decide what becomes of a job whose turn has come: skip it, refuse it, reuse a result, or run it.
 
-Owns the life of a job (spec/oxoflow-format.md 5.2-5.5, 5.7) as one worker thread lives it. Which
-job runs when is the scheduler's business; what is written is handed to the reporter.
+Owns the steps of spec/oxoflow-format.md 5.2 before a job's first command, and the jobs that wait to
+go on with more memory. Which job's turn it is, is the scheduler's business.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from oxoflow.engine.attempt import Commands, JobLogs
-from oxoflow.engine.cages import Cages
 from oxoflow.engine.deciding import Decision, Verdict
-from oxoflow.engine.failures import (
-    BEFORE_SPAWN,
-    TIMED_OUT,
-    describe_exit,
-    describe_overuse,
-    describe_timeout,
-    ran_out_of_memory,
-)
-from oxoflow.engine.journal import Journal, Shape
-from oxoflow.engine.logs import LogCopier
-from oxoflow.engine.outputs import ParentDirectories, clean_up, shapes_before, verify
-from oxoflow.engine.plan import Planner
-from oxoflow.engine.preparing import Prepared, Preparer
-from oxoflow.engine.process import Exit, SpawnFailed
-from oxoflow.engine.products import learn, settle
-from oxoflow.engine.provisioning import Provided, Provisioner
-from oxoflow.engine.reentry import check_manifest
-from oxoflow.engine.references import ReferenceLocks, is_reference
-from oxoflow.engine.reporting import Failure, Notes, Reporter, Usage
-from oxoflow.engine.reuse import Reuse
+from oxoflow.engine.failures import BEFORE_SPAWN
+from oxoflow.engine.joblife import JobEnd, JobLife
+from oxoflow.engine.jobtools import JobTools
+from oxoflow.engine.outputs import shapes_before, verify
+from oxoflow.engine.products import learn
+from oxoflow.engine.references import is_reference
+from oxoflow.engine.reporting import Failure, Usage
 from oxoflow.engine.scheduler import Status
-from oxoflow.engine.scratch import bring_home, make_scratch, remove_scratch
-from oxoflow.engine.shadow import fill_shadow
 from oxoflow.engine.wording import missing_message, skip_reason
-from oxoflow.errors import OxoflowError, RunError
-
-
-@dataclass(frozen=True, slots=True)
-class JobEnd:
-    """How a job ended for the scheduler. With `grow_mb` it wants another attempt with more.
-
-    `interrupted` jobs did not fail: the run was stopped before they could end.
-    """
-
-    index: int
-    status: Status
-    error: str | None = None
-    grow_mb: int | None = None
-    interrupted: bool = False
+from oxoflow.errors import DiskTrouble, OxoflowError, RunError
+from oxoflow.lang.model import Job
 
 
 @dataclass(slots=True)
 class JobRunner:
-    """Runs jobs, each call in some worker thread. What it holds is safe to share."""
+    """Runs jobs, each call in some worker thread."""
 
-    planner: Planner
-    journal: Journal
-    preparer: Preparer
-    commands: Commands
-    reporter: Reporter
-    copier: LogCopier
-    retry: int
-    stopping: threading.Event
-    root: str
-    log_place: str
-    parents: ParentDirectories
-    provisioner: Provisioner
-    references: ReferenceLocks
-    reuse: Reuse | None
-    cages: Cages | None = None
-    _grown: dict[int, _Life] = field(default_factory=dict)
+    tools: JobTools
+    _grown: dict[int, JobLife] = field(default_factory=dict)
 
     def run(
         self, index: int, decision: Decision | None, memory_mb: int | None, problem: str | None
     ) -> JobEnd:
         """Run one job to its end. `problem` says why it cannot run, if it must."""
-        job = self.planner.dag.jobs[index]
+        job = self.tools.planner.dag.jobs[index]
         if not is_reference(job.rule):
             return self._run(index, decision, memory_mb, problem)
         try:
-            with self.references.held(job, self.planner.renderer.outputs(job)):
+            with self.tools.references.held(job, self.tools.planner.renderer.outputs(job)):
                 return self._run(index, None, memory_mb, problem)
+        except DiskTrouble:
+            raise
         except RunError as error:
-            return JobEnd(index, Status.FAILED, error.message, interrupted=self.stopping.is_set())
+            if self.tools.stopping.is_set():
+                return JobEnd(index, Status.FAILED, interrupted=True)
+            return self._refuse(index, job, error.message)
 
     def _run(
         self, index: int, decision: Decision | None, memory_mb: int | None, problem: str | None
     ) -> JobEnd:
-        if self.stopping.is_set():
+        if self.tools.stopping.is_set():
             return JobEnd(index, Status.FAILED, interrupted=True)
         life = self._grown.pop(index, None)
         if life is not None:
-            life.prepared = self.preparer.prepare(life.decision, memory_mb)
-            return life.go_on()
-        decision = decision or self.planner.decide(index)
+            life.prepared = self.tools.preparer.prepare(life.decision, memory_mb)
+            return self._live(life)
+        decision = decision or self.tools.planner.decide(index)
         if decision.verdict is Verdict.SKIP:
             return self._skip(decision)
         if problem is not None:
-            return self._refuse(decision, problem)
+            return self._refuse(index, decision.job, problem)
         if decision.verdict is Verdict.BLOCKED:
-            return self._refuse(decision, missing_message(decision, self.planner.dag))
+            return self._refuse(
+                index, decision.job, missing_message(decision, self.tools.planner.dag)
+            )
         try:
-            prepared = self.preparer.prepare(decision, memory_mb)
+            prepared = self.tools.preparer.prepare(decision, memory_mb)
         except OxoflowError as error:
-            return self._refuse(decision, error.message)
-        return self._reuse(decision) or _Life(self, decision, prepared).begin()
+            return self._refuse(index, decision.job, error.message)
+        return self._reuse(decision) or self._live(JobLife(self.tools, decision, prepared))
+
+    def _live(self, life: JobLife) -> JobEnd:
+        """Begin a job or go on with it; keep it if it wants to go on with more memory."""
+        end = life.go_on() if life.begun else life.begin()
+        if end.grow_mb is not None:
+            self._grown[end.index] = life
+        return end
 
     def _reuse(self, decision: Decision) -> JobEnd | None:
         """Take the result from another run, if there is one for this very job."""
-        found = self.reuse.available(decision) if self.reuse is not None else None
-        if found is None or self.reuse is None:
+        reuse = self.tools.reuse
+        found = reuse.available(decision) if reuse is not None else None
+        if found is None or reuse is None:
             return None
         job, outputs = decision.job, decision.outputs
         usage = Usage()
-        self.reporter.begun(job, usage)
-        before = shapes_before(self.root, outputs)
-        self.journal.will_start(job.name, outputs, before, usage.started_at or 0.0)
-        taken = self.reuse.take(decision, found)
+        self.tools.reporter.begun(job, usage)
+        before = shapes_before(self.tools.root, outputs)
+        self.tools.journal.will_start(job.name, outputs, before, usage.started_at or 0.0)
+        taken = reuse.take(decision, found)
         if taken is None:
             return None
-        learn(self.planner.files, taken.outputs)
-        self.learn()
-        logs = JobLogs(self.log_place, self.copier, job.name, self.preparer.mask)
+        learn(self.tools.planner.files, taken.outputs)
+        self.tools.learn()
+        logs = self.tools.open_logs(job.name)
         logs.note(f"oxoflow: {taken.words}")
         logs.close()
-        self.reporter.reused(job, usage, taken)
+        self.tools.reporter.reused(job, usage, taken)
         return JobEnd(decision.index, Status.SKIPPED)
-
-    def keep(self, life: _Life) -> None:
-        """Remember a job that goes on once it gets more memory."""
-        self._grown[life.decision.index] = life
 
     def abandon(self) -> int:
         """Give up the jobs that wait for more memory, since the run was stopped; how many."""
@@ -144,248 +107,17 @@ class JobRunner:
             life.give_up()
         return len(waiting)
 
-    def learn(self) -> None:
-        """Have the contents of files that were read remembered."""
-        for known in self.planner.files.take_learned():
-            self.reporter.recorder.change(known)
-
     def _skip(self, decision: Decision) -> JobEnd:
         job = decision.job
         if decision.adopt:
-            found = verify(self.root, job.name, decision.outputs)
-            self.reporter.adopted(job, self.planner.fingerprint(decision), found.present)
-            self.learn()
-        self.reporter.skipped(job, skip_reason(decision))
+            found = verify(self.tools.root, job.name, decision.outputs)
+            self.tools.reporter.adopted(
+                job, self.tools.planner.fingerprint(decision), found.present
+            )
+            self.tools.learn()
+        self.tools.reporter.skipped(job, skip_reason(decision))
         return JobEnd(decision.index, Status.SKIPPED)
 
-    def _refuse(self, decision: Decision, words: str) -> JobEnd:
-        self.reporter.failed(decision.job, Usage(), Failure(BEFORE_SPAWN, words), None, "")
-        return JobEnd(decision.index, Status.FAILED, words)
-
-
-@dataclass(slots=True)
-class _Life:
-    """One job under way; one thread at a time works on it."""
-
-    runner: JobRunner
-    decision: Decision
-    prepared: Prepared
-    usage: Usage = field(default_factory=Usage)
-    before: Mapping[str, Shape] = field(default_factory=dict)
-    scratch: Path | None = None
-    provided: Provided | None = None
-    _logs: JobLogs | None = None
-
-    @property
-    def logs(self) -> JobLogs:
-        assert self._logs is not None  # `begin` opens them before anything else
-        return self._logs
-
-    @property
-    def cwd(self) -> str:
-        return str(self.scratch) if self.scratch is not None else self.runner.root
-
-    def begin(self) -> JobEnd:
-        """Note what is there, make the directories, run the hook before the first attempt."""
-        runner, job = self.runner, self.decision.job
-        outputs = self.decision.outputs
-        self.before = shapes_before(runner.root, outputs)
-        if job.rule.scratch or job.rule.shadow:
-            self.scratch = make_scratch(runner.commands.directory, job.name)
-        if self.scratch is not None and job.rule.shadow and not job.rule.scratch:
-            fill_shadow(job.rule.shadow, runner.root, self.scratch, self.decision.inputs, outputs)
-        runner.reporter.begun(job, self.usage)
-        runner.journal.will_start(
-            job.name, self._volatile(), self.before, self.usage.started_at or 0.0
-        )
-        self._logs = JobLogs(runner.log_place, runner.copier, job.name, runner.preparer.mask)
-        try:
-            runner.parents.make(self.prepared.parents)
-            if self.scratch is not None:
-                runner.parents.make(outputs, below=str(self.scratch))
-        except OSError as error:
-            words = f"'{error.filename}' could not be made: {error.strerror}"
-            return self._fail(Failure(BEFORE_SPAWN, words))
-        failure = self._provide() or self._pre_exec()
-        return self.go_on() if failure is None else self._fail(failure)
-
-    def _volatile(self) -> tuple[str, ...]:
-        """What must go if we die: unprotected outputs, and a scratch directory."""
-        kept = self.prepared.protected
-        outputs = self.decision.outputs
-        if kept:
-            outputs = tuple(path for path in outputs if path not in kept)
-        return outputs if self.scratch is None else (*outputs, str(self.scratch))
-
-    def go_on(self) -> JobEnd:
-        """Attempt until success, or until there is no sense in another attempt."""
-        rule, runner = self.decision.job.rule, self.runner
-        allowed = 1 + max(runner.retry, rule.retries)
-        while True:
-            self.usage.attempt += 1
-            failure = self._attempt()
-            if failure is None:
-                return self._finish()
-            stop = self.usage.attempt >= allowed or not failure.may_retry
-            if stop or runner.stopping.is_set():
-                return self._fail(failure)
-            tail = runner.preparer.mask.text(self.logs.tail())
-            job = self.decision.job
-            runner.reporter.attempt_failed(job, self.usage, failure, tail, will_retry=True)
-            if runner.stopping.wait(self.prepared.retry_delay):
-                return self._fail(failure)
-            grow_mb = self._memory_wanted(failure)
-            if grow_mb is not None:
-                runner.keep(self)
-                return JobEnd(self.decision.index, Status.FAILED, grow_mb=grow_mb)
-
-    def _provide(self) -> Failure | None:
-        """See to it that the job's environment is there; its making stands in the job's log."""
-        runner, setup = self.runner, self.prepared.setup
-        if setup is None:
-            return None
-        try:
-            self.provided = runner.provisioner.provide(setup, self._host_command)
-        except RunError as error:
-            self.logs.note(f"oxoflow: {error.message}")
-            return Failure(BEFORE_SPAWN, f"rule '{self.decision.job.rule.name}': {error.message}")
-        return None
-
-    def _host_command(self, text: str) -> int:
-        """Run a text of our own in the working directory, without the rule's variables."""
-        return self.runner.commands.run(
-            self.runner.preparer.site.shell.argv(text),
-            job=self.decision.job.name,
-            token=f"{self.decision.index}.0",
-            logs=self.logs,
-            cwd=self.runner.root,
-            variables={},
-        ).code
-
-    def _pre_exec(self) -> Failure | None:
-        if self.prepared.pre_exec is None:
-            return None
-        try:
-            ended = self._command(self.prepared.pre_exec, self.cwd)
-        except SpawnFailed as error:
-            return Failure(BEFORE_SPAWN, error.message)
-        if ended.code == 0:
-            return None
-        code = TIMED_OUT if ended.timed_out else ended.code
-        return Failure(code, f"pre_exec hook failed: {describe_exit(ended.code)}")
-
-    def _attempt(self) -> Failure | None:
-        self.runner.reporter.attempt(self.decision.job, self.usage)
-        self.logs.begin_attempt()
-        try:
-            ended, out_of_memory = self._caged_command()
-        except SpawnFailed as error:
-            return Failure(BEFORE_SPAWN, error.message)
-        self.usage.add(ended)
-        if ended.timed_out:
-            words = describe_timeout(self.prepared.timeout or 0.0)
-            self.logs.note(f"oxoflow: {words}")
-            return Failure(TIMED_OUT, words, may_retry=True)
-        if out_of_memory:
-            words = describe_overuse(self.prepared.rendered.memory_mb or 0)
-            return Failure(ended.code or 137, words, may_retry=True, out_of_memory=True)
-        if ended.code != 0:
-            lacking = ran_out_of_memory(ended.code, self.logs.tail())
-            words = describe_exit(ended.code)
-            return Failure(ended.code, words, may_retry=True, out_of_memory=lacking)
-        return None
-
-    def _caged_command(self) -> tuple[Exit, bool]:
-        """Run the command, held to its memory if so wished; whether it was ended for that."""
-        argv, cages = self.prepared.argv, self.runner.cages
-        memory_mb = self.prepared.rendered.memory_mb
-        if cages is None or memory_mb is None:
-            return self._command(argv, self.cwd), False
-        with cages.enter(f"{self.decision.index}.{self.usage.attempt}", memory_mb) as cage:
-            ended = self._command(cage.argv(argv), self.cwd)
-            return ended, ended.code != 0 and cage.killed()
-
-    def _command(self, argv: tuple[str, ...], cwd: str) -> Exit:
-        return self.runner.commands.run(
-            argv,
-            job=self.decision.job.name,
-            token=f"{self.decision.index}.{self.usage.attempt}",
-            logs=self.logs,
-            cwd=cwd,
-            variables=self.prepared.rendered.env,
-            timeout=self.prepared.timeout,
-        )
-
-    def _finish(self) -> JobEnd:
-        runner, job, outputs = self.runner, self.decision.job, self.decision.outputs
-        if self.scratch is not None:
-            bring_home(self.scratch, Path(runner.root), self.prepared.rendered.outputs)
-        found = verify(runner.root, job.name, outputs)
-        if found.missing:
-            shown = ", ".join(f"'{path}'" for path in found.missing[:5])
-            words = (
-                f"output validation: the command succeeded but did not make {shown}; correct "
-                "the rule's output or its command"
-            )
-            self.logs.note(f"oxoflow: {words}")
-            return self._fail(Failure(BEFORE_SPAWN, words))
-        workflow, files = runner.preparer.workflow, runner.planner.files
-        complaint = check_manifest(job, workflow, runner.planner.renderer, files)
-        if complaint is not None:
-            self.logs.note(f"oxoflow: {complaint}")
-            return self._fail(Failure(BEFORE_SPAWN, complaint))
-        if self.scratch is not None:
-            remove_scratch(self.scratch)
-        if self.prepared.on_success is not None:
-            self._hook(self.prepared.on_success)
-        present = settle(files, job.rule, self.prepared, self.usage, found.present)
-        key = runner.planner.fingerprint(self.decision)
-        kept = runner.reuse.leave(self.decision, key, present) if runner.reuse else None
-        if kept is not None:
-            self.logs.note(f"oxoflow: {kept}")
-        runner.learn()
-        command = self.prepared.shown_command
-        notes = Notes(self.provided.text() if self.provided is not None else None)
-        runner.reporter.done(job, self.usage, key, present, command, notes)
-        self.logs.close()
-        return JobEnd(self.decision.index, Status.SUCCESS)
-
-    def give_up(self) -> None:
-        """End without another attempt."""
-        self._fail(Failure(BEFORE_SPAWN, ""))
-
-    def _fail(self, failure: Failure) -> JobEnd:
-        runner, job = self.runner, self.decision.job
-        interrupted = runner.stopping.is_set()
-        if self.scratch is not None and interrupted:
-            remove_scratch(self.scratch)
-        elif self.scratch is not None:
-            self.logs.note(f"oxoflow: scratch directory kept: {self.scratch}")
-        if interrupted:
-            failure = Failure(failure.code, "ended because the run was stopped")
-        elif self.prepared.on_failure is not None and self.usage.attempt > 0:
-            self._hook(self.prepared.on_failure)
-        protected = self.prepared.protected
-        clean_up(runner.root, self.decision.outputs, self.before, protected)
-        clean_up(runner.root, self.prepared.rendered.temp_output, {}, protected)
-        tail = runner.preparer.mask.text(self.logs.tail())
-        runner.reporter.failed(job, self.usage, failure, self.prepared.shown_command, tail)
-        self.logs.close()
-        return JobEnd(self.decision.index, Status.FAILED, failure.error, interrupted=interrupted)
-
-    def _hook(self, argv: tuple[str, ...]) -> None:
-        """Run on_success or on_failure: best effort, without influence on the job (5.5)."""
-        try:
-            code = self._command(argv, self.runner.root).code
-        except SpawnFailed as error:
-            self.logs.note(f"oxoflow: hook: {error.message}")
-            return
-        if code != 0:
-            self.logs.note(f"oxoflow: hook: {describe_exit(code)}")
-
-    def _memory_wanted(self, failure: Failure) -> int | None:
-        """The megabytes for the next attempt after memory ran out, if the rule asks for growth."""
-        factor = self.decision.job.rule.retry_memory_factor
-        if factor is None or not failure.out_of_memory:
-            return None
-        return max(1, int((self.prepared.rendered.memory_mb or self.usage.peak_mb) * factor))
+    def _refuse(self, index: int, job: Job, words: str) -> JobEnd:
+        self.tools.reporter.failed(job, Usage(), Failure(BEFORE_SPAWN, words), None, "")
+        return JobEnd(index, Status.FAILED, words)

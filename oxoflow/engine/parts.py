@@ -21,6 +21,7 @@ from oxoflow.engine.disk import trouble
 from oxoflow.engine.ending import JOB_MARKER, end_job
 from oxoflow.engine.events import Event, EventWriter
 from oxoflow.engine.jobrun import JobRunner
+from oxoflow.engine.jobtools import JobTools
 from oxoflow.engine.journal import Journal
 from oxoflow.engine.load import Loaded
 from oxoflow.engine.logs import LogCopier
@@ -131,7 +132,7 @@ def open_parts(
         memory_mb=memory_mb,
     )
     store = store_of(options.environ.get("HOME"), directory.records)
-    jobs = JobRunner(
+    tools = JobTools(
         planner,
         journal,
         Preparer(loaded.workflow, planner, site, options.timeout),
@@ -148,7 +149,7 @@ def open_parts(
         open_reuse(options.cache, planner, root, run_id),
         _open_cages(stack, options, run_id),
     )
-    return Parts(table, recorder, reporter, copier, meter, jobs)
+    return Parts(table, recorder, reporter, copier, meter, JobRunner(tools))
 
 
 def _open_provisioner(

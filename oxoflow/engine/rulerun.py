@@ -16,7 +16,7 @@ from pathlib import Path
 from oxoflow.engine.capacity import demand
 from oxoflow.engine.disk import free_megabytes
 from oxoflow.engine.ending import Receipt, end_run
-from oxoflow.engine.jobrun import JobEnd
+from oxoflow.engine.joblife import JobEnd
 from oxoflow.engine.options import Counts
 from oxoflow.engine.parts import Parts
 from oxoflow.engine.rundir import ControlMessage

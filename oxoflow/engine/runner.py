@@ -173,7 +173,7 @@ class _Run:
         if self._stopping.is_set():
             return None
         done.parts.recorder.flush()
-        grown = reentries.grown(done.loaded, done.parts.jobs.planner.renderer)
+        grown = reentries.grown(done.loaded, done.parts.jobs.tools.planner.renderer)
         if grown is not None:
             self._end_leftovers(done.parts)
         return grown
@@ -206,7 +206,7 @@ class _Run:
         parts.meter.close()
         parts.recorder.flush()
         if state is RunState.SUCCESS:
-            tidy(parts.jobs.planner, known, parts.recorder.flush)
+            tidy(parts.jobs.tools.planner, known, parts.recorder.flush)
         outcome = Outcome(
             run_id=self._record.run_id,
             state=state,

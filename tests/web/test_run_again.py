@@ -3,7 +3,6 @@
 import io
 import os
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from oxoflow.web.services import Services
-from tests.supervisor.conftest import end_runners, wait_until
+from tests.supervisor.conftest import wait_until
 from tests.web.test_runs import finished, in_phase, state
 
 TWO = """
@@ -45,12 +44,10 @@ shell = "touch after.txt"
 
 
 @pytest.fixture
-def running(app: Flask) -> Iterator[Services]:
+def running(app: Flask) -> Services:
     services: Services = app.extensions["oxoflow"]
     services.start()
-    yield services
-    services.stop()
-    end_runners(services.db)
+    return services
 
 
 def launch(client: FlaskClient, text: str = TWO, **more: Any) -> str:

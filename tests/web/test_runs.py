@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from oxoflow.supervisor import launch
 from oxoflow.web.services import Services
-from tests.supervisor.conftest import RUNNER, end_runners, wait_until
+from tests.supervisor.conftest import RUNNER, wait_until
 from tests.web.conftest import log_in
 
 SIMPLE = """
@@ -51,14 +51,12 @@ CYCLE = workflow(SIMPLE).replace('name = "a"', 'name = "a"\ninput = ["y.txt"]')
 
 
 @pytest.fixture
-def running(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+def running(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Services:
     """The services of `app`, started, their runs scripted."""
     monkeypatch.setattr(launch, "PROGRAM", (sys.executable, str(RUNNER)))
     services: Services = app.extensions["oxoflow"]
     services.start()
-    yield services
-    services.stop()
-    end_runners(services.db)
+    return services
 
 
 def submit(client: FlaskClient, script: str = SIMPLE, **more: Any) -> str:

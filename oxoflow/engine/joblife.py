@@ -1,0 +1,281 @@
+"""Carry one job that must run to its end: attempt, verify, record, clean up.
+
+Owns the life of a job (spec/oxoflow-format.md 5.2-5.5, 5.7) from the note of its start to the
+record of its end, as one worker thread lives it. Whether it must run at all is decided before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from oxoflow.engine.attempt import JobLogs
+from oxoflow.engine.deciding import Decision
+from oxoflow.engine.failures import (
+    BEFORE_SPAWN,
+    TIMED_OUT,
+    describe_exit,
+    describe_overuse,
+    describe_timeout,
+    ran_out_of_memory,
+)
+from oxoflow.engine.jobtools import JobTools
+from oxoflow.engine.journal import Shape
+from oxoflow.engine.outputs import clean_up, shapes_before, verify
+from oxoflow.engine.preparing import Prepared
+from oxoflow.engine.process import Exit, SpawnFailed
+from oxoflow.engine.products import settle
+from oxoflow.engine.provisioning import Provided
+from oxoflow.engine.reentry import check_manifest
+from oxoflow.engine.reporting import Failure, Notes, Usage
+from oxoflow.engine.scheduler import Status
+from oxoflow.engine.scratch import bring_home, make_scratch, remove_scratch
+from oxoflow.engine.shadow import fill_shadow
+from oxoflow.errors import RunError
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnd:
+    """How a job ended for the scheduler. With `grow_mb` it wants another attempt with more.
+
+    `interrupted` jobs did not fail: the run was stopped before they could end.
+    """
+
+    index: int
+    status: Status
+    error: str | None = None
+    grow_mb: int | None = None
+    interrupted: bool = False
+
+
+@dataclass(slots=True)
+class JobLife:
+    """One job under way; one thread at a time works on it."""
+
+    tools: JobTools
+    decision: Decision
+    prepared: Prepared
+    usage: Usage = field(default_factory=Usage)
+    before: Mapping[str, Shape] = field(default_factory=dict)
+    scratch: Path | None = None
+    provided: Provided | None = None
+    _logs: JobLogs | None = None
+
+    @property
+    def begun(self) -> bool:
+        """True once the job's start is noted."""
+        return self._logs is not None
+
+    @property
+    def logs(self) -> JobLogs:
+        assert self._logs is not None  # `begin` opens them before anything else
+        return self._logs
+
+    @property
+    def cwd(self) -> str:
+        return str(self.scratch) if self.scratch is not None else self.tools.root
+
+    def begin(self) -> JobEnd:
+        """Note what is there, make the directories, run the hook before the first attempt."""
+        tools, job = self.tools, self.decision.job
+        outputs = self.decision.outputs
+        self.before = shapes_before(tools.root, outputs)
+        if job.rule.scratch or job.rule.shadow:
+            self.scratch = make_scratch(tools.commands.directory, job.name)
+        if self.scratch is not None and job.rule.shadow and not job.rule.scratch:
+            fill_shadow(job.rule.shadow, tools.root, self.scratch, self.decision.inputs, outputs)
+        tools.reporter.begun(job, self.usage)
+        tools.journal.will_start(
+            job.name, self._volatile(), self.before, self.usage.started_at or 0.0
+        )
+        self._logs = tools.open_logs(job.name)
+        try:
+            tools.parents.make(self.prepared.parents)
+            if self.scratch is not None:
+                tools.parents.make(outputs, below=str(self.scratch))
+        except OSError as error:
+            words = f"'{error.filename}' could not be made: {error.strerror}"
+            return self._fail(Failure(BEFORE_SPAWN, words))
+        failure = self._provide() or self._pre_exec()
+        return self.go_on() if failure is None else self._fail(failure)
+
+    def _volatile(self) -> tuple[str, ...]:
+        """What must go if we die: unprotected outputs, and a scratch directory."""
+        kept = self.prepared.protected
+        outputs = self.decision.outputs
+        if kept:
+            outputs = tuple(path for path in outputs if path not in kept)
+        return outputs if self.scratch is None else (*outputs, str(self.scratch))
+
+    def go_on(self) -> JobEnd:
+        """Attempt until success, or until there is no sense in another attempt."""
+        rule, tools = self.decision.job.rule, self.tools
+        allowed = 1 + max(tools.retry, rule.retries)
+        while True:
+            self.usage.attempt += 1
+            failure = self._attempt()
+            if failure is None:
+                return self._finish()
+            stop = self.usage.attempt >= allowed or not failure.may_retry
+            if stop or tools.stopping.is_set():
+                return self._fail(failure)
+            tail = tools.preparer.mask.text(self.logs.tail())
+            job = self.decision.job
+            tools.reporter.attempt_failed(job, self.usage, failure, tail, will_retry=True)
+            if tools.stopping.wait(self.prepared.retry_delay):
+                return self._fail(failure)
+            grow_mb = self._memory_wanted(failure)
+            if grow_mb is not None:
+                return JobEnd(self.decision.index, Status.FAILED, grow_mb=grow_mb)
+
+    def _provide(self) -> Failure | None:
+        """See to it that the job's environment is there; its making stands in the job's log."""
+        tools, setup = self.tools, self.prepared.setup
+        if setup is None:
+            return None
+        try:
+            self.provided = tools.provisioner.provide(setup, self._host_command)
+        except RunError as error:
+            self.logs.note(f"oxoflow: {error.message}")
+            return Failure(BEFORE_SPAWN, f"rule '{self.decision.job.rule.name}': {error.message}")
+        return None
+
+    def _host_command(self, text: str) -> int:
+        """Run a text of our own in the working directory, without the rule's variables."""
+        return self.tools.commands.run(
+            self.tools.preparer.site.shell.argv(text),
+            job=self.decision.job.name,
+            token=f"{self.decision.index}.0",
+            logs=self.logs,
+            cwd=self.tools.root,
+            variables={},
+        ).code
+
+    def _pre_exec(self) -> Failure | None:
+        if self.prepared.pre_exec is None:
+            return None
+        try:
+            ended = self._command(self.prepared.pre_exec, self.cwd)
+        except SpawnFailed as error:
+            return Failure(BEFORE_SPAWN, error.message)
+        if ended.code == 0:
+            return None
+        code = TIMED_OUT if ended.timed_out else ended.code
+        return Failure(code, f"pre_exec hook failed: {describe_exit(ended.code)}")
+
+    def _attempt(self) -> Failure | None:
+        self.tools.reporter.attempt(self.decision.job, self.usage)
+        self.logs.begin_attempt()
+        try:
+            ended, out_of_memory = self._caged_command()
+        except SpawnFailed as error:
+            return Failure(BEFORE_SPAWN, error.message)
+        self.usage.add(ended)
+        if ended.timed_out:
+            words = describe_timeout(self.prepared.timeout or 0.0)
+            self.logs.note(f"oxoflow: {words}")
+            return Failure(TIMED_OUT, words, may_retry=True)
+        if out_of_memory:
+            words = describe_overuse(self.prepared.rendered.memory_mb or 0)
+            return Failure(ended.code or 137, words, may_retry=True, out_of_memory=True)
+        if ended.code != 0:
+            lacking = ran_out_of_memory(ended.code, self.logs.tail())
+            words = describe_exit(ended.code)
+            return Failure(ended.code, words, may_retry=True, out_of_memory=lacking)
+        return None
+
+    def _caged_command(self) -> tuple[Exit, bool]:
+        """Run the command, held to its memory if so wished; whether it was ended for that."""
+        argv, cages = self.prepared.argv, self.tools.cages
+        memory_mb = self.prepared.rendered.memory_mb
+        if cages is None or memory_mb is None:
+            return self._command(argv, self.cwd), False
+        with cages.enter(f"{self.decision.index}.{self.usage.attempt}", memory_mb) as cage:
+            ended = self._command(cage.argv(argv), self.cwd)
+            return ended, ended.code != 0 and cage.killed()
+
+    def _command(self, argv: tuple[str, ...], cwd: str) -> Exit:
+        return self.tools.commands.run(
+            argv,
+            job=self.decision.job.name,
+            token=f"{self.decision.index}.{self.usage.attempt}",
+            logs=self.logs,
+            cwd=cwd,
+            variables=self.prepared.rendered.env,
+            timeout=self.prepared.timeout,
+        )
+
+    def _finish(self) -> JobEnd:
+        tools, job, outputs = self.tools, self.decision.job, self.decision.outputs
+        if self.scratch is not None:
+            bring_home(self.scratch, Path(tools.root), self.prepared.rendered.outputs)
+        found = verify(tools.root, job.name, outputs)
+        if found.missing:
+            shown = ", ".join(f"'{path}'" for path in found.missing[:5])
+            words = (
+                f"output validation: the command succeeded but did not make {shown}; correct "
+                "the rule's output or its command"
+            )
+            self.logs.note(f"oxoflow: {words}")
+            return self._fail(Failure(BEFORE_SPAWN, words))
+        workflow, files = tools.preparer.workflow, tools.planner.files
+        complaint = check_manifest(job, workflow, tools.planner.renderer, files)
+        if complaint is not None:
+            self.logs.note(f"oxoflow: {complaint}")
+            return self._fail(Failure(BEFORE_SPAWN, complaint))
+        if self.scratch is not None:
+            remove_scratch(self.scratch)
+        if self.prepared.on_success is not None:
+            self._hook(self.prepared.on_success)
+        present = settle(files, job.rule, self.prepared, self.usage, found.present)
+        key = tools.planner.fingerprint(self.decision)
+        kept = tools.reuse.leave(self.decision, key, present) if tools.reuse else None
+        if kept is not None:
+            self.logs.note(f"oxoflow: {kept}")
+        tools.learn()
+        command = self.prepared.shown_command
+        notes = Notes(self.provided.text() if self.provided is not None else None)
+        tools.reporter.done(job, self.usage, key, present, command, notes)
+        self.logs.close()
+        return JobEnd(self.decision.index, Status.SUCCESS)
+
+    def give_up(self) -> None:
+        """End without another attempt."""
+        self._fail(Failure(BEFORE_SPAWN, ""))
+
+    def _fail(self, failure: Failure) -> JobEnd:
+        tools, job = self.tools, self.decision.job
+        interrupted = tools.stopping.is_set()
+        if self.scratch is not None and interrupted:
+            remove_scratch(self.scratch)
+        elif self.scratch is not None:
+            self.logs.note(f"oxoflow: scratch directory kept: {self.scratch}")
+        if interrupted:
+            failure = Failure(failure.code, "ended because the run was stopped")
+        elif self.prepared.on_failure is not None and self.usage.attempt > 0:
+            self._hook(self.prepared.on_failure)
+        protected = self.prepared.protected
+        clean_up(tools.root, self.decision.outputs, self.before, protected)
+        clean_up(tools.root, self.prepared.rendered.temp_output, {}, protected)
+        tail = tools.preparer.mask.text(self.logs.tail())
+        tools.reporter.failed(job, self.usage, failure, self.prepared.shown_command, tail)
+        self.logs.close()
+        return JobEnd(self.decision.index, Status.FAILED, failure.error, interrupted=interrupted)
+
+    def _hook(self, argv: tuple[str, ...]) -> None:
+        """Run on_success or on_failure: best effort, without influence on the job (5.5)."""
+        try:
+            code = self._command(argv, self.tools.root).code
+        except SpawnFailed as error:
+            self.logs.note(f"oxoflow: hook: {error.message}")
+            return
+        if code != 0:
+            self.logs.note(f"oxoflow: hook: {describe_exit(code)}")
+
+    def _memory_wanted(self, failure: Failure) -> int | None:
+        """The megabytes for the next attempt after memory ran out, if the rule asks for growth."""
+        factor = self.decision.job.rule.retry_memory_factor
+        if factor is None or not failure.out_of_memory:
+            return None
+        return max(1, int((self.prepared.rendered.memory_mb or self.usage.peak_mb) * factor))
