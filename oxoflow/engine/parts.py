@@ -39,6 +39,7 @@ from oxoflow.engine.reuse import open_reuse
 from oxoflow.engine.rundir import MARKER, RunDirectory
 from oxoflow.engine.state import State
 from oxoflow.engine.tasks import needs_work
+from oxoflow.engine.watching import Watcher
 from oxoflow.engine.wording import skip_reason
 from oxoflow.environments.family import Site
 from oxoflow.environments.shell import Shell
@@ -48,6 +49,7 @@ from oxoflow.errors import RunError
 _JOBS_A_LINE = 200
 _COPY_SECONDS = 0.2
 _REAP_SECONDS = 1.0
+_WATCH_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Parts:
     copier: LogCopier
     meter: Meter
     jobs: JobRunner
+    watcher: Watcher
 
     def announce(self, run_id: str, loaded: Loaded, plan: Plan) -> None:
         """Say that the run begins."""
@@ -115,7 +118,12 @@ def open_parts(
     journal = Journal(directory.started)
     stack.callback(journal.close)
     copier = LogCopier(directory.execution_log)
-    duties = (Duty(_COPY_SECONDS, copier.copy), Duty(_REAP_SECONDS, table.reap_orphans))
+    watcher = Watcher(table, root)
+    duties = (
+        Duty(_COPY_SECONDS, copier.copy),
+        Duty(_REAP_SECONDS, table.reap_orphans),
+        Duty(_WATCH_SECONDS, watcher.look),
+    )
     meter = Meter(table, journal.has_started, lambda child: end_job(table, child), report, duties)
     stack.callback(copier.close)
     stack.callback(meter.close)
@@ -149,7 +157,7 @@ def open_parts(
         open_reuse(options.cache, planner, root, run_id),
         _open_cages(stack, options, run_id),
     )
-    return Parts(table, recorder, reporter, copier, meter, JobRunner(tools))
+    return Parts(table, recorder, reporter, copier, meter, JobRunner(tools), watcher)
 
 
 def _open_provisioner(

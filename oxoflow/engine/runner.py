@@ -46,6 +46,7 @@ from oxoflow.engine.scheduler import Scheduler
 from oxoflow.engine.state import State
 from oxoflow.engine.tasks import make_tasks, needs_work
 from oxoflow.engine.tidying import tidy
+from oxoflow.engine.undeclared import find_undeclared
 from oxoflow.errors import OxoflowError, UsageError
 
 _LAST_GRACE = 1.0  # for what jobs left running behind them
@@ -80,6 +81,7 @@ class _Run:
         self._directory = directory
         self._options = options
         self._begun = time.monotonic()
+        self._started = time.time()
         self._words: SimpleQueue[object] = SimpleQueue()
         self._stopping = threading.Event()
         self._record = RunRecord(
@@ -205,6 +207,8 @@ class _Run:
             error = f"job '{job}' failed: {words}"
         parts.meter.close()
         parts.recorder.flush()
+        if state is not RunState.CANCELLED:
+            self._tell_undeclared(rounds, known)
         if state is RunState.SUCCESS:
             tidy(parts.jobs.tools.planner, known, parts.recorder.flush)
         outcome = Outcome(
@@ -223,6 +227,24 @@ class _Run:
         parts.recorder.event(type, **data)
         parts.recorder.flush()
         return outcome
+
+    def _tell_undeclared(self, rounds: Sequence[_Round], known: State) -> None:
+        """Warn of what jobs made or read without declaring it."""
+        if not any(each.rules.counts.succeeded for each in rounds):
+            return
+        parts, loaded = rounds[-1].parts, rounds[-1].loaded
+        watchers = [each.parts.watcher for each in rounds]
+        for finding in find_undeclared(
+            str(self._directory.root),
+            loaded.dag,
+            parts.jobs.tools.planner.renderer,
+            known.records(),
+            self._started,
+            {job: paths for watcher in watchers for job, paths in watcher.read.items()},
+            {job: paths for watcher in watchers for job, paths in watcher.written.items()},
+        ):
+            message = parts.jobs.tools.preparer.mask.text(finding.message())
+            parts.recorder.event("warning", rule=finding.rule, message=message)
 
     def _end_leftovers(self, parts: Parts) -> Receipt:
         if not has_leftovers(parts.table):

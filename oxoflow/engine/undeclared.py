@@ -1,0 +1,169 @@
+"""Find files that jobs made without declaring them, and others' files they read undeclared.
+
+Owns the two findings after a run, W032 and W027: such files break resuming and sharing, since no
+plan knows of them. What a job made is seen by the file's time and by samples of open files.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from oxoflow.engine.dag import Dag
+from oxoflow.engine.files import RECORDS
+from oxoflow.engine.matching import is_glob
+from oxoflow.engine.outputs import ASIDE
+from oxoflow.engine.records import Record
+from oxoflow.engine.reentry import manifest_of
+from oxoflow.engine.render import Renderer
+from oxoflow.engine.select import ancestors
+from oxoflow.lang.model import EnvironmentKind, Job
+
+MADE, READ = "W032", "W027"
+_OURS = frozenset({RECORDS, "execution.log", "__pycache__", ".pixi"})
+_ENTRIES = 200_000
+_SECONDS = 2.0
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one rule did without saying so in its declaration."""
+
+    code: str
+    rule: str
+    paths: tuple[str, ...]
+
+    def message(self) -> str:
+        """The fact and the cure, in a sentence."""
+        shown = ", ".join(f"'{path}'" for path in self.paths[:_SHOWN])
+        more = f" and {len(self.paths) - _SHOWN} more" if len(self.paths) > _SHOWN else ""
+        if self.code == MADE:
+            cure = "declare what is a result as output, and what is not as temp_output"
+            return f"{MADE}: rule '{self.rule}' made {shown}{more} without declaring it; {cure}"
+        cure = "declare it as input, or the order of the two rules is left to chance"
+        return f"{READ}: rule '{self.rule}' read {shown}{more}, made by other rules; {cure}"
+
+
+def find_undeclared(
+    root: str,
+    dag: Dag,
+    renderer: Renderer,
+    records: Mapping[str, Record],
+    since: float,
+    read: Mapping[str, set[str]],
+    written: Mapping[str, set[str]],
+) -> tuple[Finding, ...]:
+    """Compare what was seen since the run began with what the jobs declare."""
+    ran = [r for r in records.values() if (r.started_at or 0.0) >= since and r.job in dag.index]
+    declared = _Declared(dag, renderer)
+    made: dict[str, set[str]] = {}
+    for path, changed_at in _changed(root, since, declared):
+        rule = _maker(path, changed_at, ran, written)
+        if rule is not None:
+            made.setdefault(rule, set()).add(path)
+    found = [Finding(MADE, rule, tuple(sorted(paths))) for rule, paths in sorted(made.items())]
+    taken: dict[str, set[str]] = {}
+    for job, paths in read.items():
+        if job in dag.index:
+            foreign = _foreign(dag, renderer, dag.index[job], paths)
+            if foreign:
+                taken.setdefault(dag.jobs[dag.index[job]].rule.name, set()).update(foreign)
+    found += [Finding(READ, rule, tuple(sorted(paths))) for rule, paths in sorted(taken.items())]
+    return tuple(found)
+
+
+class _Declared:
+    """The files that some rule says it makes."""
+
+    def __init__(self, dag: Dag, renderer: Renderer) -> None:
+        self._files: set[str] = set()
+        self._folders: set[str] = set()
+        self._patterns: set[str] = set()
+        for job in dag.jobs:
+            for path in _places(job, renderer):
+                self._add(os.path.normpath(path))
+            environment = job.rule.environment
+            if environment is not None and environment.kind is EnvironmentKind.VENV:
+                self._folders.add(os.path.normpath(environment.spec))
+
+    def _add(self, path: str) -> None:
+        if "{" in path:
+            self._patterns.add(f"{path.partition('{')[0]}*")
+        elif is_glob(path):
+            self._patterns.add(path)
+        else:
+            self._files.add(path)
+
+    def covers(self, path: str) -> bool:
+        """True for a declared file, directory or match; what lies in a directory is not asked."""
+        if path in self._files or path in self._folders:
+            return True
+        return any(fnmatch.fnmatchcase(path, pattern) for pattern in self._patterns)
+
+
+def _places(job: Job, renderer: Renderer) -> Iterator[str]:
+    rule = job.rule
+    yield from renderer.outputs(job)
+    yield from renderer.own_paths(job, rule.temp_output)
+    named = [path for path in (job.log, rule.benchmark) if path]
+    yield from renderer.own_paths(job, named)
+    manifest = manifest_of(job, renderer)
+    if manifest is not None:
+        yield manifest
+
+
+def _changed(root: str, since: float, declared: _Declared) -> Iterator[tuple[str, float]]:
+    """Yield undeclared files that came or changed since; a bounded look at the directory."""
+    deadline, entries = time.monotonic() + _SECONDS, 0
+    waiting = [""]
+    while waiting and entries < _ENTRIES and time.monotonic() < deadline:
+        inside = waiting.pop()
+        try:
+            listed = list(os.scandir(f"{root}/{inside}" if inside else root))
+        except OSError:
+            continue
+        for entry in listed:
+            entries += 1
+            path = f"{inside}/{entry.name}" if inside else entry.name
+            if entry.name in _OURS or path.endswith(ASIDE) or declared.covers(path):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(path)
+                continue
+            try:
+                changed_at = entry.stat(follow_symlinks=False).st_ctime
+            except OSError:
+                continue
+            if changed_at >= since:
+                yield path, changed_at
+
+
+def _maker(
+    path: str, changed_at: float, ran: Sequence[Record], written: Mapping[str, set[str]]
+) -> str | None:
+    """The rule that made a file: who was seen to write it, else who alone was at work then."""
+    seen = {record.rule for record in ran if path in written.get(record.job, ())}
+    if not seen:
+        seen = {
+            record.rule
+            for record in ran
+            if (record.started_at or 0.0) <= changed_at <= (record.finished_at or 0.0)
+        }
+    return seen.pop() if len(seen) == 1 else None
+
+
+def _foreign(dag: Dag, renderer: Renderer, index: int, paths: set[str]) -> set[str]:
+    """Of the files a job read, those of jobs that it does not wait for."""
+    makers: dict[str, int] = {}
+    for at, job in enumerate(dag.jobs):
+        for path in renderer.outputs(job):
+            if path in paths and at != index:
+                makers[path] = at
+    if not makers:
+        return set()
+    above = ancestors(dag, [index])
+    return {path for path, maker in makers.items() if maker not in above}

@@ -1,0 +1,63 @@
+"""Files that jobs make or read without declaring them are told after the run."""
+
+from tests.engine.running import events, execute, rule
+
+
+def told(workdir) -> list[tuple[str, str]]:
+    return [(event.rule, event.data["message"]) for event in events(workdir, "warning")]
+
+
+def test_w032_a_file_that_no_rule_declares_is_told_with_its_rule(tmp_path):
+    (tmp_path / "old").write_text("was here before\n")
+    text = rule("a", "echo > {output}; mkdir -p side; echo > side/junk", output=["a"]) + rule(
+        "b", "echo > {output}", input=["a"], output=["b"]
+    )
+    assert execute(tmp_path, text).exit_code == 0
+    ((rule_name, message),) = told(tmp_path)
+    assert rule_name == "a"
+    assert "W032: rule 'a' made 'side/junk' without declaring it" in message
+    assert "temp_output" in message
+
+
+def test_what_is_declared_in_any_way_is_not_told(tmp_path):
+    text = "[config]\nd = 'made'\n" + rule(
+        "a",
+        "mkdir -p made dir; touch made/out dir/x dir/y scrap; echo > {log}",
+        output=["{config.d}/out", "dir"],
+        temp_output=["scrap"],
+        log="logs/a.log",
+        benchmark="bench.tsv",
+    )
+    assert execute(tmp_path, text).exit_code == 0
+    assert told(tmp_path) == []
+
+
+def test_a_run_that_had_nothing_to_do_tells_nothing(tmp_path):
+    text = rule("a", "echo > a", output=["a"])
+    execute(tmp_path, text)
+    (tmp_path / "mine").write_text("made between the runs\n")
+    assert execute(tmp_path, text).exit_code == 0
+    assert told(tmp_path) == []
+
+
+def test_w027_reading_another_rule_s_output_undeclared_is_told_when_it_is_seen(tmp_path):
+    text = rule("maker", "echo data > made", output=["made"]) + rule(
+        "reader",
+        "until [ -s made ]; do sleep 0.02; done; exec 9< made; sleep 1.5; cat <&9 > got",
+        output=["got"],
+    )
+    assert execute(tmp_path, text).exit_code == 0
+    ((rule_name, message),) = told(tmp_path)
+    assert rule_name == "reader"
+    assert "W027: rule 'reader' read 'made'" in message
+
+
+def test_two_jobs_at_work_at_once_are_not_blamed_for_what_neither_was_seen_to_do(tmp_path):
+    text = rule(
+        "a", "until [ -e b ]; do sleep 0.02; done; touch nobody a; touch seen", output=["a"]
+    ) + rule(
+        "b", "touch b; until [ -e seen ]; do sleep 0.02; done", output=["b"], temp_output=["seen"]
+    )
+    assert execute(tmp_path, text).exit_code == 0
+    assert (tmp_path / "nobody").exists()
+    assert told(tmp_path) == []
