@@ -496,20 +496,25 @@ def small_disk(tmp_path):
 
 
 def test_a_full_disk_is_named_and_the_run_goes_on_once_there_is_room(small_disk):
-    text = rule("a", "echo > a; sleep 0.1", output=["a"]) + rule(
+    full = "until [ -e room ] || [ $(df --output=avail . | tail -n 1) = 0 ]; do sleep 0.01; done"
+    text = rule("a", "echo > a", output=["a"]) + rule(
         "fill",
-        "[ -e room ] || { head -c 9000000 /dev/zero > fill; sleep 1; }; echo > fill",
+        "[ -e room ] || { head -c 9000000 /dev/zero > fill; sleep 60; }; echo > fill",
         input=["a"],
         output=["fill"],
     )
+    text += "".join(rule(f"record{at}", full, depends_on=["a"]) for at in range(60))
     with pytest.raises(DiskTrouble, match=r"(full|No space).*run again: finished jobs are kept"):
         execute(small_disk, text)
     record = RunDirectory(small_disk).read_run()
     assert record is not None
     assert record.state is RunState.FAILED
+    assert not (small_disk / "fill").exists()
     (small_disk / "room").touch()
     outcome = execute(small_disk, text)
-    assert (outcome.counts.succeeded, outcome.counts.skipped) == (1, 1)
+    assert outcome.exit_code == 0
+    assert records(small_disk)["a"].attempts == 1
+    assert len([event for event in events(small_disk, "rule_completed") if event.job == "a"]) == 1
 
 
 def test_a_removed_working_directory_is_named(tmp_path):
