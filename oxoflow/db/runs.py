@@ -247,13 +247,13 @@ def list_runs(
 
 
 def count_runs(
-    connection: sqlite3.Connection, user_id: str | None = None, kind: str = "workflow"
+    connection: sqlite3.Connection, user_id: str | None = None, kind: str | None = "workflow"
 ) -> dict[Status, int]:
-    """How many runs a user (or everybody) has in each state."""
-    where = "" if user_id is None else " AND user_id = ?"
+    """How many runs a user (or everybody) has in each state; `kind` None counts every kind."""
     rows = connection.execute(
-        f"SELECT status, sum(number) FROM run_counts WHERE kind = ?{where} GROUP BY status",
-        (kind,) if user_id is None else (kind, user_id),
+        "SELECT status, sum(number) FROM run_counts"
+        " WHERE kind = coalesce(?, kind) AND user_id = coalesce(?, user_id) GROUP BY status",
+        (kind, user_id),
     )
     return {Status(row[0]): int(row[1]) for row in rows}
 

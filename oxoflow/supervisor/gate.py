@@ -121,7 +121,7 @@ class Gate:
 
     def tell_waiting(self, submitted: list[str], live: list[Holding]) -> bool:
         """Store one `run_queued` for each new run that has to wait; True when there was one."""
-        pending = count_runs(self._db.read()).get(Status.PENDING, 0)
+        pending = count_runs(self._db.read(), kind=None).get(Status.PENDING, 0)
         events: list[Event] = []
         for place, run_id in enumerate(submitted, pending - len(submitted) + 1):
             run = find_run_of_anyone(self._db.read(), run_id)

@@ -13,7 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, Response, g, make_response, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import (
+    HTTPException,
+    MethodNotAllowed,
+    RequestedRangeNotSatisfiable,
+)
 
 from oxoflow import errors
 from oxoflow.db import DatabaseTrouble
@@ -150,6 +154,8 @@ def _http(error: HTTPException) -> Response:
     response = error_reply(status, text, detail, name)
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    if isinstance(error, RequestedRangeNotSatisfiable) and error.length is not None:
+        response.headers["Content-Range"] = f"{error.units} */{error.length}"
     return response
 
 

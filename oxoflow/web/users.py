@@ -160,7 +160,7 @@ def delete(user_id: str) -> Response:
     what, now = deed("delete_user", user.username), instant()
 
     def work(connection: sqlite3.Connection) -> None:
-        runs = count_runs(connection, user.id)
+        runs = count_runs(connection, user.id, kind=None)
         if runs.get(Status.PENDING) or runs.get(Status.RUNNING):
             raise Conflict("User has unfinished runs", "cancel them first")
         if not delete_user(connection, user.id):

@@ -1,11 +1,14 @@
 """Accounts over HTTP: what an admin may do to whom, and what ends with it."""
 
+import uuid
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from oxoflow.db.instants import instant
+from oxoflow.db.runs import NewRun, insert_run
 from oxoflow.web.services import Services
 from tests.web.conftest import log_in
 
@@ -104,6 +107,18 @@ def test_a_deleted_user_leaves_nothing_to_a_later_one_of_that_name(
     again = log_in(app, "ada")
     assert again.get("/api/workflows/saved").json == []
     assert again.get(f"/api/workflows/saved/{saved}").status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["workflow", "execution"])
+def test_a_user_with_something_unfinished_is_not_deleted(
+    services: Services, admin: FlaskClient, kind: str
+) -> None:
+    user_id = create(admin)
+    run = NewRun(str(uuid.uuid4()), user_id, "w", 1, instant(), kind=kind)
+    services.db.write(lambda c: insert_run(c, run))
+    answer = admin.delete(f"/api/users/{user_id}")
+    assert (answer.status_code, answer.json["error"]) == (409, "User has unfinished runs")
+    assert admin.get(f"/api/users/{user_id}").status_code == 200
 
 
 def test_nobody_deletes_demotes_or_disables_himself(admin: FlaskClient, app: Flask) -> None:
