@@ -1,5 +1,6 @@
 """Give supervisor tests a home with two users, rows of runs, and a runner that obeys a script."""
 
+import contextlib
 import sys
 import threading
 import time
@@ -8,13 +9,23 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from oxoflow.db import Database
 from oxoflow.db.accounts import User, insert_user
 from oxoflow.db.events import Event, Scope, read_events
 from oxoflow.db.instants import instant
-from oxoflow.db.runs import NewRun, Options, Phase, Run, find_run_of_anyone, insert_run, start_run
+from oxoflow.db.runs import (
+    NewRun,
+    Options,
+    Phase,
+    Run,
+    find_run_of_anyone,
+    insert_run,
+    start_run,
+    started_runs,
+)
 from oxoflow.engine.identity import ProcessIdentity
 from oxoflow.settings import resolve
 from oxoflow.supervisor import Kind, Supervisor, launch
@@ -93,7 +104,19 @@ class Desk:
     def close(self) -> None:
         for supervisor in self.supervisors:
             supervisor.stop()
+        end_runners(self.db)
         self.db.close()
+
+
+def end_runners(db: Database) -> None:
+    """End what a failing test left at work: the recorded runners and everything below them."""
+    for run in started_runs(db.read()):
+        if run.identity is None or not run.identity.alive():
+            continue
+        runner = psutil.Process(run.identity.pid)
+        for process in [*runner.children(recursive=True), runner]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import io
 import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from oxoflow.web.services import Services
-from tests.supervisor.conftest import wait_until
+from tests.supervisor.conftest import end_runners, wait_until
 from tests.web.test_runs import finished, in_phase, state
 
 TWO = """
@@ -44,10 +45,12 @@ shell = "touch after.txt"
 
 
 @pytest.fixture
-def running(app: Flask) -> Services:
+def running(app: Flask) -> Iterator[Services]:
     services: Services = app.extensions["oxoflow"]
     services.start()
-    return services
+    yield services
+    services.stop()
+    end_runners(services.db)
 
 
 def launch(client: FlaskClient, text: str = TWO, **more: Any) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from flask.testing import FlaskClient
 
 from oxoflow.supervisor import launch
 from oxoflow.web.services import Services
-from tests.supervisor.conftest import RUNNER
+from tests.supervisor.conftest import RUNNER, end_runners
 from tests.web.conftest import log_in
 from tests.web.test_runs import finished, run_directories, state, workflow
 
@@ -28,11 +29,13 @@ SHEET = SHEET.replace('"sheet"', '"sheet"\nsample_groups_file = "sheets/groups.c
 
 
 @pytest.fixture
-def running(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Services:
+def running(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
     monkeypatch.setattr(launch, "PROGRAM", (sys.executable, str(RUNNER)))
     services: Services = app.extensions["oxoflow"]
     services.start()
-    return services
+    yield services
+    services.stop()
+    end_runners(services.db)
 
 
 def send(client: FlaskClient, script: str = "begin(); end()", **more: Any) -> Any:
