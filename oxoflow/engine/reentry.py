@@ -29,6 +29,7 @@ from oxoflow.errors import RunError
 from oxoflow.lang.expand import expand
 from oxoflow.lang.model import Job, Pair, SampleGroup, Workflow
 from oxoflow.lang.shapes import Wrong
+from oxoflow.lang.sources import check_sources
 from oxoflow.lang.tables import PAIR
 
 MAX_ROUNDS = 32
@@ -121,10 +122,11 @@ def check_manifest(
     if path is None:
         return None
     try:
-        extend(workflow, read_manifest(job.name, path, files.read(path)))
+        grown = extend(workflow, read_manifest(job.name, path, files.read(path)))
     except RunError as error:
         return error.message
-    return None
+    problems = check_sources(grown) if grown is not workflow else []
+    return f"checkpoint manifest '{path}': {problems[0].message}" if problems else None
 
 
 class Reentries:

@@ -211,3 +211,6 @@ def _wildcard_texts(workflow: Workflow) -> Iterable[tuple[str, int, str]]:
     for index, group in enumerate(workflow.groups):
         for text in (group.name, *group.samples, *group.metadata.values()):
             yield "sample_groups", index, text
+    for index, table in enumerate(workflow.values):
+        for text in table.values:  # those of [config] are the author's to write
+            yield "values", index, text

@@ -233,3 +233,32 @@ def test_no_byte_that_a_run_leaves_behind_holds_a_secret(tmp_path):
                 content = handle.read()
             for form in (secret.encode(), encoded.encode(), b"tops3cret-value%21"):
                 assert form not in content, f"{folder}/{name} holds {form!r}"
+
+
+def test_s15_a_value_that_a_shell_would_run_is_refused_at_load(tmp_path):
+    text = "[[values]]\nname = 'v'\nvalues = ['`touch hacked`']\n" + rule(
+        "a", "echo {v} > {output}", output=["o"]
+    )
+    with pytest.raises(WorkflowError, match="command substitution"):
+        execute(tmp_path, text)
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_an_unusable_interpreter_is_passed_over(tmp_path):
+    (tmp_path / "s.sh").write_text("echo bash > o\n")
+    text = "[[rules]]\nname = 'a'\nscript = 's.sh'\ninterpreter = '../evil'\noutput = ['o']\n"
+    assert execute(tmp_path, text).exit_code == 0
+    assert (tmp_path / "o").read_text() == "bash\n"
+
+
+def test_a_crash_after_the_deletion_was_recorded_leaves_no_temporary_result(tmp_path):
+    """The run dies between the record and the deletion; the next one deletes what is left."""
+    assert execute(tmp_path, TEMPORARY).exit_code == 0
+    state = State(RunDirectory(tmp_path).state)
+    (tmp_path / "tmp/data").write_text("data\n")
+    recorded = state.outputs()["tmp/data"]
+    state.close()
+    os.utime(tmp_path / "tmp/data", ns=(recorded.mtime_ns, recorded.mtime_ns))
+    assert execute(tmp_path, TEMPORARY).exit_code == 0
+    assert started(tmp_path) == []
+    assert not (tmp_path / "tmp/data").exists()

@@ -93,6 +93,7 @@ def test_nothing_new_is_nothing_recorded(tmp_path):
         ("x = 1", "has no \\[reentry\\] table"),
         ("[reentry]\nsample = 'S2'", "sample a list of texts"),
         ("[reentry]\npairs = [{ pair_id = 'P' }]", "a pair needs pair_id and experiment"),
+        ("[reentry]\nsample = ['$(rm x)']", "holds a command substitution"),
     ],
 )
 def test_fact_63_a_bad_manifest_fails_the_checkpoint_and_blocks_what_follows(tmp_path, text, words):
