@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from oxoflow import errors
 from oxoflow.web.services import Services
-from tests.web.conftest import MakeApp
+from tests.web.conftest import MakeApp, log_in
 
 LOGIN = "/api/auth/login"
 JSON = {"Content-Type": "application/json"}
@@ -162,6 +162,22 @@ def test_a_database_that_is_locked_is_a_500_with_a_word_and_recovers(
     other.execute("ROLLBACK")
     other.close()
     assert app.test_client().post(LOGIN, json=body).status_code == 200
+
+
+def test_a_full_disk_is_a_500_with_a_word_and_recovers(app: Flask, services: Services) -> None:
+    client = log_in(app, "user")
+    body = {"name": "x", "toml_content": "[workflow]\nname='x'\n#" + "x" * 500_000}
+    pages = services.db.read().execute("PRAGMA page_count").fetchone()[0]
+    services.db.write(lambda it: it.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+    for _ in range(2):
+        answer = client.post("/api/workflows/save", json=body)
+        assert answer.status_code == 500
+        assert answer.json["detail"] == "the disk is full"
+        assert client.get("/api/workflows/saved").json == []
+    services.db.write(lambda it: it.execute("PRAGMA max_page_count = 1000000").fetchone())
+    assert client.post("/api/workflows/save", json=body).status_code == 201
+    assert len(client.get("/api/workflows/saved").json) == 1
+    assert services.db.read().execute("PRAGMA integrity_check").fetchone()[0] == "ok"
 
 
 def test_markup_in_a_path_comes_back_as_json_text(client: FlaskClient) -> None:
