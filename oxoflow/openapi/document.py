@@ -96,6 +96,8 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:
+    if route.oxify and route.role not in (None, "admin"):
+        return [{}, *SCHEMES]  # on plain loopback these routes are open (design, section 10)
     if route.role is not None:
         return list(SCHEMES)
     return [{}, *SCHEMES] if route.optional_login else []

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, g, request
+from flask.blueprints import BlueprintSetupState
+from werkzeug.routing import BaseConverter
 
 from oxoflow.access import LOCAL_ACCOUNT, Account, Role, Via
 from oxoflow.access.openness import LOOPBACK_NAMES, bound_openly, is_loopback
@@ -41,6 +43,20 @@ class Refusal(OxoflowError):
         self.name = name
 
 
+class ItemConverter(BaseConverter):
+    """A name in a path that is none of the fixed words which stand in the same place.
+
+    Without it a fixed path would also answer to the methods of the item's route.
+    """
+
+    part_isolating = True
+    regex = r"(?!(?:batch|import|validate|compare)\Z)[^/]+"
+
+
+def _add_converter(state: BlueprintSetupState) -> None:
+    state.app.url_map.converters["item"] = ItemConverter
+
+
 class _Guarded(Blueprint):
     """A blueprint whose views carry the role that `admit` demands, for the contract's test."""
 
@@ -56,6 +72,7 @@ class _Guarded(Blueprint):
 def make_blueprint(name: str, public: bool = False) -> Blueprint:
     """A blueprint whose routes are guarded, refuse in two keys and name the version."""
     blueprint = (Blueprint if public else _Guarded)(name.rpartition(".")[2], name)
+    blueprint.record(_add_converter)
     if not public:
         blueprint.before_request(admit)
     blueprint.after_request(_name_version)
@@ -99,8 +116,6 @@ def is_open(settings: Settings) -> bool:
             or _names_loopback(ORIGIN, request.headers.get("Origin", "")),
         )
     )
-
-
 
 
 def _names_loopback(form: re.Pattern[str], text: str) -> bool:

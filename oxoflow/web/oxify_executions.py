@@ -71,7 +71,7 @@ def begin(workflow_id: str, given: dict[str, Any]) -> str:
     )
 
 
-@blueprint.post("/api/v1/workflows/<workflow_id>/execute")
+@blueprint.post("/api/v1/workflows/<item:workflow_id>/execute")
 def execute(workflow_id: str) -> Response:
     """Start an execution; it is known to the next request, whatever that asks."""
     uuid_of(workflow_id, "workflow id")
@@ -115,7 +115,7 @@ def _begin_item(item: Any) -> str:
     return begin(needed(item, "workflow_id", str), item)
 
 
-@blueprint.get("/api/v1/executions/<execution_id>")
+@blueprint.get("/api/v1/executions/<item:execution_id>")
 def one(execution_id: str) -> Response:
     """One execution with its variables and results."""
     return reply(showing.detail(services().workspace, own_execution(execution_id)))
@@ -127,7 +127,7 @@ def listing() -> Response:
     return _list(None)
 
 
-@blueprint.get("/api/v1/workflows/<workflow_id>/executions")
+@blueprint.get("/api/v1/workflows/<item:workflow_id>/executions")
 def of_graph(workflow_id: str) -> Response:
     """The executions of one graph, also when that is deleted or was never there."""
     return _list(uuid_of(workflow_id, "workflow id"))
@@ -145,7 +145,7 @@ def _list(graph_id: str | None) -> Response:
     )
 
 
-@blueprint.post("/api/v1/executions/<execution_id>/cancel")
+@blueprint.post("/api/v1/executions/<item:execution_id>/cancel")
 def cancel(execution_id: str) -> Response:
     """End an execution and everything it started; answers when that is confirmed."""
     row = own_execution(execution_id)
@@ -166,7 +166,7 @@ def _state(verb: str, word: str) -> Refusal:
     return Refusal(400, "InvalidState", f"Cannot {verb} an execution that is {word}")
 
 
-@blueprint.post("/api/v1/executions/<execution_id>/pause")
+@blueprint.post("/api/v1/executions/<item:execution_id>/pause")
 def pause(execution_id: str) -> Response:
     """Start no further node; what runs goes on to its end."""
     row = own_execution(execution_id)
@@ -184,7 +184,7 @@ def pause(execution_id: str) -> Response:
     return reply({"checkpoint_id": checkpoint_id, "message": "Execution paused successfully"})
 
 
-@blueprint.post("/api/v1/executions/<execution_id>/resume")
+@blueprint.post("/api/v1/executions/<item:execution_id>/resume")
 def resume(execution_id: str) -> Response:
     """Let a paused execution go on, under the same id and without repeating anything."""
     row = own_execution(execution_id)
@@ -195,7 +195,7 @@ def resume(execution_id: str) -> Response:
     return reply({"execution_id": row.id, "message": "Execution resume initiated"}, 202)
 
 
-@blueprint.get("/api/v1/executions/<execution_id>/checkpoints")
+@blueprint.get("/api/v1/executions/<item:execution_id>/checkpoints")
 def checkpoints(execution_id: str) -> Response:
     """The moments at which an execution was paused, the newest first."""
     row = own_execution(execution_id)
@@ -204,7 +204,7 @@ def checkpoints(execution_id: str) -> Response:
     return reply({"checkpoints": shown, "total": len(shown)})
 
 
-@blueprint.delete("/api/v1/executions/<execution_id>/checkpoints")
+@blueprint.delete("/api/v1/executions/<item:execution_id>/checkpoints")
 def forget_checkpoints(execution_id: str) -> Response:
     """Forget these moments."""
     row = own_execution(execution_id)

@@ -92,13 +92,13 @@ def listing() -> Response:
     )
 
 
-@blueprint.get("/api/v1/workflows/<workflow_id>")
+@blueprint.get("/api/v1/workflows/<item:workflow_id>")
 def one(workflow_id: str) -> Response:
     """One graph."""
     return reply({"workflow": document_of(own_graph(workflow_id))})
 
 
-@blueprint.put("/api/v1/workflows/<workflow_id>")
+@blueprint.put("/api/v1/workflows/<item:workflow_id>")
 def replace(workflow_id: str) -> Response:
     """Put a whole new document in the place of the old one; the id of the path is the graph's."""
     graph = graph_of(needed(body(), "workflow", dict))
@@ -129,7 +129,7 @@ def put_document(row: GraphRow, document: dict[str, Any], action: str = "update_
         raise NotFound(f"Workflow {row.id} not found")
 
 
-@blueprint.delete("/api/v1/workflows/<workflow_id>")
+@blueprint.delete("/api/v1/workflows/<item:workflow_id>")
 def delete(workflow_id: str) -> Response:
     """Delete a graph; its executions stay."""
     if not remove_graph(uuid_of(workflow_id, "workflow id")):

@@ -91,7 +91,7 @@ def approvals() -> Response:
     return _pending("approval", showing.approval)
 
 
-@blueprint.get("/api/v1/executions/<execution_id>/approvals")
+@blueprint.get("/api/v1/executions/<item:execution_id>/approvals")
 def approvals_of(execution_id: str) -> Response:
     """The approvals that one execution waits for."""
     return _pending("approval", showing.approval, own_execution(execution_id).id)
@@ -127,7 +127,7 @@ def forms() -> Response:
     return _pending("form", showing.form)
 
 
-@blueprint.get("/api/v1/executions/<execution_id>/forms")
+@blueprint.get("/api/v1/executions/<item:execution_id>/forms")
 def forms_of(execution_id: str) -> Response:
     """The forms that one execution waits for."""
     return _pending("form", showing.form, own_execution(execution_id).id)

@@ -134,7 +134,7 @@ class OxifyWire:
         return f"{label}{mark}data: {compact(data)}\n\n".encode()
 
 
-@blueprint.get("/api/v1/executions/<execution_id>/stream")
+@blueprint.get("/api/v1/executions/<item:execution_id>/stream")
 def follow(execution_id: str) -> Response:
     """The execution as it goes; ends after the frame with its final state."""
     typed = _typed()

@@ -46,7 +46,7 @@ def _format(text: Any) -> str:
     return text.lower()
 
 
-@blueprint.get("/api/v1/workflows/<workflow_id>/export")
+@blueprint.get("/api/v1/workflows/<item:workflow_id>/export")
 def export(workflow_id: str) -> Response:
     """A graph as a file."""
     row = own_graph(workflow_id)

@@ -28,7 +28,7 @@ ANSWERS = ("result", "output")  # the variables that hold an answer, in this ord
 blueprint = make_blueprint(__name__)
 
 
-@blueprint.post("/api/v1/workflows/<workflow_id>/test")
+@blueprint.post("/api/v1/workflows/<item:workflow_id>/test")
 def try_out(workflow_id: str) -> Response:
     """Execute and compare; a graph that fails or takes too long has not passed."""
     row = own_graph(workflow_id)

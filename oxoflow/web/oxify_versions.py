@@ -58,7 +58,7 @@ def _summary(version: VersionRow) -> dict[str, Any]:
     }
 
 
-@blueprint.post("/api/v1/workflows/<workflow_id>/versions")
+@blueprint.post("/api/v1/workflows/<item:workflow_id>/versions")
 def keep(workflow_id: str) -> Response:
     """Keep a graph as it is under the next number."""
     description = member(body(may_be_empty=True), "description", str)
@@ -67,7 +67,7 @@ def keep(workflow_id: str) -> Response:
     return reply({"id": version.id, "version": version.version, "message": said}, 201)
 
 
-@blueprint.get("/api/v1/workflows/<workflow_id>/versions")
+@blueprint.get("/api/v1/workflows/<item:workflow_id>/versions")
 def listing(workflow_id: str) -> Response:
     """The versions of a graph, the newest first."""
     row = own_graph(workflow_id)
@@ -75,7 +75,7 @@ def listing(workflow_id: str) -> Response:
     return reply({"versions": [_summary(version) for version in found], "total": len(found)})
 
 
-@blueprint.get("/api/v1/workflows/<workflow_id>/versions/compare")
+@blueprint.get("/api/v1/workflows/<item:workflow_id>/versions/compare")
 def compare(workflow_id: str) -> Response:
     """What differs between two versions, in numbers."""
     first = _own_version(workflow_id, request.args.get("v1", ""))
@@ -100,7 +100,7 @@ def _changes(first: VersionRow, second: VersionRow) -> dict[str, Any]:
     }
 
 
-@blueprint.get("/api/v1/workflows/<workflow_id>/versions/<version>")
+@blueprint.get("/api/v1/workflows/<item:workflow_id>/versions/<item:version>")
 def one(workflow_id: str, version: str) -> Response:
     """One version with its document."""
     found = _own_version(workflow_id, version)
@@ -109,7 +109,7 @@ def one(workflow_id: str, version: str) -> Response:
     return reply(shown | {"workflow": json.loads(found.document)})
 
 
-@blueprint.post("/api/v1/workflows/<workflow_id>/versions/<version>/restore")
+@blueprint.post("/api/v1/workflows/<item:workflow_id>/versions/<item:version>/restore")
 def restore(workflow_id: str, version: str) -> Response:
     """Make a graph what it was, and keep that as a new version."""
     found = _own_version(workflow_id, version)

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from oxoflow.graph.reading import parse_text
 from oxoflow.graph.renewing import renewed
 from oxoflow.graph.validate import read_graph
+from oxoflow.openapi.contract import path_of
 from tests.graph.building import code, document, if_else, line, node, node_id
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -150,6 +151,14 @@ def test_what_is_not_there_is_told_in_two_keys(
     assert set(answer.json) == {"error", "message"}
 
 
+@pytest.mark.parametrize("word", ["batch", "import", "validate"])
+def test_a_fixed_path_answers_to_its_own_methods_only(client: FlaskClient, word: str) -> None:
+    answer = client.get(f"/api/v1/workflows/{word}")
+    assert answer.status_code == 405
+    assert "GET" not in answer.headers["Allow"]
+    assert client.get(f"/api/v1/workflows/{word}ed").status_code == 400
+
+
 def test_an_unknown_graph_has_an_empty_history(client: FlaskClient) -> None:
     answer = client.get(f"/api/v1/workflows/{NOBODY}/executions")
     assert answer.json == {"executions": [], "total": 0}
@@ -167,7 +176,7 @@ def test_the_contract_is_openapi_30_and_names_every_route(client: FlaskClient) -
     assert found["info"]["title"] == "OxiFY API"
     assert found["info"]["version"] == "0.1.0"
     served = {
-        rule.rule.replace("<", "{").replace(">", "}")
+        path_of(rule.rule)
         for rule in client.application.url_map.iter_rules()
         if rule.rule.startswith(("/api/v1/", "/health", "/livez", "/readyz", "/api-docs"))
     }
