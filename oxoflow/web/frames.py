@@ -43,5 +43,7 @@ def unpacked(found: Mapping[str, Any]) -> dict[str, Any]:
     """A worker's answer, or the error it met, raised here."""
     if "error" in found:
         raise KINDS[found["error"]](found["message"])
+    if "fault" in found:
+        raise RuntimeError(f"a text worker failed:\n{found['fault']}")
     answer: dict[str, Any] = found["answer"]
     return answer

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import resource
 import sys
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,8 @@ def answer(verb: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         return packed(error)
     except (MemoryError, RecursionError):
         return packed(WorkflowError("the workflow is too large to be looked at"))
+    except Exception:  # the boundary of this process: a fault of ours, told as one
+        return {"fault": traceback.format_exc()}
 
 
 def main() -> None:

@@ -16,7 +16,8 @@ from tests.web.test_verbs import BROKEN, CYCLE, TWO
 
 ASKED = {
     "toml_content": TWO, "toml_a": TWO, "toml_b": TWO, "config": {}, "page": 1, "per_page": 9,
-    "format": "docker", "now": "2026-05-26T08:00:00.000Z",
+    "format": "docker", "now": "2026-05-26T08:00:00.000Z", "directory": "/nonexistent",
+    "data_roots": [], "overrides": {}, "samples": [], "targets": [],
 }  # fmt: skip
 # A child that answers at once unless it is told to hang, grow or die.
 PLAYFUL = """
@@ -122,6 +123,13 @@ def test_when_all_are_busy_the_next_is_refused(playful: TextWorkers) -> None:
     playful.stop()
     thread.join(20)
     assert not thread.is_alive()
+
+
+def test_a_fault_of_ours_is_told_as_one_and_ends_no_process(workers: TextWorkers) -> None:
+    before = workers._workers[0]._process
+    with pytest.raises(RuntimeError, match="KeyError"):
+        workers("diff", {})
+    assert workers._workers[0]._process is before
 
 
 def test_a_text_that_wants_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
