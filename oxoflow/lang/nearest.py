@@ -13,7 +13,8 @@ from itertools import islice, pairwise
 MOST_NAMES = 1000  # looked through for one guess, unless the caller wants more
 _MOST_GUESSES = 20  # per examination: a text with more typing errors needs no more help
 _LONGEST = 120  # characters of a name that are compared
-_ALIKE = 0.6
+_ALIKE = 0.55
+_SHARES = (0.6, 0.4)  # of letters and of pairs: two swapped letters of a short name break all pairs
 
 
 class Guesser:
@@ -56,7 +57,7 @@ def _likeness(
 ) -> float:
     """Return from 0 to 1 how much of the letters, and of their neighbourhoods, two names share."""
     total = 0.0
-    for left, right in zip(one, two, strict=True):
+    for share, left, right in zip(_SHARES, one, two, strict=True):
         size = left.total() + right.total()
-        total += 2 * (left & right).total() / size if size else 0.0
-    return total / 2
+        total += share * 2 * (left & right).total() / size if size else 0.0
+    return total
