@@ -47,7 +47,11 @@ FAILED = {
         "a",
         ["exit", "1", "the disk is on fire"],
     ),
-    "a rule that makes no output": (rule("a", output=["o"], shell="true"), "a", ["did not make", "o"]),
+    "a rule that makes no output": (
+        rule("a", output=["o"], shell="true"),
+        "a",
+        ["did not make", "o"],
+    ),
     "a rule killed by its timeout": (
         rule("a", output=["o"], shell="sleep 600", resources={}).replace(
             "resources = {}", 'resources = { time_limit = "1s" }'

@@ -8,8 +8,8 @@ import pytest
 
 from tests.server_process import ServerProcess
 
-# Streams do not end, and a log-out would end the key's owner's sessions under the other tests.
-LEFT_OUT = r"/events$|/logout"
+# Streams do not end (a run's log can be followed), and a log-out would end the sessions in use.
+LEFT_OUT = r"/events$|/runs/\{run_id\}/logs$|/logout"
 # Whether a string is a workflow, a name is free or an id is one's own, no schema can say.
 CONFIG = """
 [checks]

@@ -4,7 +4,6 @@ import pytest
 from flask import Flask, url_for
 from werkzeug.routing import BuildError
 
-
 SAVED = "/api/workflows/saved"
 
 
