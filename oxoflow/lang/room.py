@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from oxoflow.lang.faults import UNUSABLE, error, workflow_failure
 from oxoflow.lang.model import Rule
 
-SETTING = "OXO_FLOW_MAX_JOBS"
 PATHS_PER_JOB = 5  # how many joined paths are allowed for each allowed job
 CHARACTERS_PER_JOB = 2_500  # and how many characters of filled text
 _SHOWN_FACTORS = 6
@@ -72,5 +71,5 @@ def _factors(sizes: Sequence[int]) -> str:
 
 def _failure(rule: Rule, did: str, left: int, what: str) -> Exception:
     message = f"rule '{rule.name}' {did}, and only {max(left, 0)} more {what} are allowed"
-    hint = f"use shorter lists or texts, or raise {SETTING}"
+    hint = "use shorter lists or texts, or split the workflow"
     return workflow_failure([error(UNUSABLE, message, rule=rule.name, suggestion=hint)])

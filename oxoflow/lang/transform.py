@@ -13,7 +13,6 @@ from oxoflow.errors import Diagnostic
 from oxoflow.lang.faults import UNUSABLE, error
 from oxoflow.lang.lists import config_list
 from oxoflow.lang.model import Combine, FileSet, Rule, Split, Transform
-from oxoflow.lang.room import SETTING
 from oxoflow.lang.values import config_text
 from oxoflow.lang.view import NOTHING, FileView
 
@@ -81,8 +80,7 @@ def _numbers(text: str, config: Mapping[str, Any], limit: int) -> Sequence[str]:
     count = int(written) if usable else 1
     if count > limit:
         raise SplitError(
-            f"n = {count} is more than the {limit} jobs that are allowed; use a smaller n, or "
-            f"raise {SETTING}"
+            f"n = {count} is more than the {limit} jobs that are allowed; use a smaller n"
         )
     return [str(number) for number in range(count)]
 
