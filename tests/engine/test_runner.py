@@ -211,7 +211,9 @@ def test_memory_grows_after_an_out_of_memory_end_when_the_rule_asks_for_it(tmp_p
 
 
 def test_what_a_job_uses_is_measured(tmp_path):
-    script = "x = bytearray(200_000_000); x[::4096] = x[::4096]; open('o','w').write('a' * 100_000)"
+    # it stays long enough for a sample: the runner of this test is itself nearly as large
+    script = "import time; x = bytearray(200_000_000); x[::4096] = x[::4096]; time.sleep(0.4); "
+    script += "open('o','w').write('a' * 100_000)"
     text = rule("a", f'{sys.executable} -c "{script}"', output=["o"])
     assert execute(tmp_path, text).exit_code == 0
     record = records(tmp_path)["a"]
