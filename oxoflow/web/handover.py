@@ -30,6 +30,7 @@ ADJUSTMENTS: dict[str, Any] = {
     "backlog": 1024,
     "channel_timeout": 120,
     "channel_request_lookahead": 0,  # else waitress reads bytes that belong to the receiver
+    "clear_untrusted_proxy_headers": False,  # whom to trust, and what to close, is decided by us
     "ident": "oxoflow",
 }
 

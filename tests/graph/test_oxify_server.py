@@ -505,6 +505,20 @@ def test_the_example_runs_against_a_model_and_no_secret_leaks(
     assert leaked.stdout == b""
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["Forwarded", "X_Forwarded_For", "X_Forwarded_Host", "X_Forwarded_Proto", "X_Forwarded_Port",
+     "X_Forwarded_By", "X_Forwarded_Server", "X_Real_IP"],
+)  # fmt: skip
+def test_a_forwarded_header_reaches_the_rule_through_the_real_server(
+    server: OxifyServer, name: str
+) -> None:
+    """waitress would take most of them away by default."""
+    for method, path in (("GET", "/workflows"), ("POST", "/workflows/validate")):
+        status, answer = server.api(method, path, {"workflow": line()}, **{name: "127.0.0.1"})
+        assert (status, answer["error"]) == (401, "Unauthorized")
+
+
 def test_the_missions_curl_lines_work_when_pasted(server: OxifyServer, tmp_path: Path) -> None:
     body = {
         "workflow": {
