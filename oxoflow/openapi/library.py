@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oxoflow.openapi.route import Answer, Query, Route, ok
+from oxoflow.openapi.route import BY_PAGES, PAGES, Answer, Route, ok
 from oxoflow.openapi.shapes import (
     COUNT,
     TEXT,
@@ -23,7 +23,6 @@ TAG = "library"
 SAVED = "/api/workflows/saved"
 BUNDLE = SAVED + "/{workflow_id}/bundle"
 ZIP = "application/zip"
-TOTAL = {"X-Total-Count": "How many there are on all pages."}
 
 TEMPLATE: dict[str, Schema] = {
     "id": TEXT, "name": TEXT, "version": TEXT, "category": TEXT, "description": TEXT,
@@ -67,12 +66,7 @@ ROUTES = (
     ),
     Route(
         "GET", SAVED, "listSavedWorkflows", "One's own workflows, the last changed first", TAG,
-        ok(list_of(ref("Workflow")), headers=TOTAL),
-        role="viewer",
-        query=(
-            Query("page", "Which page, from 1.", WHOLE),
-            Query("per_page", "How many on a page, 1 to 1000; 1000 when absent.", WHOLE),
-        ),
+        ok(list_of(ref("Workflow")), headers=PAGES), role="viewer", query=BY_PAGES,
     ),
     Route(
         "GET", SAVED + "/{workflow_id}", "getSavedWorkflow", "One own workflow with its text", TAG,

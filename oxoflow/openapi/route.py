@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from oxoflow.openapi.shapes import Schema
+from oxoflow.openapi.shapes import WHOLE, Schema
 
 JSON = "application/json"
 PLAIN = "text/plain"
@@ -54,6 +54,19 @@ class Query:
     words: str
     schema: Schema
     place: str = "query"
+
+
+# A list whose pages may be asked for; without either parameter it comes whole.
+BY_PAGES = (
+    Query("page", "Which page, from 1; without it and per_page the list is whole.", WHOLE),
+    Query("per_page", "How many on a page, 1 to 1000; 100 when absent.", WHOLE),
+)
+PAGES: Mapping[str, str] = {
+    "X-Total-Count": "How many there are on all pages.",
+    "X-Total-Pages": "How many pages there are.",
+    "X-Page": "Which page this is.",
+    "X-Per-Page": "How many are on a page.",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from oxoflow.openapi.route import BYTES, HTML, JSON, PLAIN, STREAM, Answer, Query, Route, ok
+from oxoflow.openapi.route import (
+    BY_PAGES,
+    BYTES,
+    HTML,
+    JSON,
+    PAGES,
+    PLAIN,
+    STREAM,
+    Answer,
+    Query,
+    Route,
+    ok,
+)
 from oxoflow.openapi.shapes import (
     COUNT,
     FLAG,
@@ -23,12 +35,6 @@ TAG, EVENTS = "runs", "events"
 UPLOADS = "/api/uploads"
 ANY_BYTES = (BYTES,)
 RUN = "/api/runs/{run_id}"
-PAGES = {
-    "X-Total-Count": "How many there are on all pages.",
-    "X-Total-Pages": "How many pages there are.",
-    "X-Page": "Which page this is.",
-    "X-Per-Page": "How many are on a page.",
-}
 FILE_TYPES = (BYTES, JSON, "text/csv", "text/tab-separated-values", "image/png")
 TOTAL = {"X-Total-Count": "How many there are on all pages."}
 DELETED = answer_object(status=one_of("deleted"))
@@ -90,11 +96,7 @@ ROUTES = (
         "GET", "/api/runs", "listRuns", "One's own runs, waiting ones first, then the newest", TAG,
         ok(list_of(ref("Run")), headers=PAGES),
         role="viewer",
-        query=(
-            Query("status", "Only runs in this state.", TEXT),
-            Query("page", "Which page, from 1.", WHOLE),
-            Query("per_page", "How many on a page, 1 to 1000; 100 when absent.", WHOLE),
-        ),
+        query=(Query("status", "Only runs in this state.", TEXT), *BY_PAGES),
     ),
     Route("GET", RUN, "getRun", "One own run in full", TAG, ok(ref("RunDetail")), role="viewer"),
     Route(

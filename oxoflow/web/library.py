@@ -24,11 +24,11 @@ from oxoflow.errors import NotFound
 from oxoflow.web.bundle import read_bundle, write_bundle
 from oxoflow.web.deeds import deed
 from oxoflow.web.guards import role, signed_in
-from oxoflow.web.http import checked_word, compact, json_body, query_number, reply, services
+from oxoflow.web.http import checked_word, compact, json_body, reply, services
+from oxoflow.web.paging import tell_page, wanted_page
 
 LONGEST_NAME, LONGEST_VERSION = 200, 64
 FIRST_VERSION = "1.0.0"
-MOST_PER_PAGE = 1000
 
 blueprint = Blueprint("library", __name__)
 
@@ -115,12 +115,10 @@ def note(
 @signed_in
 def saved() -> Response:
     """One's own workflows, most recently updated first; a page of them when asked for one."""
-    reader, owner = services().db.read(), g.account.id
-    per_page = query_number("per_page", MOST_PER_PAGE, 1, MOST_PER_PAGE)
-    page = query_number("page", 1, 1, 10**9)
-    rows = list_workflows(reader, owner, per_page, (page - 1) * per_page)
+    reader, owner, page = services().db.read(), g.account.id, wanted_page()
+    rows = list_workflows(reader, owner, page.size, page.offset)
     answer = reply([asdict(row) for row in rows])
-    answer.headers["X-Total-Count"] = str(count_workflows(reader, owner))
+    tell_page(answer, page, count_workflows(reader, owner))
     return answer
 
 

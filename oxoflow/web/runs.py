@@ -12,8 +12,8 @@ from oxoflow.db.runs import Run, Status, count_runs, find_run, list_runs
 from oxoflow.errors import InvalidInput, NotFound
 from oxoflow.web.guards import signed_in
 from oxoflow.web.http import query_number, reply, services
+from oxoflow.web.paging import tell_page, wanted_page
 
-PER_PAGE, MOST_PER_PAGE = 100, 1000
 JOBS_PER_PAGE = 1000
 JOB_FIELDS = tuple(field.name for field in fields(JobRow))
 
@@ -40,19 +40,13 @@ def own_job(run_id: str, job_id: int) -> tuple[Run, JobRow]:
 @blueprint.get("/api/runs")
 @signed_in
 def runs() -> Response:
-    """A page of one's own runs: waiting ones first, then the newest start first."""
+    """One's own runs, all or a page: waiting ones first, then the newest start first."""
     reader, owner = services().db.read(), g.account.id
-    status = _status_wanted()
-    per_page = query_number("per_page", PER_PAGE, 1, MOST_PER_PAGE)
-    page = query_number("page", 1, 1, 10**9)
-    found = list_runs(reader, owner, status, per_page, (page - 1) * per_page)
+    status, page = _status_wanted(), wanted_page()
+    found = list_runs(reader, owner, status, page.size, page.offset)
     answer = reply([summary(run) for run in found])
     counts = count_runs(reader, owner)
-    total = sum(counts.values()) if status is None else counts.get(status, 0)
-    answer.headers["X-Total-Count"] = str(total)
-    answer.headers["X-Total-Pages"] = str(max(1, -(-total // per_page)))
-    answer.headers["X-Page"] = str(page)
-    answer.headers["X-Per-Page"] = str(per_page)
+    tell_page(answer, page, sum(counts.values()) if status is None else counts.get(status, 0))
     return answer
 
 
