@@ -42,7 +42,7 @@ class Fate(Enum):
     """What becomes of a run whose runner is no more."""
 
     ENDED = "ended"  # it came to an end of its own
-    LOST = "lost"  # the runner died at work: some kinds of runs are revived
+    LOST = "lost"  # the runner was killed or died at work: some kinds of runs are revived
     UNBEGUN = "unbegun"  # the runner did nothing: back into the queue
 
 
@@ -66,7 +66,7 @@ def judge(run: Run, evidence: Evidence, now: float) -> Judgement:
         if evidence.exit_code is None and not evidence.locked:
             return Judgement(Fate.UNBEGUN)
         ending = _ending(run, evidence, Status.FAILED, now, _never_began(evidence))
-        return Judgement(Fate.ENDED, ending)
+        return Judgement(Fate.LOST if _was_killed(evidence) else Fate.ENDED, ending)
     if _open(record):
         ending = _ending(run, evidence, Status.FAILED, now, _lost(run, evidence))
         return Judgement(Fate.LOST, ending)
@@ -150,6 +150,11 @@ def _ending(run: Run, evidence: Evidence, status: Status, now: float, error: str
 
 def _open(record: RunRecord) -> bool:
     return record.state is RunState.RUNNING
+
+
+def _was_killed(evidence: Evidence) -> bool:
+    """Whether a runner that left no record of this life had no say in that."""
+    return evidence.exit_code is not None and evidence.exit_code < 0
 
 
 def _never_began(evidence: Evidence) -> str:

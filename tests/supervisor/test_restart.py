@@ -136,10 +136,11 @@ def test_a_stranger_with_the_recorded_pid_survives_a_cancel(desk: Desk, until: U
         stranger.kill()
 
 
-def test_a_lost_run_of_a_kind_that_is_revived_goes_on(desk: Desk, until: Until) -> None:
-    def revive(connection: sqlite3.Connection, run: Run) -> None:
-        requeue_run(connection, run.id)
+def revive(connection: sqlite3.Connection, run: Run) -> None:
+    requeue_run(connection, run.id)
 
+
+def test_a_lost_run_of_a_kind_that_is_revived_goes_on(desk: Desk, until: Until) -> None:
     desk.kinds["workflow"] = Kind(launch.workflow_command, revive=revive)
     desk.supervisor()
     run = desk.submit(
@@ -149,6 +150,26 @@ def test_a_lost_run_of_a_kind_that_is_revived_goes_on(desk: Desk, until: Until) 
     assert until(lambda: over(desk, run)).status is Status.SUCCESS
     types = [name for name in desk.types(run.id) if name != "run_queued"]
     assert types == ["run_started", "run_started", "run_completed"]
+
+
+def test_a_runner_killed_before_its_first_record_is_revived_too(desk: Desk, until: Until) -> None:
+    desk.kinds["workflow"] = Kind(launch.workflow_command, revive=revive)
+    desk.supervisor()
+    lives = "count = Path('lives'); count.write_text((count.exists() and count.read_text() or '') +"
+    run = desk.submit(
+        f"{lives} 'x'); n = len(count.read_text()); n == 1 and begin();"
+        " n < 3 and os.kill(os.getpid(), signal.SIGKILL); begin(); end()"
+    )
+    assert until(lambda: over(desk, run)).status is Status.SUCCESS
+    assert (desk.directory(run) / "lives").read_text() == "xxx"
+
+
+def test_a_runner_that_refuses_to_begin_is_not_revived(desk: Desk, until: Until) -> None:
+    desk.kinds["workflow"] = Kind(launch.workflow_command, revive=revive)
+    desk.supervisor()
+    run = desk.submit("sys.exit('no such thing')")
+    done = until(lambda: over(desk, run))
+    assert (done.status, done.error) == (Status.FAILED, "no such thing")
 
 
 def test_a_parked_run_is_not_started_until_it_is_queued(desk: Desk, until: Until) -> None:
