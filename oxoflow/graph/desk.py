@@ -103,6 +103,15 @@ class ExecutionDesk:
         """Put what was noted on the disk."""
         self.journal.commit()
 
+    def failed_attempts(self, at: str) -> int:
+        """How many attempts of the node at a place failed before this life."""
+        return self.memory.attempts.get(at, 0)
+
+    def note_attempt(self, at: str, number: int) -> None:
+        """Record a failed attempt, on the disk before this returns."""
+        self.journal.add_attempt(at, number)
+        self.journal.commit()
+
     def document(self, path: str) -> Any:
         """The definition of a sub-workflow: copied at submission, or a file beside the graph."""
         if path in self._supplies.documents:

@@ -196,6 +196,14 @@ class Desk(Protocol):
         """Put what was noted on the disk."""
         ...
 
+    def failed_attempts(self, at: str) -> int:
+        """How many attempts of the node at a place failed before this life."""
+        ...
+
+    def note_attempt(self, at: str, number: int) -> None:
+        """Record a failed attempt of the node at a place, on the disk before this returns."""
+        ...
+
     def document(self, path: str) -> Any:
         """The definition of a sub-workflow; raise NodeFailure when there is none."""
         ...

@@ -336,6 +336,22 @@ def test_attempts_before_a_crash_count(begin: Begin) -> None:
     assert again.types().count("node.retry") == 2
 
 
+def test_attempts_inside_a_sub_workflow_before_a_crash_count(begin: Begin, tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    bad = shell("Bad", f"echo x >> {count}; exit 1", retry_config=RETRY | {"initial_delay_ms": 1})
+    doc = line(node("Sub", "SubWorkflow", {"workflow_path": "workflow:x"}))
+    given: dict[str, Any] = {"documents": {"workflow:x": line(bad)}}
+    first = begin(doc, **given).run()
+    assert count.read_text().split() == ["x"] * 3
+    journal = first.directory.records / NAME
+    kept = [text for text in journal.read_text().splitlines() if '"failed":' in text]
+    journal.write_text("\n".join(kept) + "\n")
+    crash_after(first, "nobody")
+    again = begin(doc, root=first.root, execution_id=first.id, **given).run()
+    assert "Failed after 2 retries" in again.failure
+    assert count.read_text().split() == ["x"] * 4
+
+
 def test_a_loop_of_many_passes_and_a_long_graph_end(begin: Begin) -> None:
     many = begin(line(loop("L", '{"i": {{x}}}')), variables={"xs": list(range(1000))}).run()
     assert many.output("L")["results"][999] == {"i": 999}

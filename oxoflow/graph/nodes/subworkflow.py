@@ -112,10 +112,10 @@ class _Silent:
         return
 
     def failed_attempts(self, step: Step) -> int:
-        return 0
+        return self._context.desk.failed_attempts(f"{self._context.at}/{step.node.id}")
 
     def attempt_failed(self, step: Step, number: int) -> None:
-        return
+        self._context.desk.note_attempt(f"{self._context.at}/{step.node.id}", number)
 
     def look(self, driver: Driver) -> None:
         return
