@@ -49,7 +49,7 @@ def test_a_run_is_submitted_followed_and_its_results_are_taken(
     assert client.file(run_id, "out.txt") == b"1\n2\n3\n4\n5\n"
     client.download(run_id, "out.txt", tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"1\n2\n3\n4\n5\n"
-    assert client.read(f"/api/runs/{run_id}/logs") == b"[only] hi\n"
+    assert client.read(f"/api/runs/{run_id}/logs").startswith(b"[only] hi\noxoflow: [1/1] done")
     assert list(client.events(run_id, after=events[-1].id or 0)) == []
 
 

@@ -10,12 +10,11 @@ import contextlib
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from typing import TextIO
 
 from oxoflow.commands.eta import Estimator
-from oxoflow.commands.output import duration_words
 from oxoflow.engine.events import Event
+from oxoflow.engine.narration import ENDS, Narrator, duration_words, ends_a_job, event_words
 
 _REDRAW_SECONDS = 0.2
 _ESTIMATE_SECONDS = 2.0
@@ -28,19 +27,13 @@ class PlainDisplay:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._total = 0
-        self._ended = 0
+        self._narrator = Narrator()
 
     def observe(self, event: Event) -> None:
         """Take one event."""
-        worded = _LINES.get(event.type)
-        self._total = event.data.get("jobs_total", self._total)
-        if event.type in _ENDS and not event.data.get("will_retry"):
-            self._ended += 1
-        if worded is not None:
-            line = worded(event.job or "", event.data)
-            if line:
-                _say(self._out, f"[{self._ended}/{self._total}] {line}\n")
+        line = self._narrator.line(event)
+        if line:
+            _say(self._out, f"{line}\n")
 
     def close(self) -> None:
         """Nothing is left on the screen."""
@@ -73,8 +66,7 @@ class LiveDisplay:
         with self._lock:
             self._count(event)
             if event.type not in ("rule_completed", "rule_started"):
-                worded = _LINES.get(event.type)
-                line = worded(event.job or "", event.data) if worded else None
+                line = event_words(event)
                 if line:
                     _say(self._out, self._erase() + line + "\n")
 
@@ -90,15 +82,14 @@ class LiveDisplay:
         if event.type == "rule_started":
             self._running[job] = now
             self._estimator.started(job, now)
-        elif event.type in _ENDS and not event.data.get("will_retry"):
+        elif ends_a_job(event):
             self._running.pop(job, None)
-            self._counts[_ENDS[event.type]] += 1
+            self._counts[ENDS[event.type]] += 1
             seconds = event.data.get("duration_secs") if event.type == "rule_completed" else None
             self._estimator.ended(job, seconds)
-        elif event.type == "run_started":
-            self._total = event.data.get("jobs_total", 0)
         elif event.type == "jobs_planned":
-            rows = event.data.get("jobs") or ()
+            rows = event.data["jobs"]
+            self._total += len(rows)
             self._estimator.planned(job for job, _, verdict in rows if verdict != "skip")
         elif event.type in ("run_paused", "run_resumed"):
             self._paused = event.type == "run_paused"
@@ -151,39 +142,3 @@ def _say(out: TextIO, text: str) -> None:
     with contextlib.suppress(OSError):
         out.write(text)
         out.flush()
-
-
-_ENDS: Mapping[str, str] = {
-    "rule_completed": "done",
-    "rule_skipped": "skipped",
-    "rule_failed": "failed",
-    "rule_blocked": "blocked",
-}
-
-
-_QUIET = frozenset({"already completed", "outputs up-to-date"})
-
-
-def _completed(job: str, data: Mapping[str, Any]) -> str:
-    return f"done     {job}  {duration_words(data.get('duration_secs') or 0.0)}"
-
-
-def _failed(job: str, data: Mapping[str, Any]) -> str:
-    word = "retrying" if data.get("will_retry") else "FAILED  "
-    return f"{word} {job}  {data.get('error') or 'failed'}"
-
-
-def _skipped(job: str, data: Mapping[str, Any]) -> str | None:
-    reason = str(data.get("reason") or "")
-    return None if reason in _QUIET else f"skipped  {job}  {reason}"
-
-
-_LINES: Mapping[str, Callable[[str, Mapping[str, Any]], str | None]] = {
-    "rule_completed": _completed,
-    "rule_failed": _failed,
-    "rule_skipped": _skipped,
-    "rule_blocked": lambda job, data: f"blocked  {job}  {data.get('reason') or ''}",
-    "warning": lambda job, data: f"warning  {data.get('message') or ''}",
-    "run_paused": lambda job, data: "paused",
-    "run_resumed": lambda job, data: "resumed",
-}

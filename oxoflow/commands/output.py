@@ -1,4 +1,4 @@
-"""Print what verbs find: JSON, diagnostics, sizes and durations in one style.
+"""Print what verbs find: JSON, diagnostics, counts in one style.
 
 Owns the wording that several verbs share. Decides nothing.
 """
@@ -64,18 +64,6 @@ def counts(items: Iterable[Diagnostic]) -> dict[str, int]:
     for item in items:
         found[item.severity] += 1
     return {f"{severity.value}_count": number for severity, number in found.items()}
-
-
-def duration_words(seconds: float) -> str:
-    """Word a duration: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def plural(number: int, word: str) -> str:

@@ -29,10 +29,11 @@ from oxoflow.commands.options import (
     positive,
     value,
 )
-from oxoflow.commands.output import drop_output, duration_words, plural, print_json
+from oxoflow.commands.output import drop_output, print_json
 from oxoflow.commands.plan import show_plan
 from oxoflow.engine.events import Event
 from oxoflow.engine.load import Loaded
+from oxoflow.engine.narration import outcome_words
 from oxoflow.engine.options import Outcome, RunOptions
 from oxoflow.engine.rundir import Launch, RunDirectory, RunState, await_launch
 from oxoflow.engine.runner import run as run_workflow
@@ -141,7 +142,7 @@ def _options(
         timeout=invocation.timeout,
         disk_reserve_mb=invocation.disk_reserve,
         enforce_memory=invocation.enforce_memory,
-        cache=Path(invocation.cache) if invocation.cache else None,
+        cache=invocation.caching(),
         launch=launch,
         settings=settings,
         observe=observe,
@@ -178,16 +179,7 @@ def _print_summary(outcome: Outcome, name: str, tails: _Tails) -> None:
         print(f"    (all of it: oxoflow logs {job})")
     if len(outcome.failures) > _FAILURES_SHOWN:
         print(f"\nand {len(outcome.failures) - _FAILURES_SHOWN} more failures: oxoflow status")
-    counts = outcome.counts
-    words = [
-        plural(counts.succeeded, "job") + " done",
-        f"{counts.skipped} skipped" if counts.skipped else "",
-        f"{counts.failed} failed" if counts.failed else "",
-        f"{counts.non_required_failed} failed, not required" if counts.non_required_failed else "",
-        f"{counts.blocked} blocked" if counts.blocked else "",
-    ]
-    took = duration_words(outcome.duration_secs)
-    print(f"{name}: {outcome.state.value}, {', '.join(filter(None, words))} in {took}")
+    print(f"{name}: {outcome_words(outcome)}")
     if outcome.error and not outcome.failures:
         print(f"oxoflow: {outcome.error}", file=sys.stderr)
 

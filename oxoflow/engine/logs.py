@@ -1,7 +1,8 @@
 """Copy what jobs print into `execution.log`, line by line, while they run (design 5).
 
-Owns the reading positions in the jobs' log files and the one descriptor of `execution.log`. Jobs
-write their files themselves; nothing here is between a job and its output.
+Owns the reading positions in the jobs' log files and the one descriptor of `execution.log`, which
+holds the run's own lines as well. Jobs write their files themselves; nothing here is between a job
+and its output.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from oxoflow.engine.disk import trouble
 
+OURS = "oxoflow: "  # before each line of the run's own
 _PIECE = 1_048_576
 _ENDLESS = 65_536  # a line longer than this is copied in pieces
 
@@ -42,6 +44,7 @@ class LogCopier:
     path: Path
     _sources: dict[int, _Source] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _said: list[str] = field(default_factory=list)
     _descriptor: int = -1
     _next: int = 0
 
@@ -69,13 +72,15 @@ class LogCopier:
                 del self._sources[ticket]
 
     def say(self, text: str) -> None:
-        """Write a line of the runner's own."""
-        os.write(self._descriptor, f"{text}\n".encode("utf-8", "replace"))
+        """Write a line of the run's own, after all that has been written by jobs by now."""
+        with self._lock:
+            self._said.append(text)
 
     def copy(self) -> None:
         """Append every job's new whole lines; raises DiskTrouble."""
         with self._lock:
             sources = list(self._sources.items())
+            said, self._said = self._said, []
         for ticket, source in sources:
             finished = source.finished  # before reading: what comes later was there then
             for stream in source.streams:
@@ -83,6 +88,7 @@ class LogCopier:
             if finished:
                 with self._lock:
                     del self._sources[ticket]
+        self._write("".join(f"{OURS}{text}\n" for text in said).encode("utf-8", "replace"))
 
     def close(self) -> None:
         """Copy the rest and close."""
@@ -113,7 +119,9 @@ class LogCopier:
             stream.rest = b""
         if not lines:
             return
-        text = b"".join(stream.prefix + line + b"\n" for line in lines)
+        self._write(b"".join(stream.prefix + line + b"\n" for line in lines))
+
+    def _write(self, text: bytes) -> None:
         try:
             while text:
                 text = text[os.write(self._descriptor, text) :]

@@ -23,9 +23,11 @@ from oxoflow.engine.events import Event, EventWriter
 from oxoflow.engine.jobrun import JobRunner
 from oxoflow.engine.jobtools import JobTools
 from oxoflow.engine.journal import Journal
+from oxoflow.engine.linked import Linked
 from oxoflow.engine.load import Loaded
 from oxoflow.engine.logs import LogCopier
 from oxoflow.engine.metering import Duty, Meter
+from oxoflow.engine.narration import Narrator
 from oxoflow.engine.options import RunOptions
 from oxoflow.engine.outputs import ParentDirectories
 from oxoflow.engine.plan import Plan, Planner
@@ -35,7 +37,7 @@ from oxoflow.engine.provisioning import Provisioner, store_of
 from oxoflow.engine.recorder import Recorder
 from oxoflow.engine.references import ReferenceLocks
 from oxoflow.engine.reporting import Reporter
-from oxoflow.engine.reuse import open_reuse
+from oxoflow.engine.reuse import Reuse, open_reuse
 from oxoflow.engine.rundir import MARKER, RunDirectory
 from oxoflow.engine.state import State
 from oxoflow.engine.tasks import needs_work
@@ -110,14 +112,15 @@ def open_parts(
     root = str(directory.root)
     events = EventWriter(directory.events)
     stack.callback(events.close)
-    recorder = Recorder(state, events, report, options.observe)
+    copier = LogCopier(directory.execution_log)
+    stack.callback(copier.close)
+    recorder = Recorder(state, events, report, _observers(copier, options.observe))
     stack.callback(recorder.close)
     reporter = Reporter(recorder, run_id)
     table = ProcessTable()
     stack.callback(table.close)
     journal = Journal(directory.started)
     stack.callback(journal.close)
-    copier = LogCopier(directory.execution_log)
     watcher = Watcher(table, root)
     duties = (
         Duty(_COPY_SECONDS, copier.copy),
@@ -125,7 +128,6 @@ def open_parts(
         Duty(_WATCH_SECONDS, watcher.look),
     )
     meter = Meter(table, journal.has_started, lambda child: end_job(table, child), report, duties)
-    stack.callback(copier.close)
     stack.callback(meter.close)
     variables = rule_variables(
         options.environ, directory.root, _make_launcher(directory), {MARKER: run_id}
@@ -139,6 +141,7 @@ def open_parts(
         variables=variables.keys() - {MARKER},
         memory_mb=memory_mb,
     )
+    linked = Linked(root, directory.records / "linked")
     store = store_of(options.environ.get("HOME"), directory.records)
     tools = JobTools(
         planner,
@@ -154,10 +157,41 @@ def open_parts(
         ParentDirectories(root),
         _open_provisioner(stack, store, directory, stopping),
         ReferenceLocks(store, planner.files, stopping),
-        open_reuse(options.cache, planner, root, run_id),
+        linked,
+        _open_reuse(stack, options, planner, root, run_id, linked),
         _open_cages(stack, options, run_id),
     )
     return Parts(table, recorder, reporter, copier, meter, JobRunner(tools), watcher)
+
+
+def _observers(
+    copier: LogCopier, observe: Callable[[Event], None] | None
+) -> Callable[[Event], None]:
+    """Tell the run in its log, and to whoever watches."""
+    narrator = Narrator()
+
+    def tell(event: Event) -> None:
+        line = narrator.line(event)
+        if line:
+            copier.say(line)
+        if observe is not None:
+            observe(event)
+
+    return tell
+
+
+def _open_reuse(
+    stack: contextlib.ExitStack,
+    options: RunOptions,
+    planner: Planner,
+    root: str,
+    run_id: str,
+    linked: Linked,
+) -> Reuse | None:
+    reuse = open_reuse(options.cache, planner, root, run_id, linked)
+    if reuse is not None:
+        stack.callback(reuse.close)
+    return reuse
 
 
 def _open_provisioner(

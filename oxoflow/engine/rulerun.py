@@ -58,7 +58,6 @@ class RuleRun:
         self._jobs = parts.jobs
         self._table = parts.table
         self._reporter = parts.reporter
-        self._copier = parts.copier
         self._setting = setting
         self._user_paused = False
         self._disk_low = False
@@ -158,7 +157,6 @@ class RuleRun:
             self._tally["interrupted"] += 1
         else:
             self.failures.append((job.name, end.error or ""))
-            self._copier.say(f"[{job.name}] oxoflow: failed: {end.error}")
             self._tally["failed" if job.rule.required else "non_required_failed"] += 1
             if job.rule.required:
                 self.required_failures.append(job.name)

@@ -25,6 +25,8 @@ from oxoflow.engine.events import EventWriter, timestamp
 from oxoflow.engine.files import WorkFiles
 from oxoflow.engine.identity import new_id
 from oxoflow.engine.load import Loaded
+from oxoflow.engine.logs import LogCopier
+from oxoflow.engine.narration import outcome_words
 from oxoflow.engine.options import Counts, Outcome, RunOptions, add_counts
 from oxoflow.engine.parts import Parts, open_parts
 from oxoflow.engine.plan import Plan, Planner, without
@@ -222,6 +224,8 @@ class _Run:
             receipt=receipt,
             duration_secs=round(time.monotonic() - self._begun, 3),
         )
+        parts.copier.say(f"{rounds[-1].loaded.workflow.name}: {outcome_words(outcome)}")
+        parts.copier.copy()  # whoever sees the end of the run finds its log whole
         self._write_end(outcome)
         type, data = _last_event(outcome)
         parts.recorder.event(type, **data)
@@ -281,6 +285,9 @@ class _Run:
             type, data = _last_event(outcome)
             events.emit(type, **data)
             events.close()
+            log = LogCopier(self._directory.execution_log)
+            log.say(words)
+            log.close()
 
 
 @dataclass(frozen=True, slots=True)

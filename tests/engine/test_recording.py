@@ -72,10 +72,13 @@ def test_lines_are_copied_whole_with_their_job_in_front(tmp_path):
         handle.write(b"o\nrest")
     err.write_bytes(b"\xff\n")
     copier.finish(ticket, True)
+    copier.say("[1/1] done a")
     copier.copy()
     copier.copy()
     copier.close()
-    assert (tmp_path / "execution.log").read_bytes() == b"[a] one\n[a] two\n[a] rest\n[a] \xff\n"
+    assert (tmp_path / "execution.log").read_bytes() == (
+        b"[a] one\n[a] two\n[a] rest\n[a] \xff\noxoflow: [1/1] done a\n"
+    )
 
 
 def test_an_endless_line_is_copied_in_pieces(tmp_path):

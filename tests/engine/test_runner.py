@@ -258,7 +258,25 @@ def test_logs_are_kept_per_job_and_copied_line_by_line(tmp_path):
     assert (logs / "qc%3A%3Aa.out").read_text() == "one\nthree"
     assert (logs / "qc%3A%3Aa.err").read_text() == "two\n"
     copied = (tmp_path / "execution.log").read_text().splitlines()
-    assert sorted(copied) == ["[qc::a] one", "[qc::a] three", "[qc::a] two"]
+    printed, told = copied[:3], copied[3:]
+    assert sorted(printed) == ["[qc::a] one", "[qc::a] three", "[qc::a] two"]
+    assert [line.rpartition("  ")[0] for line in told[:-1]] == ["oxoflow: [1/1] done     qc::a"]
+    assert told[-1].startswith("oxoflow: w: success, 1 job done in ")
+
+
+def test_a_log_tells_of_failures_after_what_the_job_said_itself(tmp_path):
+    execute(tmp_path, rule("a", "echo why >&2; exit 3", output=["a"]))
+    said, failed, end = (tmp_path / "execution.log").read_text().splitlines()
+    assert said == "[a] why"
+    assert failed.startswith("oxoflow: [1/1] FAILED   a  exit code 3")
+    assert end.startswith("oxoflow: w: failed, 0 jobs done, 1 failed in ")
+
+
+def test_a_log_tells_why_a_run_could_not_begin(tmp_path):
+    text = rule("a", "x", input=["b"], output=["a"]) + rule("b", "x", input=["a"], output=["b"])
+    with pytest.raises(GraphError):
+        execute(tmp_path, text)
+    assert "cycle" in (tmp_path / "execution.log").read_text()
 
 
 def test_a_command_longer_than_an_argument_may_be_goes_through_a_file(tmp_path):
