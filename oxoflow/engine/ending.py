@@ -13,7 +13,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from oxoflow.engine.identity import ProcessIdentity, ProcessStat, all_processes, boot_id
+from oxoflow.engine.identity import (
+    ProcessIdentity,
+    ProcessStat,
+    all_processes,
+    boot_id,
+    read_stat,
+)
 from oxoflow.engine.process import Child, ProcessTable, own_children, signal_exactly
 from oxoflow.engine.rundir import MARKER, RunDirectory
 from oxoflow.engine.trees import (
@@ -174,8 +180,14 @@ def _alive(processes: Processes) -> dict[int, ProcessStat]:
 
 
 def _below_us(table: ProcessTable, processes: Processes) -> dict[int, ProcessStat]:
-    """Our living descendants, without what this process had started before the run or besides."""
+    """Our living descendants, without what this process had started before the run or besides.
+
+    Commands are looked up one by one as well: a listing of `/proc` that passed one by would leave
+    it out of the receipt although it gets the signal.
+    """
     me, session = os.getpid(), os.getsid(0)
+    commands = {child.pid: stat for child in table.live() if (stat := read_stat(child.pid))}
+    processes = {**processes, **commands}
     roots = [
         stat.pid
         for stat in processes.values()

@@ -90,6 +90,13 @@ def wait_for_event(here, type, run=None, *, within=30.0):
     pytest.fail(f"no event {type!r} within {within} s")
 
 
+def wait_for_file(path, within=30.0):
+    deadline = time.monotonic() + within
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} never came"
+        select.select([], [], [], 0.02)
+
+
 def test_a_run_its_failure_and_its_repair(flow, shell):
     told = shell("run", "-k")
     assert told.code == 1
@@ -195,11 +202,13 @@ def test_a_run_is_cancelled_with_a_receipt(started, here, shell):
     assert "is in use by a run of process" in second.err
     assert "is in use" in shell("clean", "--force").err
     assert "is at work" in shell("resume").err
+    wait_for_file(here / "first.txt")  # an event of a start comes before the process
     told = shell("cancel", "--json")
     assert told.code == 0
     assert told.json["status"] == "cancelled"
     assert told.json["left"] == 0
-    assert isinstance(told.json["ended"], list)
+    assert {"bash"} <= {process["name"] for process in told.json["ended"]}
+    assert {"SIGTERM"} == {process["signal"] for process in told.json["ended"]}
     assert run.wait(20) == 130 or run.returncode == 143
     assert not (here / "first.txt").exists()
     assert lock_holder(here / ".oxo-flow/lock") is None

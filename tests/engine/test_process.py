@@ -141,6 +141,21 @@ def test_ending_a_run_asks_first_and_kills_who_does_not_listen(table, spawn):
     assert (ends[polite.pid].signal, ends[deaf.pid].signal) == (signal.SIGTERM, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("command", ["exec sleep 325", "trap '' TERM; echo > deaf; exec sleep 326"])
+def test_a_command_that_a_listing_of_processes_missed_is_ended_and_in_the_receipt(
+    table, spawn, monkeypatch, command
+):
+    child = spawn(command)
+    while "deaf" in command and not os.path.exists(f"/proc/{child.pid}/cwd/deaf"):
+        threading.Event().wait(0.005)
+    thread = threading.Thread(target=table.wait, args=(child,))
+    thread.start()
+    monkeypatch.setattr("oxoflow.engine.ending.all_processes", dict)
+    receipt = end_run(table, RUN, grace=0.1)
+    thread.join()
+    assert ([entry.pid for entry in receipt.ended], receipt.left) == ([child.pid], 0)
+
+
 @pytest.mark.parametrize("by", ["marker", "pid", "log"])
 def test_what_a_dead_run_left_is_found_by_each_of_its_traces(tmp_path, by):
     other = str(uuid.uuid4())
