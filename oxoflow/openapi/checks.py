@@ -83,7 +83,7 @@ def _type(kinds: Any, components: Mapping[str, Schema]) -> Check:
 
 
 def _enum(words: Any, components: Mapping[str, Schema]) -> Check:
-    shown = ", ".join("null" if word is None else str(word) for word in words)
+    shown = ", ".join(str(word) for word in words if word is not None)
 
     def check(value: Any, path: str) -> str | None:
         same = any(value == word and type(value) is type(word) for word in words)

@@ -19,6 +19,7 @@ from oxoflow.openapi.shapes import (
     COUNT,
     FLAG,
     TEXT,
+    UUID,
     WHOLE,
     WORKFLOW_TEXT,
     answer_object,
@@ -137,13 +138,17 @@ ROUTES = (
         errors=(400,),
     ),
     Route(
-        "POST", RUN + "/clean", "cleanRun", "Delete the outputs of a run that is over", TAG,
+        "POST", RUN + "/clean", "cleanRun",
+        "List the outputs of a run that is over; with dry_run false delete them", TAG,
         ok(answer_object(
-            files=list_of(answer_object(path=TEXT, size_bytes=COUNT)), total_bytes=COUNT,
-            deleted=FLAG,
+            run_id=UUID, files=list_of(answer_object(path=TEXT, size_bytes=COUNT)),
+            total_bytes=COUNT, deleted=FLAG,
         )),
         role="user",
-        body=request_object({"dry_run": FLAG, "targets": list_of(text(1000, 1), maxItems=1000)}),
+        body=request_object({
+            "dry_run": {**FLAG, "default": True},
+            "targets": list_of(text(1000, 1), maxItems=1000),
+        }),
         body_required=False, errors=(400, 409, 503),
     ),
     Route(

@@ -40,7 +40,6 @@ ROUTES = (
             errors=list_of(TEXT),
             rules_count=nullable(COUNT),
             edges_count=nullable(COUNT),
-            diagnostics=list_of(ref("Diagnostic")),
         ),
     ),
     _verb(
@@ -147,6 +146,14 @@ ROUTES = (
         "A report on a text: html (default) or json",
         "reports",
         {200: Answer("The report", ref("Report"), (JSON, HTML))},
-        body=request_object({"format": TEXT}, toml_content=WORKFLOW_TEXT),
+        optional_login=True,
+        body=request_object(
+            {
+                "format": TEXT,
+                "toml_content": WORKFLOW_TEXT,
+                "run_id": {**TEXT, "description": "Report on this own run instead of a text."},
+            }
+        ),
+        errors=(401, 404),
     ),
 )

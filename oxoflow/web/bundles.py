@@ -7,6 +7,7 @@ from flask import Blueprint, Response, g, request
 from oxoflow.db.library import Content, Saved, find_workflow
 from oxoflow.errors import NotFound
 from oxoflow.web.bundle import LARGEST_ZIP, read_bundle, write_bundle
+from oxoflow.web.filebody import attachment
 from oxoflow.web.guards import role, signed_in
 from oxoflow.web.http import UnsupportedType, reply, services
 from oxoflow.web.library import not_found, store_update
@@ -35,7 +36,7 @@ def download(workflow_id: str) -> Response:
     if saved.bundle is None:
         raise NotFound("Bundle not found", "this workflow has no files of its own")
     answer = Response(saved.bundle, content_type=ZIP)
-    answer.headers["Content-Disposition"] = f'attachment; filename="{saved.id}.zip"'
+    answer.headers["Content-Disposition"] = attachment(f"{saved.id}.zip")
     return answer
 
 
@@ -44,7 +45,7 @@ def download(workflow_id: str) -> Response:
 def store(workflow_id: str) -> Response:
     """Replace the bundle by a zip; this is a new revision of the workflow."""
     if request.mimetype != ZIP:
-        raise UnsupportedType()
+        raise UnsupportedType(f"send a zip with Content-Type: {ZIP}")
     saved = _own(workflow_id)
     request.max_content_length = LARGEST_ZIP
     files = read_bundle(request.get_data(cache=False))

@@ -12,11 +12,13 @@ from oxoflow.web.services import services
 
 METHODS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 HEADERS = (
-    "authorization, content-type, accept, x-api-key, x-request-id, last-event-id, idempotency-key"
+    "authorization, content-type, accept, cookie, x-api-key, x-request-id, last-event-id, "
+    "idempotency-key"
 )
 EXPOSED = (
     "x-request-id, retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, "
-    "x-total-count, content-disposition"
+    "x-total-count, x-total-pages, x-page, x-per-page, x-next-offset, content-disposition, "
+    "content-range, etag, location"
 )
 ALWAYS = (  # added in one go: this is done for every answer
     ("X-Content-Type-Options", "nosniff"),

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 from typing import IO, Any, cast
+from urllib.parse import quote
 
 from flask import Response, request
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.wsgi import wrap_file
 
+UNPLAIN = re.compile(r"[^A-Za-z0-9 ._+,=@~()-]")
 LONGEST_CHARACTER = 4  # bytes of UTF-8
 
 
@@ -107,6 +110,7 @@ def send(descriptor: int, content_type: str, kind: type[Part] = Part) -> Respons
         os.close(descriptor)
         raise
     response.content_length = stop - start
+    response.headers["Cache-Control"] = "private, no-cache"  # kept, but asked after every time
     response.accept_ranges = "bytes"
     response.set_etag(_tag(facts))
     response.last_modified = facts.st_mtime  # type: ignore[assignment]
@@ -118,6 +122,16 @@ def send(descriptor: int, content_type: str, kind: type[Part] = Part) -> Respons
     if response.status_code == 304:
         part.close()
     return response
+
+
+def attachment(name: str) -> str:
+    """The Content-Disposition of a file to be stored under this name, whatever is in it.
+
+    Old clients read the first form, all others the second one where both are there.
+    """
+    plain = UNPLAIN.sub("_", name)
+    rest = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
+    return f'attachment; filename="{plain}"{rest}'
 
 
 def send_rest(descriptor: int, offset: int, content_type: str) -> Response:

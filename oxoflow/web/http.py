@@ -150,6 +150,8 @@ def _http(error: HTTPException) -> Response:
     text, name = HTTP_NAMES.get(status, (error.name, "ValidationError"))
     detail = None
     if status == 413:
+    if isinstance(error, UnsupportedType):
+        detail = error.description
         detail = f"the limit is {request.max_content_length} bytes"
     response = error_reply(status, text, detail, name)
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
@@ -208,10 +210,10 @@ def _has_surrogate(value: Any) -> bool:
 
 
 class UnsupportedType(HTTPException):
-    """The Content-Type is not JSON."""
+    """The Content-Type is not JSON, or not what the description says."""
 
     code = 415
-    description = "Send application/json"
+    description = "send it with Content-Type: application/json"
 
 
 def json_body(

@@ -1,31 +1,28 @@
-"""Serve reports on workflow texts (spec/oxo-flow-api.md 1.7)."""
+"""Serve reports on workflow texts, for anybody, and on own runs (spec/oxo-flow-api.md 1.7)."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from oxoflow.access import Role
 from oxoflow.db.instants import instant
-from oxoflow.errors import InvalidInput
-from oxoflow.web.http import json_body, reply, services
-
-FORMATS = ("html", "json")
-# A report shows texts of others: it may style itself, and nothing else.
-REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
+from oxoflow.web.guards import demand
+from oxoflow.web.http import Unprocessable, json_body, reply, services
+from oxoflow.web.run_report import checked_format, page_of, report_of
 
 blueprint = Blueprint("reports", __name__)
 
 
 @blueprint.post("/api/reports/generate")
 def generate() -> Response:
-    """The report of a workflow that has not run, as a page or as data."""
-    body = json_body(required={"toml_content": str}, optional={"format": str})
-    wanted = body.get("format") or "html"
-    if wanted not in FORMATS:
-        raise InvalidInput("Unsupported report format", f"choose {' or '.join(FORMATS)}")
-    asked = {"toml_content": body["toml_content"], "format": wanted, "now": instant()}
-    made = services().texts("report", asked)
-    if wanted == "json":
-        return reply(made)
-    page = Response(made["html"], content_type="text/html; charset=utf-8")
-    page.headers["Content-Security-Policy"] = REPORT_POLICY
-    return page
+    """The report of a workflow that has not run, or with `run_id` of a run that has."""
+    body = json_body(optional={"toml_content": str, "format": str, "run_id": str})
+    text, run_id = body.get("toml_content"), body.get("run_id")
+    if text is None and run_id is None:
+        raise Unprocessable("Invalid request body", "the field 'toml_content' is missing")
+    wanted = checked_format("html" if body.get("format") is None else body["format"])
+    if run_id is not None:
+        demand(Role.VIEWER)
+        return report_of(run_id, wanted)
+    made = services().texts("report", {"toml_content": text, "format": wanted, "now": instant()})
+    return reply(made) if wanted == "json" else page_of(made["html"])

@@ -92,17 +92,17 @@ def plan(run_id: str) -> Response:
 @blueprint.post("/api/runs/<run_id>/clean")
 @role("user")
 def clean(run_id: str) -> Response:
-    """Delete the outputs of a run that is over, or with `dry_run` only list them."""
+    """List the outputs of a run that is over; with `dry_run` false delete them (5.11)."""
     run = _over(own_run(run_id))
     body = json_body(optional={"dry_run": bool, "targets": list}, may_be_empty=True)
     directory = _directory(run)
     words = ["clean", str(directory / WORKFLOW_FILE), "--workdir", str(directory)]
     words += selection(replace(run.options, targets=read_words(body, "targets")))
-    if body.get("dry_run"):
-        return reply(_ask(directory, words))
+    if body.get("dry_run") is not False:
+        return reply({"run_id": run.id, **_ask(directory, words)})
     write_deed(deed("clean_run", run.id))
     try:
-        return reply(_ask(directory, [*words, "--force"]))
+        return reply({"run_id": run.id, **_ask(directory, [*words, "--force"])})
     finally:
         forget(run.id)
 

@@ -8,13 +8,12 @@ import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 
 from oxoflow.db.instants import instant
 from oxoflow.errors import InvalidInput, NotFound, TooLarge
-from oxoflow.web.filebody import send
+from oxoflow.web.filebody import attachment, send
 from oxoflow.web.guards import signed_in
 from oxoflow.web.http import reply, services
 from oxoflow.web.runs import own_run
@@ -62,7 +61,7 @@ def one(run_id: str, name: str) -> Response:
     if descriptor is None:
         raise _absent(name)
     response = send(descriptor, _type_of(path.name))
-    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(path.name)}"
+    response.headers["Content-Disposition"] = attachment(path.name)
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
@@ -84,7 +83,7 @@ def archive(run_id: str) -> Response:
         lambda: zipped(directory, found.files),
         {
             "Content-Type": "application/zip",
-            "Content-Disposition": f'attachment; filename="{run_id}.zip"',
+            "Content-Disposition": attachment(f"{run_id}.zip"),
             "X-Content-Type-Options": "nosniff",
         },
     )

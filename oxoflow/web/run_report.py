@@ -1,4 +1,7 @@
-"""Serve the report of one's own run, made from its records (spec/oxo-flow-api.md 1.7)."""
+"""Serve the report of one's own run, made from its records (spec/oxo-flow-api.md 1.7).
+
+Owns what every report answer has in common: its formats and what its page may do.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,13 @@ from oxoflow.report.page import to_html
 from oxoflow.report.run import JobFacts, RunFacts, report_run
 from oxoflow.web.guards import signed_in
 from oxoflow.web.http import reply, services
-from oxoflow.web.reports import FORMATS, REPORT_POLICY
 from oxoflow.web.run_detail import rule_of
 from oxoflow.web.runs import own_run
 from oxoflow.workspace import RECORDS, list_files, tail
 
+FORMATS = ("html", "json")
+# A report shows texts of others: it may style itself, and nothing else.
+REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
 MOST_JOBS = 2000
 MOST_TAILS = 50  # failed jobs of which the end of stderr is read
 TAIL_LINES = 20
@@ -32,14 +37,25 @@ blueprint = Blueprint("run_report", __name__)
 @signed_in
 def report(run_id: str) -> Response:
     """What a run did, as a page or with `?format=json` as data."""
-    run = own_run(run_id)
-    wanted = request.args.get("format", "html")
+    return report_of(run_id, checked_format(request.args.get("format", "html")))
+
+
+def checked_format(wanted: str) -> str:
+    """A format that reports have; raises InvalidInput."""
     if wanted not in FORMATS:
         raise InvalidInput("Unsupported report format", f"choose {' or '.join(FORMATS)}")
-    made = report_run(_facts(run), instant())
-    if wanted == "json":
-        return reply(to_json(made))
-    page = Response(to_html(made), content_type="text/html; charset=utf-8")
+    return wanted
+
+
+def report_of(run_id: str, wanted: str) -> Response:
+    """The report of an own run."""
+    made = report_run(_facts(own_run(run_id)), instant())
+    return reply(to_json(made)) if wanted == "json" else page_of(to_html(made))
+
+
+def page_of(html: str) -> Response:
+    """A report as a page that runs nothing."""
+    page = Response(html, content_type="text/html; charset=utf-8")
     page.headers["Content-Security-Policy"] = REPORT_POLICY
     return page
 

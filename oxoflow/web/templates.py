@@ -73,7 +73,7 @@ def workflows() -> Response:
     """What one can start from: one's own saved workflows, then the examples."""
     own = [
         _choice("saved", row.id, row.name, row.version, row.rules_count)
-        for row in list_workflows(services().db.read(), g.account.id, 1000)
+        for row in list_workflows(services().db.read(), g.account.id)
     ]
     examples = [
         _choice("template", one.id, one.name, one.version, one.rules_count)

@@ -48,26 +48,23 @@ def validate(asked: Fields) -> Answer:
     except ParseError as error:
         found = error.diagnostics
         errors = [f"{item.code}: {placed(item)}" for item in found] or [error.message]
-        return _verdict(errors, None, None, [shown(item) for item in found])
+        return _verdict(errors, None, None)
     workflow, dag = checked.workflow, checked.dag
     assert workflow is not None
     return _verdict(
         [f"{item.code}: {placed(item)}" for item in checked.errors],
         len(workflow.rules),
         len(folded(workflow, dag).edges) if dag else None,
-        [shown(item) for item in checked.diagnostics],
     )
 
 
-def _verdict(
-    errors: list[str], rules: int | None, edges: int | None, diagnostics: list[Answer]
-) -> Answer:
+def _verdict(errors: list[str], rules: int | None, edges: int | None) -> Answer:
+    """Exactly the keys of the first API; `lint` tells errors as data, with line and column."""
     return {
         "valid": not errors,
         "errors": errors,
         "rules_count": rules,
         "edges_count": edges,
-        "diagnostics": diagnostics,
     }
 
 

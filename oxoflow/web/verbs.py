@@ -55,7 +55,6 @@ def validate() -> Response:
                 "errors": [error.message],
                 "rules_count": None,
                 "edges_count": None,
-                "diagnostics": [],
             }
         )
 
@@ -111,7 +110,7 @@ def difference() -> Response:
 def container() -> Response:
     """A recipe of an image for the workflow."""
     body = json_body(required={"toml_content": str}, optional={"format": str})
-    wanted = body.get("format") or "docker"
+    wanted = "docker" if body.get("format") is None else body["format"]
     if wanted not in FORMATS:
         raise InvalidInput("Unsupported export format", f"choose {' or '.join(FORMATS)}")
     return _do("export", toml_content=body["toml_content"], format=wanted)

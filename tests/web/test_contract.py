@@ -125,6 +125,9 @@ def test_a_complaint_names_the_field_by_its_path() -> None:
     assert check({"a": [{"b": 1}, {}]}, "") == "the field 'a[1].b' is missing"
     assert check({"c": 1}, "") == "the field 'c' is not known"
     assert check([], "") == "the body must be an object"
+    assert complaint("POST", "/api/users", {"username": "x", "password": "y", "role": "z"}) == (
+        "the field 'role' must be one of admin, user, viewer"
+    )
     assert complaint("POST", "/api/workflows/dry-run", {"toml_content": "x", "config": 1}) == (
         "the field 'config' must be an object"
     )

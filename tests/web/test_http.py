@@ -56,8 +56,8 @@ def test_oxify_paths_answer_with_error_and_message(client: FlaskClient, path: st
 @pytest.mark.parametrize(
     ("data", "headers", "status", "error", "detail"),
     [
-        ("{}", {}, 415, "Unsupported media type", ""),
-        ("{}", {"Content-Type": "text/plain"}, 415, "Unsupported media type", ""),
+        ("{}", {}, 415, "Unsupported media type", "application/json"),
+        ("{}", {"Content-Type": "text/plain"}, 415, "Unsupported media type", "application/json"),
         ("", JSON, 400, "Invalid JSON", "line 1 column 1"),
         ("{", JSON, 400, "Invalid JSON", "line 1 column 2"),
         (b"{\"username\": \"\xff\"}", JSON, 400, "Invalid JSON", "byte 14 is not UTF-8"),

@@ -62,7 +62,11 @@ def test_hostile_names_stay_text(client: FlaskClient) -> None:
         ({"toml_content": BROKEN}, 400, "Invalid workflow TOML"),
         ({"toml_content": CYCLE}, 422, "DAG construction failed"),
         ({"toml_content": TWO, "format": "pdf"}, 400, "Unsupported report format"),
+        ({"toml_content": TWO, "format": ""}, 400, "Unsupported report format"),
         ({"toml_content": TWO, "format": 1}, 422, "Invalid request body"),
+        ({"toml_content": TWO, "run_id": 1}, 422, "Invalid request body"),
+        ({"toml_content": TWO, "run_id": "x"}, 401, "Authentication required"),
+        ({"toml_content": None}, 422, "Invalid request body"),
         ({}, 422, "Invalid request body"),
     ],
 )

@@ -152,12 +152,16 @@ def test_the_plan_of_a_run_says_what_would_run_and_why(
 def test_cleaning_deletes_outputs_and_nothing_else(running: Services, user: FlaskClient) -> None:
     run_id = launch(user)
     finished(user, run_id)
-    listed = user.post(f"/api/runs/{run_id}/clean", json={"dry_run": True}).json
+    listed = user.post(f"/api/runs/{run_id}/clean").json
+    assert set(listed) == {"run_id", "files", "total_bytes", "deleted"}
     assert ([file["path"] for file in listed["files"]], listed["deleted"]) == (["good.txt"], False)
+    assert user.post(f"/api/runs/{run_id}/clean", json={"dry_run": True}).json == listed
+    assert user.post(f"/api/runs/{run_id}/clean", json={"dry_run": None}).json == listed
     assert (place(running, run_id) / "good.txt").exists()
     assert "good.txt" in state(user, run_id)["output_files"]
-    done = user.post(f"/api/runs/{run_id}/clean").json
-    assert (done["deleted"], done["total_bytes"]) == (True, listed["total_bytes"])
+    done = user.post(f"/api/runs/{run_id}/clean", json={"dry_run": False}).json
+    assert done == listed | {"deleted": True}
+    assert done["run_id"] == run_id
     assert state(user, run_id)["output_files"] == ["data/in.txt"]
     assert user.post(f"/api/runs/{run_id}/clean").json["files"] == []
 
@@ -215,8 +219,13 @@ def test_files_are_listed_and_taken_one_by_one_or_together(
     assert user.get(f"/api/runs/{run_id}/files?under=data").json["total_bytes"] == 4
     page = user.get(f"/api/runs/{run_id}/files/page.html")
     assert page.content_type == "application/octet-stream"
-    assert page.headers["Content-Disposition"].startswith("attachment")
+    assert page.headers["Content-Disposition"] == 'attachment; filename="page.html"'
+    assert page.headers["Cache-Control"] == "private, no-cache"
     assert page.headers["X-Content-Type-Options"] == "nosniff"
+    (there / 'caf\u00e9 ";x').write_text("")
+    odd = user.get(f"/api/runs/{run_id}/files/caf%C3%A9%20%22;x").headers["Content-Disposition"]
+    assert odd == "attachment; filename=\"caf_ __x\"; filename*=UTF-8''caf%C3%A9%20%22%3Bx"
+    (there / 'caf\u00e9 ";x').unlink()
     same = user.get(
         f"/api/runs/{run_id}/files/page.html", headers={"If-None-Match": page.headers["ETag"]}
     )
@@ -255,7 +264,7 @@ def test_no_path_leads_out_of_the_run(running: Services, user: FlaskClient, path
 
 
 def test_the_report_tells_the_truth_of_the_run_and_escapes_it(
-    running: Services, user: FlaskClient
+    running: Services, user: FlaskClient, viewer: FlaskClient, client: FlaskClient
 ) -> None:
     text = """[workflow]
 name = "<script>alert(1)</script>"
@@ -285,3 +294,9 @@ shell = "echo '<b>reason</b>' >&2; exit 7"
     assert "<b>reason</b>" not in page.text
     assert "sandbox" in page.headers["Content-Security-Policy"]
     assert user.get(f"/api/runs/{run_id}/report?format=pdf").status_code == 400
+    asked = {"run_id": run_id, "format": "json"}
+    same = user.post("/api/reports/generate", json=asked).json
+    assert same["sections"] == data["sections"]
+    assert user.post("/api/reports/generate", json={"run_id": run_id}).text.startswith("<!DOCTYPE")
+    assert client.post("/api/reports/generate", json=asked).status_code == 401
+    assert viewer.post("/api/reports/generate", json=asked).status_code == 404
