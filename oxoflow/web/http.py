@@ -40,6 +40,7 @@ __all__ = [
 
 log = logging.getLogger("oxoflow.web")
 
+OXIFY_VERSION = "v1"  # of the graph routes; every answer of theirs names it
 OXIFY_PREFIXES = ("/api/v1", "/health", "/livez", "/readyz", "/api-docs", "/swagger-ui")
 DEEPEST = 64  # levels of nesting in a JSON body
 TYPE_NAMES = {
@@ -166,8 +167,15 @@ def _unexpected(error: Exception) -> Response:
     return error_reply(500, "Internal server error", None, "InternalError")
 
 
+def _name_version(response: Response) -> Response:
+    if speaks_oxify(request.path):
+        response.headers["X-API-Version"] = OXIFY_VERSION
+    return response
+
+
 def register(app: Flask) -> None:
-    """Make every error of this application JSON."""
+    """Make every error of this application JSON, and have graph answers name their version."""
+    app.after_request(_name_version)
     app.register_error_handler(errors.OxoflowError, _known)
     app.register_error_handler(sqlite3.Error, _database)
     app.register_error_handler(HTTPException, _http)

@@ -27,7 +27,6 @@ from oxoflow.settings import Settings
 from oxoflow.web.guards import SAFE, demand, find_account
 from oxoflow.web.http import error_reply, services
 
-API_VERSION = "v1"
 FORWARDED = re.compile(r"Forwarded|X-Forwarded-.*|X-Real-Ip", re.IGNORECASE)
 ORIGIN = re.compile(r"https?://([^/:\[\]]+|\[[0-9a-f:]+\])(:\d+)?", re.IGNORECASE)
 HOST = re.compile(r"([^:\[\]]+|\[[0-9a-f:]+\])(:\d+)?", re.IGNORECASE)
@@ -70,23 +69,17 @@ class _Guarded(Blueprint):
 
 
 def make_blueprint(name: str, public: bool = False) -> Blueprint:
-    """A blueprint whose routes are guarded, refuse in two keys and name the version."""
+    """A blueprint whose routes are guarded and refuse in two keys."""
     blueprint = (Blueprint if public else _Guarded)(name.rpartition(".")[2], name)
     blueprint.record(_add_converter)
     if not public:
         blueprint.before_request(admit)
-    blueprint.after_request(_name_version)
     blueprint.register_error_handler(Refusal, _refused)
     return blueprint
 
 
 def _refused(error: Refusal) -> Response:
     return error_reply(error.status, error.message, None, error.name)
-
-
-def _name_version(response: Response) -> Response:
-    response.headers["X-API-Version"] = API_VERSION
-    return response
 
 
 # Who may use it

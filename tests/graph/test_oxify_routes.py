@@ -149,6 +149,7 @@ def test_what_is_not_there_is_told_in_two_keys(
     answer = client.open(path, method=method)
     assert (answer.status_code, answer.json["error"]) == (status, error)
     assert set(answer.json) == {"error", "message"}
+    assert answer.headers.getlist("X-API-Version") == ["v1"]
 
 
 @pytest.mark.parametrize("word", ["batch", "import", "validate"])
