@@ -150,9 +150,9 @@ def _http(error: HTTPException) -> Response:
         return make_response(error.get_response())
     text, name = HTTP_NAMES.get(status, (error.name, "ValidationError"))
     detail = None
-    if status == 413:
     if isinstance(error, UnsupportedType):
         detail = error.description
+    if status == 413:
         detail = f"the limit is {request.max_content_length} bytes"
     response = error_reply(status, text, detail, name)
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
