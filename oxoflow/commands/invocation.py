@@ -14,8 +14,10 @@ from typing import Any
 from oxoflow.commands.arguments import Arguments, settle_pairs
 from oxoflow.commands.loading import Place
 from oxoflow.engine.capacity import Limits
+from oxoflow.engine.eviction import DEFAULT_LIMIT
 from oxoflow.engine.load import Loaded, load_file, read_text
 from oxoflow.engine.plan import PlanOptions
+from oxoflow.engine.reuse import Caching
 from oxoflow.errors import OxoflowError
 from oxoflow.lang.parse import parse_workflow
 
@@ -45,6 +47,7 @@ class Invocation:
     enforce_memory: bool = False
     disk_reserve: int = 0
     cache: str | None = None
+    cache_mb: int | None = None
 
     def load(self) -> Loaded:
         """Load the workflow as it was asked for."""
@@ -59,6 +62,13 @@ class Invocation:
     def limits(self) -> Limits:
         """Give what the pools may hold."""
         return Limits(max(1, self.jobs), self.max_threads, self.max_memory)
+
+    def caching(self) -> Caching | None:
+        """Give where results are shared."""
+        if self.cache is None:
+            return None
+        limit = DEFAULT_LIMIT if self.cache_mb is None else self.cache_mb * 1024**2
+        return Caching(Path(self.cache), limit)
 
     def plan_options(self) -> PlanOptions:
         """Give what is to be planned."""
@@ -98,6 +108,7 @@ def from_arguments(arguments: Arguments, place: Place) -> Invocation:
         enforce_memory=arguments.enforce_memory,
         disk_reserve=arguments.disk_reserve or 0,
         cache=cache_place(arguments),
+        cache_mb=arguments.cache_size,
     )
 
 

@@ -95,6 +95,12 @@ TARGETS = several(
 )
 CACHING = (
     value("--cache", metavar="DIR", help="take results that other runs left there, and leave ours"),
+    value(
+        "--cache-size",
+        type=memory,
+        metavar="SIZE",
+        help="how much may be kept there; what was used longest ago goes first (default: 50G)",
+    ),
     flag("--no-cache", help="run every job here, even if another run has its result"),
 )
 PLANNING = (

@@ -18,12 +18,13 @@ from oxoflow.commands.options import CACHING, COMPOSING, FILE, JSON, PLANNING, s
 from oxoflow.engine.capacity import Limits, find_capacity
 from oxoflow.engine.deciding import Decision, Reason, Verdict
 from oxoflow.engine.explain import explain, verdict_words
+from oxoflow.engine.linked import Linked
 from oxoflow.engine.load import DirectoryView, Loaded
 from oxoflow.engine.options import RunOptions
 from oxoflow.engine.plan import Plan, Planner, PlanOptions
 from oxoflow.engine.reentry import Reentries
 from oxoflow.engine.references import with_references
-from oxoflow.engine.reuse import open_reuse
+from oxoflow.engine.reuse import Caching, Reuse, origin_words
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.select import jobs_called
 from oxoflow.engine.state import State
@@ -71,14 +72,15 @@ def show_plan(arguments: Arguments) -> int:
 
 def with_reuse(plan: Plan, planner: Planner, cache: str | None) -> Plan:
     """Give the plan with a word on the results that would be taken from other runs."""
-    reuse = open_reuse(Path(cache) if cache else None, planner, planner.files.root, "")
-    if reuse is None:
+    if cache is None:
         return plan
+    root = planner.files.root
+    reuse = Reuse(Caching(Path(cache)), planner, root, "", Linked(root, Path("/dev/null")))
     decisions = []
     for decision in plan.decisions:
         found = reuse.available(decision) if decision.verdict is Verdict.RUN else None
         if found is not None:
-            reason = Reason("cache", None, f"run {found[1].run} in '{found[1].workdir}'")
+            reason = Reason("cache", None, origin_words(found[1]))
             decision = replace(decision, reasons=(reason, *decision.reasons))
         decisions.append(decision)
     return Plan(tuple(decisions), plan.summary)

@@ -145,6 +145,12 @@ class Fingerprinter:
         }
         return {name: value for name, value in parts.items() if value}
 
+    def reads_secrets(self, job: Job) -> bool:
+        """True for a job that reads a sensitive value in any of its texts."""
+        if not self._secrets:
+            return False
+        return any(key in self._secrets for key in self._renderer.texts.keys_read(_texts(job)))
+
     def _config_used(self, job: Job) -> dict[str, str]:
         texts = self._renderer.texts
         return {

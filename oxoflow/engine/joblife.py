@@ -90,6 +90,7 @@ class JobLife:
             job.name, self._volatile(), self.before, self.usage.started_at or 0.0
         )
         self._logs = tools.open_logs(job.name)
+        tools.linked.own((*self.decision.inputs, *outputs))
         try:
             tools.parents.make(self.prepared.parents)
             if self.scratch is not None:
@@ -230,13 +231,13 @@ class JobLife:
             self._hook(self.prepared.on_success)
         present = settle(files, job.rule, self.prepared, self.usage, found.present)
         key = tools.planner.fingerprint(self.decision)
-        kept = tools.reuse.leave(self.decision, key, present) if tools.reuse else None
-        if kept is not None:
-            self.logs.note(f"oxoflow: {kept}")
         tools.learn()
         command = self.prepared.shown_command
         notes = Notes(self.provided.text() if self.provided is not None else None)
         tools.reporter.done(job, self.usage, key, present, command, notes)
+        kept = tools.reuse.leave(self.decision, key, present) if tools.reuse else None
+        if kept is not None:
+            self.logs.note(f"oxoflow: {kept}")
         self.logs.close()
         return JobEnd(self.decision.index, Status.SUCCESS)
 

@@ -87,7 +87,8 @@ class JobRunner:
         usage = Usage()
         self.tools.reporter.begun(job, usage)
         before = shapes_before(self.tools.root, outputs)
-        self.tools.journal.will_start(job.name, outputs, before, usage.started_at or 0.0)
+        volatile = (*outputs, *reuse.volatile(decision))
+        self.tools.journal.will_start(job.name, volatile, before, usage.started_at or 0.0)
         taken = reuse.take(decision, found)
         if taken is None:
             return None

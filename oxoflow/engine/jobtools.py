@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from oxoflow.engine.attempt import Commands, JobLogs
 from oxoflow.engine.cages import Cages
 from oxoflow.engine.journal import Journal
+from oxoflow.engine.linked import Linked
 from oxoflow.engine.logs import LogCopier
 from oxoflow.engine.outputs import ParentDirectories
 from oxoflow.engine.plan import Planner
@@ -38,6 +39,7 @@ class JobTools:
     parents: ParentDirectories
     provisioner: Provisioner
     references: ReferenceLocks
+    linked: Linked
     reuse: Reuse | None
     cages: Cages | None = None
 

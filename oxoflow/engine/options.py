@@ -15,6 +15,7 @@ from oxoflow.engine.capacity import Limits
 from oxoflow.engine.ending import Receipt
 from oxoflow.engine.events import Event
 from oxoflow.engine.plan import PlanOptions
+from oxoflow.engine.reuse import Caching
 from oxoflow.engine.rundir import Launch, RunState
 
 
@@ -34,7 +35,7 @@ class RunOptions:
     timeout: float | None = None
     disk_reserve_mb: int = 0
     enforce_memory: bool = False
-    cache: Path | None = None  # where results are shared with other runs
+    cache: Caching | None = None  # where results are shared with other runs
     launch: Launch | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)

@@ -18,6 +18,7 @@ from oxoflow.engine.load import Loaded
 from oxoflow.engine.render import Capacity, Renderer
 from oxoflow.engine.select import ancestors, jobs_called
 from oxoflow.engine.state import State
+from oxoflow.lang.model import Job
 
 _NAMED = 3  # parents that a reason spells out
 
@@ -97,6 +98,10 @@ class Planner:
         return self._decider.fingerprinter.fingerprint(
             decision.job, decision.outputs, decision.inputs
         )
+
+    def reads_secrets(self, job: Job) -> bool:
+        """True for a job into which a sensitive value goes."""
+        return self._decider.fingerprinter.reads_secrets(job)
 
     def _walk(self) -> dict[int, Decision]:
         present = Listing(self.files).present

@@ -68,9 +68,9 @@ class Reporter:
     recorder: Recorder
     run_id: str | None = None
 
-    def skipped(self, job: Job, reason: str) -> None:
+    def skipped(self, job: Job, reason: str, **more: str) -> None:
         """The job need not run."""
-        self.recorder.event("rule_skipped", job.name, job.rule.name, reason=reason)
+        self.recorder.event("rule_skipped", job.name, job.rule.name, reason=reason, **more)
 
     def blocked(self, job: Job, reason: str) -> None:
         """The job cannot run, since one above it failed."""
@@ -147,7 +147,7 @@ class Reporter:
                 origin=taken.origin,
             )
         )
-        self.skipped(job, taken.words)
+        self.skipped(job, taken.words, reused_from=taken.run)
 
     def failed(
         self, job: Job, usage: Usage, failure: Failure, command: str | None, tail: str

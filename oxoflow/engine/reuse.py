@@ -1,28 +1,40 @@
 """Take a job's result from another run instead of running it, and leave ours for others.
 
 Owns which jobs may be shared at all: their key must say everything that decides about the result.
-How results are kept is in `results`.
+How results are kept is in `results`, for how long in `eviction`.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from oxoflow.engine.deciding import Decision
+from oxoflow.engine.eviction import DEFAULT_LIMIT, evict, refusal
 from oxoflow.engine.files import DIRECTORY_SIZE, WorkFiles
 from oxoflow.engine.fingerprint import Fingerprint
+from oxoflow.engine.linked import Linked
 from oxoflow.engine.matching import is_glob
 from oxoflow.engine.outputs import verify
 from oxoflow.engine.plan import Planner
 from oxoflow.engine.records import OutputRecord
 from oxoflow.engine.references import is_reference
-from oxoflow.engine.results import Entry, ResultCache, Stored
+from oxoflow.engine.results import Entry, ResultCache, Stored, part_of
 from oxoflow.lang.model import Job
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_LOOK_AFTER = 0.1  # of the limit, left by one run, and the cache is looked through
+
+
+@dataclass(frozen=True, slots=True)
+class Caching:
+    """Where results are shared with other runs, and how many bytes may be kept there."""
+
+    place: Path
+    limit: int = DEFAULT_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,73 +44,129 @@ class Taken:
     key: Fingerprint
     outputs: tuple[OutputRecord, ...]
     words: str
+    run: str
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
 class Reuse:
-    """Shares the results of one run; worker threads share it."""
+    """Shares the results of one run; worker threads share it. `close` it."""
 
-    cache: ResultCache
-    planner: Planner
-    root: str
-    run_id: str
+    def __init__(
+        self, caching: Caching, planner: Planner, root: str, run_id: str, linked: Linked
+    ) -> None:
+        self._caching = caching
+        self._cache = ResultCache(caching.place)
+        self._planner = planner
+        self._root = root
+        self._run_id = run_id
+        self._linked = linked
+        self._left = 0  # bytes since the cache was last looked through
+        self._began = False
+        self._lock = threading.Lock()
 
     def available(self, decision: Decision) -> tuple[Fingerprint, Entry] | None:
         """What another run left for this job; reads inputs that were not read yet."""
-        if not _may_share(decision.job, decision.outputs) or _is_forced(decision):
+        if not self._may_share(decision) or _is_forced(decision):
             return None
-        key = self.planner.fingerprint(decision)
+        key = self._planner.fingerprint(decision)
         if not _is_complete(key):
             return None
-        entry = self.cache.find(key.key)
+        entry = self._cache.find(key.key)
         if entry is None or tuple(item.path for item in entry.outputs) != decision.outputs:
             return None
         return key, entry
 
+    def volatile(self, decision: Decision) -> tuple[str, ...]:
+        """The files that `take` makes for a while; they must go if we die."""
+        return tuple(part_of(f"./{path}").removeprefix("./") for path in decision.outputs)
+
     def take(self, decision: Decision, found: tuple[Fingerprint, Entry]) -> Taken | None:
         """Put another run's files in place; None when they are spoilt or do not fit here."""
         key, entry = found
-        targets = [f"{self.root}/{path}" for path in decision.outputs]
+        targets = [f"{self._root}/{path}" for path in decision.outputs]
         try:
-            how = self.cache.give(entry, targets)
+            given = self._cache.give(key.key, entry, targets)
         except OSError:
             return None  # the job itself will say what is wrong with the disk
-        if how is None:
+        if given is None:
             return None
-        outputs = verify(self.root, decision.job.name, decision.outputs).present
-        origin = {"run": entry.run, "workdir": entry.workdir, "job": entry.job, "how": how}
-        words = f"result taken from run {entry.run} in '{entry.workdir}' by {how}"
-        return Taken(key, outputs, words, json.dumps(origin))
+        self._linked.add(given.linked)
+        outputs = verify(self._root, decision.job.name, decision.outputs).present
+        origin = {"run": entry.run, "workdir": entry.workdir, "job": entry.job, "how": given.how}
+        words = f"reused from {origin_words(entry)}, by {given.how}"
+        return Taken(key, outputs, words, entry.run, json.dumps(origin))
 
     def leave(
         self, decision: Decision, key: Fingerprint, outputs: tuple[OutputRecord, ...]
     ) -> str | None:
         """Store a verified result; says what kept it from being stored, if anything unusual."""
-        job, files = decision.job, self.planner.files
-        if not _may_share(job, decision.outputs) or not _is_complete(key):
+        job, files = decision.job, self._planner.files
+        if not self._may_share(decision) or not _is_complete(key):
             return None
         if len(outputs) != len(decision.outputs):
             return None
-        stored = [_stored(files, output) for output in outputs]
-        if None in stored:
-            return None
-        kept = tuple(item for item in stored if item is not None)
-        entry = Entry(self.run_id, self.root, job.name, kept)
+        limit = self._caching.limit
         try:
-            self.cache.put(key.key, entry, {item.path: files.full(item.path) for item in kept})
+            self._begin()
+            words = refusal(self._caching.place, sum(max(0, o.size) for o in outputs), limit)
+            if words is not None:
+                return f"the result is not kept for other runs: {words}"
+            stored = [_stored(files, output) for output in outputs]
+            kept = tuple(item for item in stored if item is not None)
+            if len(kept) != len(outputs):
+                return None
+            entry = Entry(self._run_id, self._root, job.name, kept)
+            sources = {item.path: files.full(item.path) for item in kept}
+            self._count(self._cache.put(key.key, entry, sources))
         except OSError as error:
             return f"the result could not be kept for other runs: {error}"
         return None
 
+    def close(self) -> None:
+        """Keep the cache within bounds, if anything was left there."""
+        if self._began:
+            evict(self._caching.place, self._caching.limit)
 
-def open_reuse(place: Path | None, planner: Planner, root: str, run_id: str) -> Reuse | None:
+    def _begin(self) -> None:
+        """Make the directory, for its owner alone: others must not read results there."""
+        if not self._began:
+            self._caching.place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._began = True
+
+    def _count(self, size: int) -> None:
+        with self._lock:
+            self._left += size
+            much = self._left > self._caching.limit * _LOOK_AFTER
+            if much:
+                self._left = 0
+        if much:
+            evict(self._caching.place, self._caching.limit)
+
+    def _may_share(self, decision: Decision) -> bool:
+        """True for a job that is its outputs and nothing else, all of them plain files in the run.
+
+        What reads a sensitive value stays where it was made.
+        """
+        return _may_share(decision.job, decision.outputs) and not self._planner.reads_secrets(
+            decision.job
+        )
+
+
+def open_reuse(
+    caching: Caching | None, planner: Planner, root: str, run_id: str, linked: Linked
+) -> Reuse | None:
     """Share results through a directory; None when the run shall not."""
-    return None if place is None else Reuse(ResultCache(place), planner, root, run_id)
+    return None if caching is None else Reuse(caching, planner, root, run_id, linked)
+
+
+def origin_words(entry: Entry) -> str:
+    """Name the run that made a result; on a server its directory is called like it."""
+    if Path(entry.workdir).name == entry.run:
+        return f"run {entry.run}"
+    return f"run {entry.run} in '{entry.workdir}'"
 
 
 def _may_share(job: Job, outputs: tuple[str, ...]) -> bool:
-    """True for a job that is its outputs and nothing else, all of them plain files in the run."""
     rule = job.rule
     if not rule.cache or rule.checkpoint or rule.ancient or rule.on_success or is_reference(rule):
         return False

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from oxoflow.engine.plan import PlanOptions
-from oxoflow.engine.results import Entry, ResultCache, Stored
+from oxoflow.engine.results import Entry, Given, ResultCache, Stored
+from oxoflow.engine.reuse import Caching
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.state import State
 from tests.engine.running import event_of, events, execute, rule
@@ -52,14 +53,16 @@ def origin(place, job: str) -> dict | None:
 def test_another_run_s_results_are_taken_and_said_everywhere(runs, tmp_path):
     first, second = runs("first"), runs("second")
     cache = tmp_path / "cache"
-    made = execute(first, FLOW, cache=cache)
-    outcome = execute(second, FLOW, cache=cache)
+    made = execute(first, FLOW, cache=Caching(cache))
+    outcome = execute(second, FLOW, cache=Caching(cache))
     assert (ran(first), ran(second)) == (2, 0)
     assert (second / "two").read_text() == "src\n"
     assert (second / "two").stat().st_mode & 0o777 == 0o755
     assert (outcome.counts.succeeded, outcome.counts.skipped) == (0, 2)
-    words = f"result taken from run {made.run_id} in '{first}'"
-    assert words in event_of(second, "two", "rule_skipped").data["reason"]
+    words = f"reused from run {made.run_id} in '{first}', by "
+    said = event_of(second, "two", "rule_skipped").data
+    assert words in said["reason"]
+    assert said["reused_from"] == made.run_id
     assert words in RunDirectory(second).job_logs("two")[1].read_text()
     assert origin(second, "two")["run"] == made.run_id
     assert execute(second, FLOW).counts.skipped == 2
@@ -76,17 +79,17 @@ def test_another_run_s_results_are_taken_and_said_everywhere(runs, tmp_path):
 )
 def test_what_is_not_the_same_or_must_not_be_shared_runs(runs, tmp_path, change):
     cache = tmp_path / "cache"
-    execute(runs("first"), FLOW, cache=cache)
+    execute(runs("first"), FLOW, cache=Caching(cache))
     second = runs("second")
-    assert execute(second, change(FLOW), cache=cache).exit_code == 0
+    assert execute(second, change(FLOW), cache=Caching(cache)).exit_code == 0
     assert ran(second) == 2
 
 
 def test_another_content_of_an_input_is_another_result(runs, tmp_path):
     cache = tmp_path / "cache"
-    execute(runs("first"), FLOW, cache=cache)
+    execute(runs("first"), FLOW, cache=Caching(cache))
     second = runs("second", "other\n")
-    execute(second, FLOW, cache=cache)
+    execute(second, FLOW, cache=Caching(cache))
     assert ran(second) == 2
     assert (second / "two").read_text() == "other\n"
 
@@ -94,25 +97,25 @@ def test_another_content_of_an_input_is_another_result(runs, tmp_path):
 def test_a_rule_that_edits_in_place_damages_neither_the_cache_nor_the_earlier_run(runs, tmp_path):
     cache = tmp_path / "cache"
     first, second, third = runs("first"), runs("second"), runs("third")
-    execute(first, FLOW, cache=cache)
+    execute(first, FLOW, cache=Caching(cache))
     edit = rule("edit", "echo more >> two; echo > edited", input=["two"], output=["edited"])
-    assert execute(second, FLOW + edit, cache=cache).exit_code == 0
+    assert execute(second, FLOW + edit, cache=Caching(cache)).exit_code == 0
     assert (second / "two").read_text() == "src\nmore\n"
     assert (first / "two").read_text() == "src\n"
-    execute(third, FLOW, cache=cache)
+    execute(third, FLOW, cache=Caching(cache))
     assert (third / "two").read_text() == "src\n"
     assert ran(third) == 0
 
 
 def test_a_spoilt_content_is_noticed_and_the_job_runs(runs, tmp_path):
     cache = tmp_path / "cache"
-    execute(runs("first"), FLOW, cache=cache)
+    execute(runs("first"), FLOW, cache=Caching(cache))
     for path in (cache / "objects").rglob("*"):
         if path.is_file():
             path.chmod(0o644)
             path.write_text("spoilt\n")
     second = runs("second")
-    assert execute(second, FLOW, cache=cache).exit_code == 0
+    assert execute(second, FLOW, cache=Caching(cache)).exit_code == 0
     assert ran(second) == 1  # the second job has the same content, which the first healed
     assert (second / "two").read_text() == "src\n"
     assert not list(second.rglob("*.oxo-part"))
@@ -126,7 +129,7 @@ def test_two_runs_at_the_same_moment_share_one_cache(runs, tmp_path):
     places = [runs(f"r{n}") for n in range(3)]
     assert run_at_once(places, many, "--cache", str(cache)) == [0, 0, 0]
     last = runs("last")
-    assert execute(last, many, cache=cache).counts.skipped == 20
+    assert execute(last, many, cache=Caching(cache)).counts.skipped == 20
     for n in range(20):
         content = (last / f"o/{n}").read_text()
         assert content in [(place / f"o/{n}").read_text() for place in places]
@@ -134,9 +137,9 @@ def test_two_runs_at_the_same_moment_share_one_cache(runs, tmp_path):
 
 def test_forced_jobs_run_here(runs, tmp_path):
     cache = tmp_path / "cache"
-    execute(runs("first"), FLOW, cache=cache)
+    execute(runs("first"), FLOW, cache=Caching(cache))
     second = runs("second")
-    execute(second, FLOW, cache=cache, plan=PlanOptions(rerun=True))
+    execute(second, FLOW, cache=Caching(cache), plan=PlanOptions(rerun=True))
     assert ran(second) == 2
     assert events(second, "rule_completed") != []
 
@@ -144,13 +147,14 @@ def test_forced_jobs_run_here(runs, tmp_path):
 def test_large_results_are_linked_for_those_whom_permissions_stop(tmp_path, monkeypatch):
     monkeypatch.setattr("oxoflow.engine.cloning.os.geteuid", lambda: 1000)
     monkeypatch.setattr("oxoflow.engine.cloning._reflink", lambda source, target: False)
-    monkeypatch.setattr("oxoflow.engine.results._LINKED_FROM", 3)
+    monkeypatch.setattr("oxoflow.engine.results.LINKED_FROM", 3)
     (tmp_path / "big").write_text("large")
     digest = hashlib.sha256(b"large").hexdigest()
     cache = ResultCache(tmp_path / "cache")
     entry = Entry("r", "/w", "j", (Stored("big", digest, 5, 0o644),))
-    cache.put("k" * 64, entry, {"big": str(tmp_path / "big")})
-    assert cache.give(entry, [str(tmp_path / "out")]) == "hard link"
+    assert cache.put("k" * 64, entry, {"big": str(tmp_path / "big")}) == 5
+    given = cache.give("k" * 64, entry, [str(tmp_path / "out")])
+    assert given == Given("hard link", entry.outputs)
     assert (tmp_path / "out").stat().st_nlink == 2
     assert (tmp_path / "out").stat().st_mode & 0o222 == 0
     assert (tmp_path / "big").stat().st_nlink == 1
