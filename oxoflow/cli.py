@@ -128,4 +128,4 @@ def _report(error: OxoflowError, *, as_json: bool) -> int:
     if len(found) > 1:
         for item in found[:_SHOWN]:
             print(f"  line {item.line}: {item.message}", file=sys.stderr)
-    return 2 if isinstance(error, UsageError | WorkflowError) else 1
+    return error.exit_code

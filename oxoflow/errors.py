@@ -3,7 +3,7 @@
     OxoflowError
     ├── UsageError                a flag, argument or setting is wrong (exit 2)
     │   └── SettingsError
-    ├── WorkflowError             the text is not a workflow that can be planned; has `diagnostics`
+    ├── WorkflowError             the text is no workflow to be planned (exit 2); `diagnostics`
     │   ├── ParseError            not TOML, or not the structure of a workflow
     │   └── GraphError            cycle, duplicate rule, unknown depends_on
     ├── RunError                  the engine cannot go on
@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 
 class Severity(Enum):
@@ -52,7 +53,12 @@ class Diagnostic:
 
 
 class OxoflowError(Exception):
-    """The root: whatever oxoflow raises on purpose. `detail` is the variable part, if any."""
+    """The root: whatever oxoflow raises on purpose. `detail` is the variable part, if any.
+
+    `exit_code` is what a process that ends with it returns, and what its run records.
+    """
+
+    exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, detail: str | None = None) -> None:
         super().__init__(message)
@@ -63,6 +69,8 @@ class OxoflowError(Exception):
 class UsageError(OxoflowError):
     """A flag, an argument or a setting is wrong."""
 
+    exit_code = 2
+
 
 class SettingsError(UsageError):
     """A setting of the server is malformed; the message starts with its name."""
@@ -70,6 +78,8 @@ class SettingsError(UsageError):
 
 class WorkflowError(OxoflowError):
     """The text is not a workflow that can be planned."""
+
+    exit_code = 2
 
     def __init__(self, message: str, diagnostics: tuple[Diagnostic, ...] = ()) -> None:
         super().__init__(message)

@@ -49,7 +49,7 @@ from oxoflow.engine.state import State
 from oxoflow.engine.tasks import make_tasks, needs_work
 from oxoflow.engine.tidying import tidy
 from oxoflow.engine.undeclared import find_undeclared
-from oxoflow.errors import OxoflowError, UsageError
+from oxoflow.errors import OxoflowError
 
 _LAST_GRACE = 1.0  # for what jobs left running behind them
 
@@ -277,7 +277,7 @@ class _Run:
     def _end_broken(self, error: BaseException) -> None:
         """Record, as far as the disk lets us, that the run could not go on."""
         words = error.message if isinstance(error, OxoflowError) else f"internal error: {error!r}"
-        code = 2 if isinstance(error, UsageError) else 1
+        code = error.exit_code if isinstance(error, OxoflowError) else 1
         outcome = Outcome(self._record.run_id, RunState.FAILED, code, error=words)
         with contextlib.suppress(OxoflowError, OSError):
             self._write_end(outcome)

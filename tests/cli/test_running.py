@@ -253,7 +253,7 @@ def test_a_launched_runner_records_what_is_wrong_with_the_workflow(flow, here):
     assert b"config.word" in err
     record = json.loads((here / ".oxo-flow/run.json").read_text())
     assert (record["run_id"], record["nonce"], record["state"]) == ("r1", "n0nce", "failed")
-    assert record["exit_code"]
+    assert record["exit_code"] == run.returncode
     assert "config.wrod" in record["error"]
 
 

@@ -297,7 +297,7 @@ def test_a_cycle_is_recorded_as_the_end_of_the_run_and_raised(tmp_path):
         execute(tmp_path, text)
     record = RunDirectory(tmp_path).read_run()
     assert record is not None
-    assert (record.state, record.exit_code) == (RunState.FAILED, 1)
+    assert (record.state, record.exit_code) == (RunState.FAILED, 2)
     assert "cycle" in (record.error or "")
     assert events(tmp_path)[-1].type == "run_failed"
 
