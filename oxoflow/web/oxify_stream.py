@@ -12,7 +12,6 @@ import re
 import time
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, g, request
@@ -22,6 +21,7 @@ from oxoflow.db.executions import ExecutionRow, last_type_upto, newest_event, re
 from oxoflow.db.instants import instant
 from oxoflow.errors import InvalidInput, NotFound, OxoflowError
 from oxoflow.executions.showing import state_json
+from oxoflow.record import dataclass
 from oxoflow.supervisor.settle import TERMINAL_TYPES
 from oxoflow.web.http import compact, services
 from oxoflow.web.listener import Subscription
@@ -36,7 +36,9 @@ STATES: dict[str, str] = {
     "run_completed": "Completed", "run_cancelled": "Cancelled",
 }  # fmt: skip
 KEEP_ALIVE = 15.0  # seconds of silence before a comment, or between heartbeats
-TYPES = frozenset({"state_change", "progress", "node_complete", "error", "heartbeat"})
+TYPES = frozenset(
+    {"state_change", "progress", "node_complete", "token", "error", "heartbeat"}
+)  # fmt: skip
 
 blueprint = make_blueprint(__name__)
 
@@ -79,6 +81,8 @@ class OxifyWire:
         if event.type in ENDS:
             self._count += 1
             return self._ended(event, data, number)
+        if event.type == "llm.token":
+            return self._token(data, number)
         state: Any = STATES.get(event.type)
         if event.type == "run_failed":
             state = {"Failed": data.get("error") or "failed"}
@@ -94,6 +98,14 @@ class OxifyWire:
         node = {key: data.get(key) for key in ("node_id", "node_name", "result")}
         first = self._frame("node_complete", progress | node, None)
         return first + self._frame("progress", progress, number)
+
+    def _token(self, data: dict[str, Any], number: int) -> bytes:
+        """Text of a model while it speaks; clients of bare frames know no such thing."""
+        if self._typed is None:
+            return b""
+        said = {key: data.get(key) for key in ("node_id", "node_name", "text")}
+        named = {"execution_id": self._row.id, "workflow_id": self._row.graph_id}
+        return self._frame("token", named | said, number)
 
     def _progress(self, moment: str) -> dict[str, Any]:
         return {

@@ -222,6 +222,26 @@ def test_a_typed_stream_names_its_frames(server: OxifyServer) -> None:
     assert status == 400
 
 
+def test_streamed_tokens_are_frames_of_a_typed_stream(server: OxifyServer, models: Fake) -> None:
+    parts = [{"response": "All "}, {"response": "fine."}, {"response": "", "model": "m"}]
+    pieces = [json.dumps(part).encode() + b"\n" for part in parts]
+    models.replies = [Reply(200, None, {"Content-Type": "application/x-ndjson"}, pieces)]
+    llm = {"provider": "ollama", "model": "m", "prompt_template": "x"}
+    doc = line(shell("Wait", "sleep 0.5"), node("Ask", "LLM", llm | {"extra_params": STREAM}))
+    execution = server.begin(doc)
+    frames = server.frames(execution, "?events=token,state_change")
+    told = [frame.splitlines() for frame in frames if frame.startswith("event: token\n")]
+    bodies = [json.loads(lines[-1].removeprefix("data: ")) for lines in told]
+    assert "".join(body["text"] for body in bodies) == "All fine."
+    assert {body["node_name"] for body in bodies} == {"Ask"}
+    assert {body["execution_id"] for body in bodies} == {execution}
+    ids = [int(lines[1].removeprefix("id: ")) for lines in told]
+    assert ids == sorted(set(ids))
+    again = server.frames(execution, "?events=token", Last_Event_ID="1")
+    assert [frame.splitlines()[-1] for frame in again] == [lines[-1] for lines in told]
+
+
+STREAM = {"stream": True}
 APPROVAL = node("Sign", "Approval", {"message": "Release {{plate}}?", "approvers": ["pi"]})
 
 
