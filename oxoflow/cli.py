@@ -8,7 +8,6 @@ when named, so that a start stays under a tenth of a second.
 from __future__ import annotations
 
 import difflib
-import gc
 import importlib
 import io
 import json
@@ -22,10 +21,7 @@ from oxoflow.commands.output import diagnostic_json, drop_output
 from oxoflow.errors import OxoflowError, UsageError, WorkflowError
 
 INTERRUPTED = 130
-# tens of thousands of jobs live as long as the process; looking for cycles among them every few
-# hundred allocations costs a fifth of the time of a run that has nothing to do
 _SHOWN = 50  # diagnostics that are listed
-_GC_THRESHOLDS = (100_000, 20, 50)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +64,6 @@ VERBS: Mapping[str, Entry] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; prints its own errors."""
     words = list(sys.argv[1:] if argv is None else argv)
-    gc.set_threshold(*_GC_THRESHOLDS)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names need not be text

@@ -37,7 +37,7 @@ from oxoflow.db.questions import (
     stale_questions,
 )
 from oxoflow.db.runs import Run, find_run_of_anyone
-from oxoflow.executions.children import Children
+from oxoflow.executions.children import Children, Look
 from oxoflow.executions.service import answer_message
 from oxoflow.executions.telling import deliver
 from oxoflow.graph.asking import read_ask
@@ -66,10 +66,10 @@ class Attendant:
         self._supervisor: Supervisor
         self._children: Children
 
-    def start(self, supervisor: Supervisor) -> None:
-        """Begin; what was missed while no server ran comes first."""
+    def start(self, supervisor: Supervisor, look: Look) -> None:
+        """Begin; what was missed while no server ran comes first. `look` does a verb on a text."""
         self._supervisor = supervisor
-        self._children = Children(self._db, self._workspace, supervisor)
+        self._children = Children(self._db, self._workspace, supervisor, look)
         self._poked.set()
         self._thread.start()
 

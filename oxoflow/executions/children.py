@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -23,24 +23,26 @@ from oxoflow.db.executions import (
 )
 from oxoflow.db.instants import instant
 from oxoflow.db.runs import NewRun, Options, Run, find_run_of_anyone
-from oxoflow.engine.load import load_text
-from oxoflow.errors import OxoflowError, RateLimited
+from oxoflow.errors import OxoflowError, RateLimited, Unavailable
 from oxoflow.executions.telling import deliver
-from oxoflow.lang.deadline import Deadline
 from oxoflow.supervisor import Supervisor
 from oxoflow.workspace import WORKFLOW_FILE, Workspace, list_files
 
-SECONDS = 3.0  # for looking at one text
+Look = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]  # a verb on a text, done elsewhere
+
 LISTED = 1000  # outputs named in an answer
 
 
 class Children:
     """The child runs of all executions; used by the attendant's thread."""
 
-    def __init__(self, db: Database, workspace: Workspace, supervisor: Supervisor) -> None:
+    def __init__(
+        self, db: Database, workspace: Workspace, supervisor: Supervisor, look: Look
+    ) -> None:
         self._db = db
         self._workspace = workspace
         self._supervisor = supervisor
+        self._look = look
 
     def begin(self, parent: Run, ask: Mapping[str, Any]) -> None:
         """Queue the run that an execution asks for, once; what is wrong with it is the answer."""
@@ -54,8 +56,10 @@ class Children:
             return
         settings = {str(name): str(value) for name, value in config.items()}
         try:
-            loaded = load_text(text, overrides=settings, deadline=Deadline.after(SECONDS))
-            self._queue(parent, number, text, settings, loaded.workflow.name, len(loaded.jobs))
+            found = self._look("size", {"toml_content": text, "overrides": settings})
+            self._queue(parent, number, text, settings, found["workflow_name"], found["jobs"])
+        except Unavailable:  # everybody looks at texts just now: the attendant comes again
+            raise
         except RateLimited as error:
             self._refuse(parent, number, f"{error.message}: {error.detail}")
         except OxoflowError as error:

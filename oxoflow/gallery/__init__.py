@@ -1,7 +1,8 @@
 """Offer workflows of our own to learn from and to start with.
 
 Owns the list of the files beside this one, in the order of a tour, and what each says about
-itself: the category in its first comment line, the description in its `[workflow]` table.
+itself: the category in its first comment line, the rest in its tables. Imports no language: the
+server lists these files and reads none of them as a workflow.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import tomli
+
 from oxoflow.errors import NotFound
-from oxoflow.lang.parse import parse_workflow
 
 DIRECTORY = Path(__file__).parent  # modules and sheets that some workflows need lie here too
 _SUFFIX = ".oxoflow"
@@ -23,8 +25,11 @@ class Entry:
     """What a list of the gallery shows of one workflow."""
 
     name: str
+    title: str
+    version: str
     category: str
     description: str
+    rules: int
 
 
 @cache
@@ -42,11 +47,20 @@ def read(name: str) -> str:
 
 
 def entry(name: str) -> Entry:
-    """Return name, category and description of a workflow. Raises NotFound."""
+    """Return what a workflow says about itself. Raises NotFound."""
     text = read(name)
     first = text.partition("\n")[0]
     category = first.removeprefix(_CATEGORY) if first.startswith(_CATEGORY) else "Other"
-    return Entry(name, category.strip(), parse_workflow(text).description or "")
+    document = tomli.loads(text)
+    head = document["workflow"]
+    return Entry(
+        name,
+        head["name"],
+        head["version"],
+        category.strip(),
+        head.get("description", ""),
+        len(document["rules"]),
+    )
 
 
 @cache

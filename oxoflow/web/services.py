@@ -50,7 +50,7 @@ class Services:
     def start(self) -> None:
         """Begin to serve streams and to take up runs."""
         self.streams.start()
-        self.attendant.start(self.supervisor)
+        self.attendant.start(self.supervisor, self.texts)
         self.supervisor.start()
 
     def stop(self) -> None:

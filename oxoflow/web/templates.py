@@ -11,7 +11,6 @@ from flask import Blueprint, Response, g
 from oxoflow import gallery
 from oxoflow.db.library import list_workflows
 from oxoflow.errors import NotFound
-from oxoflow.lang.parse import parse_workflow
 from oxoflow.web.guards import signed_in
 from oxoflow.web.http import reply, services
 
@@ -34,11 +33,9 @@ class Template:
 @cache
 def _template(name: str) -> Template:
     text, entry = gallery.read(name), gallery.entry(name)
-    workflow = parse_workflow(text)
     return Template(
-        name, workflow.name, workflow.version, entry.category, entry.description,
-        len(workflow.rules), text,
-    )  # fmt: skip
+        name, entry.title, entry.version, entry.category, entry.description, entry.rules, text
+    )
 
 
 def _listed(template: Template) -> dict[str, Any]:

@@ -73,6 +73,13 @@ def count(asked: Fields) -> Answer:
     return {"rules_count": len(parse_workflow(asked["toml_content"]).rules)}
 
 
+def size(asked: Fields) -> Answer:
+    """The name and the number of jobs of a text that an execution wants to run."""
+    deadline = Deadline.after(SECONDS)
+    loaded = load_text(asked["toml_content"], overrides=asked["overrides"], deadline=deadline)
+    return {"workflow_name": loaded.workflow.name, "jobs": len(loaded.jobs)}
+
+
 def parse(asked: Fields) -> Answer:
     """The workflow and its rules as written, defaults applied, includes not resolved."""
     return detail(parse_workflow(asked["toml_content"]))
@@ -174,6 +181,7 @@ def report(asked: Fields) -> Answer:
 VERBS: Mapping[str, Callable[[Fields], Answer]] = {
     "validate": validate,
     "count": count,
+    "size": size,
     "parse": parse,
     "dag": dag,
     "dry-run": dry_run,
