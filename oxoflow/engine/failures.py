@@ -1,6 +1,6 @@
 """Say in words how a command ended, and what probably caused it.
 
-Owns the tables of exit codes and signals, and the signs of memory running out. Pure.
+Owns the tables of exit codes, signals and tell-tale messages. Pure.
 """
 
 from __future__ import annotations
@@ -36,6 +36,25 @@ _SIGNALS: Mapping[int, str] = {
     signal.SIGXFSZ: "a file grew beyond the limit on file sizes",
     signal.SIGSYS: "used a system call that is not allowed here",
 }
+# What programs say, whatever they return, when the machine and not the work is at fault.
+_SIGNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), cause)
+    for pattern, cause in (
+        (r"no space left on device|\bENOSPC\b", "the disk is full; free some space"),
+        (r"disk quota exceeded|\bEDQUOT\b", "the quota is used up; free some of it"),
+        (r"read-only file system|\bEROFS\b", "it wrote where the file system is read-only"),
+        (
+            r"(?<!/)\binput/output error|\bEIO\b",
+            "the disk failed; check it and the kernel's log",
+        ),
+        (r"stale (?:nfs )?file handle", "the network file system went away; mount it again"),
+        (r"too many open files", "too many files were open; raise the limit (ulimit -n)"),
+        (
+            r"error while loading shared libraries",
+            "a shared library is missing; check the rule's environment",
+        ),
+    )
+)
 _NO_MEMORY = re.compile(
     r"out of memory|cannot allocate memory|MemoryError|bad_alloc|OutOfMemoryError|oom-kill"
     r"|cannot allocate vector|memory exhausted|unable to allocate",
@@ -43,14 +62,27 @@ _NO_MEMORY = re.compile(
 )
 
 
-def describe_exit(code: int) -> str:
-    """How a command ended: `exit code 127: a command was not found; ...`."""
+def describe_exit(code: int, stderr_tail: str = "") -> str:
+    """How a command ended: `exit code 127: a command was not found; ...`.
+
+    What the command said last is more telling than a number that many programs use for anything.
+    """
     number = code - 128
+    cause = _said(stderr_tail)
     if number in _SIGNALS:
         name = signal.Signals(number).name
-        return f"exit code {code}: ended by {name}: {_SIGNALS[number]}"
-    cause = _CODES.get(code)
+        return f"exit code {code}: ended by {name}: {cause or _SIGNALS[number]}"
+    cause = cause or _CODES.get(code)
     return f"exit code {code}: {cause}" if cause else f"exit code {code}"
+
+
+def _said(stderr_tail: str) -> str | None:
+    for sign, cause in _SIGNS:
+        if sign.search(stderr_tail):
+            return cause
+    if _NO_MEMORY.search(stderr_tail):
+        return "memory ran out; give the rule more, or run fewer jobs at once"
+    return None
 
 
 def describe_timeout(seconds: float) -> str:

@@ -181,8 +181,9 @@ class JobLife:
             words = describe_overuse(self.prepared.rendered.memory_mb or 0)
             return Failure(ended.code or 137, words, may_retry=True, out_of_memory=True)
         if ended.code != 0:
-            lacking = ran_out_of_memory(ended.code, self.logs.tail())
-            words = describe_exit(ended.code)
+            tail = self.logs.tail()
+            lacking = ran_out_of_memory(ended.code, tail)
+            words = describe_exit(ended.code, tail)
             return Failure(ended.code, words, may_retry=True, out_of_memory=lacking)
         return None
 
