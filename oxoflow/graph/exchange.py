@@ -13,12 +13,12 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from oxoflow.graph.outbound import Guard
 from oxoflow.graph.work import NodeFailure, Stopped, TimedOut, Token
+from oxoflow.record import dataclass
 
 SILENCE = 300.0  # seconds without a byte, for calls without a deadline
 MAX_BODY = 8 * 1024 * 1024
@@ -47,6 +47,12 @@ class Reply:
         self.headers = {name.lower(): value for name, value in response.getheaders()}
         self._response = response
         self._token = token
+        self._announced = response.length  # bytes of the body; None: nobody said
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether a body that breaks off would be noticed: its length is told, or it is chunked."""
+        return self._announced is not None or bool(self._response.chunked)
 
     @property
     def content_type(self) -> str:
@@ -67,6 +73,8 @@ class Reply:
                 raise NodeFailure(f"the answer is larger than {most} bytes", retry=False)
             yield piece
         self._token.check()  # an end that we made ourselves, because time was up, is none
+        if self._announced is not None and size < self._announced:
+            raise NodeFailure(f"the answer broke off after {size} of {self._announced} bytes")
 
     def lines(self, most: int = MAX_BODY) -> Iterator[str]:
         """The body line by line as it arrives, without line ends."""

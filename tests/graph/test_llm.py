@@ -212,6 +212,16 @@ def test_streamed_tokens_are_events_and_the_answer_is_whole(
     assert fake.seen[0].json["stream"] is True
 
 
+@pytest.mark.parametrize("provider", STREAMS)
+def test_a_stream_that_breaks_off_is_no_answer(begin: Begin, fake: Fake, provider: str) -> None:
+    kind, pieces = STREAMS[provider]
+    told = b"".join(pieces).split(b"\n")
+    half = b"\n".join(told[: len(told) // 2]) + b"\n\n"
+    fake.replies = [Reply(200, None, {"Content-Type": kind}, pieces=[half])]
+    doc = line(llm(provider, fake.url, extra_params={"stream": True}))
+    assert "the model's stream broke off" in begin(doc, variables={"word": "hi"}).run().failure
+
+
 def test_a_server_that_ignores_stream_is_understood(begin: Begin, fake: Fake) -> None:
     fake.replies = [Reply(200, OPENAI)]
     doc = line(llm("openai", fake.url, extra_params={"stream": True}))

@@ -223,7 +223,7 @@ def test_a_typed_stream_names_its_frames(server: OxifyServer) -> None:
 
 
 def test_streamed_tokens_are_frames_of_a_typed_stream(server: OxifyServer, models: Fake) -> None:
-    parts = [{"response": "All "}, {"response": "fine."}, {"response": "", "model": "m"}]
+    parts = [{"response": "All "}, {"response": "fine."}, {"response": "", "done": True}]
     pieces = [json.dumps(part).encode() + b"\n" for part in parts]
     models.replies = [Reply(200, None, {"Content-Type": "application/x-ndjson"}, pieces)]
     llm = {"provider": "ollama", "model": "m", "prompt_template": "x"}

@@ -141,6 +141,14 @@ def test_a_redirect_without_end_is_an_answer(begin: Begin, fake: Fake) -> None:
     assert len(fake.seen) == 6
 
 
+def test_an_answer_that_breaks_off_is_a_failure(begin: Begin, fake: Fake) -> None:
+    fake.replies = [Reply(200, None, {"Content-Length": "1000"}, pieces=[b"half of it"])]
+    assert (
+        "the answer broke off after 10 of 1000"
+        in begin(line(tool(fake.url, "GET /x"))).run().failure
+    )
+
+
 def test_an_endless_answer_is_cut_off(begin: Begin, fake: Fake) -> None:
     fake.replies = [Reply(200, b"x" * 9_000_000)]
     assert "larger than 8388608 bytes" in begin(line(tool(fake.url, "GET /x"))).run().failure

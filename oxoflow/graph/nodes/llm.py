@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from oxoflow.graph import model as m
@@ -21,6 +20,7 @@ from oxoflow.graph.providers.openai import OpenAi
 from oxoflow.graph.shapes import compact, parse_json
 from oxoflow.graph.template import fill_deep, render
 from oxoflow.graph.work import Context, NodeFailure, Outcome
+from oxoflow.record import dataclass
 
 STREAMS = frozenset({"text/event-stream", "application/x-ndjson", "application/jsonl"})
 TOKEN_SECONDS = 0.1  # tokens are told in bundles of this time, so that streams stay readable
@@ -130,7 +130,10 @@ def _call(provider: Provider, ask: Ask, target: Target, context: Context) -> Ans
             raise reply.refusal(reply.read(64 * 1024).decode("utf-8", "replace").strip())
         if ask.stream and reply.content_type in STREAMS:
             with _Tokens(context) as tokens:
-                return provider.read_stream(reply.lines(), tokens.add)
+                answer = provider.read_stream(reply.lines(), tokens.add)
+            if not (answer.whole or reply.is_bounded):
+                raise NodeFailure("the model's stream broke off before its end")
+            return answer
         return provider.read(_json(reply))
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from oxoflow.graph.model import Image, Llm
 from oxoflow.graph.shapes import parse_json
 from oxoflow.graph.work import NodeFailure
+from oxoflow.record import dataclass, field
 
 OWN_KEYS = frozenset({"base_url", "cache", "api_key"})  # of extra_params; never sent in a body
 
@@ -53,6 +53,7 @@ class Answer:
     model: str | None = None
     usage: Usage | None = None
     tool_calls: tuple[Mapping[str, Any], ...] = field(default=())
+    whole: bool = True  # a stream said that it is over
 
 
 OnToken = Callable[[str], None]
@@ -92,6 +93,9 @@ def present(**values: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
+DONE: dict[str, Any] = {"done": True}  # what every stream's last line comes to
+
+
 def events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """The JSON objects of a stream: `data:` lines of server-sent events, or an object a line."""
     for line in lines:
@@ -100,6 +104,7 @@ def events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
             continue
         text = text.removeprefix("data:").strip()
         if text == "[DONE]":
+            yield DONE
             return
         try:
             value = parse_json(text)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from oxoflow.graph.model import Image, ImageSource
 from oxoflow.graph.providers.answer import (
+    DONE,
     Answer,
     Ask,
     OnToken,
@@ -61,7 +63,9 @@ class Anthropic:
         blocks: dict[int, dict[str, Any]] = {}
         model: str | None = None
         counts = {"input_tokens": 0, "output_tokens": 0}
+        ended = False
         for event in events(lines):
+            ended = ended or event is DONE or event.get("type") == "message_stop"
             message = event.get("message")
             if isinstance(message, dict):
                 model = message.get("model") or model
@@ -69,7 +73,7 @@ class Anthropic:
             _count(counts, event.get("usage"))
             _add(blocks, event, on_token)
         reply = {"content": [blocks[at] for at in sorted(blocks)], "model": model, "usage": counts}
-        return self.read(reply)
+        return replace(self.read(reply), whole=ended)
 
 
 def _content(ask: Ask) -> Any:

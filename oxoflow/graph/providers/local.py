@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from oxoflow.graph.model import Image, ImageSource
@@ -108,7 +109,8 @@ def _joined(
             parts.append(piece)
             on_token(piece)
         last |= event
-    return provider.read(last | {key: "".join(parts)})
+    ended = bool(last.get("done") or last.get("stop"))
+    return replace(provider.read(last | {key: "".join(parts)}), whole=ended)
 
 
 def _base64(image: Image) -> str:

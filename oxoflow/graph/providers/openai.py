@@ -7,6 +7,7 @@ from typing import Any
 
 from oxoflow.graph.model import Image, ImageSource
 from oxoflow.graph.providers.answer import (
+    DONE,
     Answer,
     Ask,
     OnToken,
@@ -65,17 +66,20 @@ class OpenAi:
     def read_stream(self, lines: Iterable[str], on_token: OnToken) -> Answer:
         parts: list[str] = []
         calls: dict[int, dict[str, Any]] = {}
-        model, usage = None, None
+        model, usage, ended = None, None, False
         for event in events(lines):
+            ended = ended or event is DONE
             model, usage = model or _model(event), _usage(event) or usage
             for choice in event.get("choices") or ():
+                ended = ended or bool(choice.get("finish_reason"))
                 delta = choice.get("delta") or {}
                 if isinstance(delta.get("content"), str) and delta["content"]:
                     parts.append(delta["content"])
                     on_token(delta["content"])
                 for piece in delta.get("tool_calls") or ():
                     _join(calls.setdefault(whole(piece.get("index")), {}), piece)
-        return Answer("".join(parts), model, usage, tuple(calls[at] for at in sorted(calls)))
+        made = tuple(calls[at] for at in sorted(calls))
+        return Answer("".join(parts), model, usage, made, ended)
 
 
 def _content(ask: Ask) -> Any:
