@@ -26,8 +26,9 @@ from oxoflow.access.accounts import PASSWORD_FILE, seed, store_password
 from oxoflow.access.openness import openness
 from oxoflow.db import Database
 from oxoflow.db.accounts import find_user_named
-from oxoflow.db.audit import verify_file
+from oxoflow.db.audit import Deed, append_deed, is_hash, verify_file
 from oxoflow.db.home import Home, open_database
+from oxoflow.db.instants import instant
 from oxoflow.errors import OxoflowError, UsageError
 from oxoflow.executions.attending import Attendant
 from oxoflow.executions.kind import execution_kind
@@ -80,6 +81,7 @@ from oxoflow.web import (
     verbs,
 )
 from oxoflow.web.handover import Server, build_server, stop_server
+from oxoflow.web.housekeeping import Housekeeper
 from oxoflow.web.hub import StreamHub
 from oxoflow.web.matching import MatchedRule
 from oxoflow.web.prefix import Prefix
@@ -89,7 +91,6 @@ from oxoflow.workspace import Workspace
 
 SWITCH_INTERVAL = 0.0005  # seconds; Python's own lets many connections starve each other
 LARGEST_REQUEST = 272 * 1024**2  # bytes waitress takes before it asks us: a piece of an upload
-HOUR = 3600.0
 PR_SET_DUMPABLE = 4
 PARTS = (
     *(pages, contract, system, prometheus, probes, auth, keys, users, audit, quota),
@@ -151,35 +152,6 @@ def build_services(settings: Settings, db: Database) -> Services:
         executions=Executions(db, workspace, settings, supervisor),
         attendant=attendant,
     )
-
-
-class Housekeeper:
-    """One thread for what is done now and then: expired sessions go, the machine is measured."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="housekeeper", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _work(self) -> None:
-        ticks = 0
-        while True:
-            try:
-                self._services.machine.sample()
-                if ticks % int(HOUR / system.SAMPLE_EVERY) == 0:
-                    self._services.access.sessions.sweep()
-            except Exception:
-                log.exception("housekeeping failed; trying again")
-            ticks += 1
-            if self._stop.wait(system.SAMPLE_EVERY):
-                return
 
 
 def listen(app: Flask, settings: Settings) -> Server:
@@ -297,6 +269,8 @@ def set_password(settings: Settings, username: str) -> int:
     db = open_database(settings.home)
     try:
         store_password(db, settings.home, username, _ask_password(username))
+        what, now = Deed("set_password", username, detail="app.py password"), instant()
+        db.write(lambda connection: append_deed(connection, what, now))
     finally:
         db.close()
         home.release()
@@ -304,14 +278,19 @@ def set_password(settings: Settings, username: str) -> int:
     return 0
 
 
-def verify_audit(settings: Settings) -> int:
-    """Say whether the audit log is whole; exit code 1 when it is not."""
+def verify_audit(settings: Settings, noted: str | None) -> int:
+    """Say whether the audit log is whole and still has a noted hash; exit code 1 when not."""
+    if noted is not None and not is_hash(noted):
+        raise UsageError(f"'{noted}' is no hash: audit-verify takes 64 hexadecimal digits")
     try:
-        found = verify_file(settings.database)
+        found = verify_file(settings.database, noted)
     except sqlite3.Error as error:
         raise UsageError(f"the database {settings.database} cannot be read: {error}") from None
     if found.broken_at is not None:
-        print(f"the audit log is broken: row {found.broken_at} does not fit the one before it")
+        print(f"the audit log is broken: row {found.broken_at} is missing or was changed")
+        return 1
+    if not found.intact:
+        print(f"the audit log was cut off or replaced: no row has the noted hash {noted}")
         return 1
     print(f"the audit log is whole: {found.rows} rows, the last hash is {found.last_hash}")
     return 0
@@ -342,7 +321,8 @@ def make_parser() -> Parser:
         description="Serve oxoflow, or do one thing to its home while it is stopped.\n\n"
         "  app.py [serve]          serve until SIGTERM or SIGINT\n"
         "  app.py password NAME    set a stored password (asked for, or one line on stdin)\n"
-        "  app.py audit-verify     check that the audit log was not changed",
+        "  app.py audit-verify     check that the audit log was not changed; with a hash that\n"
+        "                          was noted earlier, that it still has that row too",
         epilog=variables_help(),
     )
     parser.add_argument("--version", action="version", version=f"oxoflow {__version__}")
@@ -354,7 +334,7 @@ def make_parser() -> Parser:
 
 def run_command(argv: Sequence[str]) -> int:
     """Do what the command line says."""
-    given = vars(make_parser().parse_args(argv))
+    given = vars(make_parser().parse_intermixed_args(argv))
     command, name = given.pop("command"), given.pop("name")
     settings = load(given)
     logging.basicConfig(
@@ -367,8 +347,8 @@ def run_command(argv: Sequence[str]) -> int:
         if not name:
             raise UsageError("password needs the name of an account: app.py password admin")
         return set_password(settings, name)
-    if command == "audit-verify" and not name:
-        return verify_audit(settings)
+    if command == "audit-verify":
+        return verify_audit(settings, name)
     if command != "serve" or name:
         raise UsageError(f"unknown command '{name or command}'; --help lists every command")
     return serve(settings)

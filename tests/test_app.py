@@ -137,6 +137,7 @@ def test_the_password_command_sets_a_stored_password(tmp_path: Path) -> None:
     assert not (tmp_path / "admin-password").exists()
     dump = "\n".join(sqlite3.connect(tmp_path / "oxoflow.db").iterdump())
     assert "my own choice" not in dump
+    assert "'set_password','admin','success'" in dump
     for name, password, word in (("admin", "short", "8"), ("nobody", "long enough", "no account")):
         done = set_password(name, password)
         assert done.returncode == 2

@@ -1,13 +1,15 @@
 """Keep the audit log: rows are only added, each holding the hash of the one before it.
 
-The chain shows that a row in the middle was changed or taken out. It cannot show that the newest
-rows were cut off by somebody who can write the file: for that, note the last hash elsewhere.
+The chain shows that a row was changed or taken out, and SQLite's own count of rows shows that the
+newest were cut off. Somebody who rewrites both, or puts an older file back, is found by a hash that
+was noted elsewhere: the server's log tells the last one every hour.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -53,12 +55,22 @@ class AuditRow:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What checking the chain found; `broken_at` is the id of the first row that does not fit."""
+    """What checking the chain found; `broken_at` is the id of the first row that does not fit.
+
+    `head_found` says whether a hash that was noted earlier is still one of the rows; None when none
+    was asked for.
+    """
 
     rows: int
     last_hash: str
     broken_at: int | None = None
 
+    head_found: bool | None = None
+
+    @property
+    def intact(self) -> bool:
+        """Whether nothing speaks against the log."""
+        return self.broken_at is None and self.head_found is not False
 
 _COLUMNS = (
     "id, timestamp, user_id, username, action, target, result, address, request_id, detail,"
@@ -105,22 +117,52 @@ def list_deeds(
     return [AuditRow(*row) for row in rows]
 
 
-def verify_file(path: Path) -> Verdict:
+def is_hash(text: str) -> bool:
+    """Whether a text has the form of a row's hash."""
+    return re.fullmatch("[0-9a-f]{64}", text) is not None
+
+
+def last_row(connection: sqlite3.Connection) -> tuple[int, str]:
+    """The number of rows and the hash of the newest: what to note outside of the database."""
+    row = connection.execute("SELECT id, hash FROM audit_logs ORDER BY id DESC LIMIT 1").fetchone()
+    return (0, FIRST) if row is None else (int(row[0]), str(row[1]))
+
+
+def verify_file(path: Path, noted: str | None = None) -> Verdict:
     """Check the log in a database file, also while a server writes to it; changes nothing."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        return verify_chain(connection)
+        return verify_chain(connection, noted)
 
 
-def verify_chain(connection: sqlite3.Connection) -> Verdict:
-    """Walk the whole log and check that every row fits the one before it."""
+def verify_chain(connection: sqlite3.Connection, noted: str | None = None) -> Verdict:
+    """Walk the whole log: every row follows the one before it, and none is missing at the end.
+
+    `noted` is a hash that must still be among the rows.
+    """
+    connection.execute("BEGIN")  # the rows and their count as of one moment
+    try:
+        return _walk(connection, noted)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _walk(connection: sqlite3.Connection, noted: str | None) -> Verdict:
     previous, count = FIRST, 0
     for values in connection.execute(f"SELECT {_COLUMNS} FROM audit_logs ORDER BY id"):
+    found = None if noted is None else noted == FIRST
         row = AuditRow(*values)
-        deed = Deed(
-            row.action, row.target, row.user_id, row.username, row.result, row.address,
-            row.request_id, row.detail,
-        )  # fmt: skip
-        if row.previous != previous or row.hash != _hash(previous, row.timestamp, deed):
-            return Verdict(count, previous, row.id)
+        if row.id != count + 1 or row.previous != previous or row.hash != _hash_of(row):
+            return Verdict(count, previous, count + 1, found)
         previous, count = row.hash, count + 1
-    return Verdict(count, previous)
+        found = found or (None if noted is None else noted == previous)
+    given = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'audit_logs'")
+    cut = count < (given.fetchone() or (0,))[0]
+    return Verdict(count, previous, count + 1 if cut else None, found)
+
+
+def _hash_of(row: AuditRow) -> str:
+    deed = Deed(
+        row.action, row.target, row.user_id, row.username, row.result, row.address,
+        row.request_id, row.detail,
+    )  # fmt: skip
+    return _hash(row.previous, row.timestamp, deed)

@@ -135,8 +135,12 @@ ROUTES = (
     Route(
         "GET", "/api/audit/verify", "verifyAudit", "Whether the audit log is whole", ACCOUNTS,
         ok(
-            answer_object(intact=FLAG, rows=COUNT, last_hash=TEXT, broken_at=nullable(COUNT))
+            answer_object(
+                intact=FLAG, rows=COUNT, last_hash=TEXT, broken_at=nullable(COUNT),
+                head_found=nullable(FLAG),
+            )
         ),
         role="admin",
+        query=(Query("head", "A hash noted earlier, which must still be in the log.", TEXT),),
     ),
 )  # fmt: skip

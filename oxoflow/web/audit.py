@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
-from oxoflow.db.audit import AuditRow, list_deeds, verify_chain
+from oxoflow.db.audit import AuditRow, is_hash, list_deeds, verify_chain
 from oxoflow.db.instants import instant
+from oxoflow.errors import InvalidInput
 from oxoflow.web.guards import role
 from oxoflow.web.http import query_number, reply, services
 
@@ -48,13 +49,17 @@ def listed() -> Response:
 @blueprint.get("/verify")
 @role("admin")
 def verify() -> Response:
-    """Whether every row still fits the one before it."""
-    found = verify_chain(services().db.read())
+    """Whether every row still fits the one before it, and `head`, noted earlier, is there."""
+    noted = request.args.get("head")
+    if noted is not None and not is_hash(noted):
+        raise InvalidInput("Invalid query", "'head' must be a hash of 64 hexadecimal digits")
+    found = verify_chain(services().db.read(), noted)
     return reply(
         {
-            "intact": found.broken_at is None,
+            "intact": found.intact,
             "rows": found.rows,
             "last_hash": found.last_hash,
             "broken_at": found.broken_at,
+            "head_found": found.head_found,
         }
     )

@@ -61,6 +61,9 @@ def test_rows_can_be_neither_changed_nor_deleted(admin: FlaskClient, services: S
         "UPDATE audit_logs SET target = 'somebody else' WHERE id = 2",
         "UPDATE audit_logs SET timestamp = '2020' WHERE id = 2",
         "DELETE FROM audit_logs WHERE id = 2",
+        "DELETE FROM audit_logs WHERE id > 2",
+        "DELETE FROM audit_logs",
+        "UPDATE audit_logs SET id = 9 WHERE id = 3",
         "UPDATE audit_logs SET hash = 'x' WHERE id = 2",
     ],
 )
@@ -85,9 +88,37 @@ def test_a_change_behind_the_servers_back_is_found(
     other.close()
     found = admin.get("/api/audit/verify").json
     assert found["intact"] is False
-    assert found["broken_at"] in (2, 3)
+    assert found["broken_at"] in (1, 2, 3)
     assert application.main(command) == 1
     assert f"row {found['broken_at']}" in capsys.readouterr().out
+
+
+def test_a_noted_hash_shows_that_an_older_file_was_put_back(
+    admin: FlaskClient, user: FlaskClient, services: Services, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["audit-verify", "--home", str(services.settings.home)]
+    older = admin.get("/api/audit/verify").json["last_hash"]
+    user.post("/api/workflows/save", json=SAVE)
+    newest = admin.get("/api/audit/verify").json["last_hash"]
+    for noted in (older, newest):
+        found = admin.get(f"/api/audit/verify?head={noted}").json
+        assert (found["intact"], found["head_found"]) == (True, True)
+        assert application.main([*command, noted]) == 0
+    other = sqlite3.connect(services.settings.database, isolation_level=None)
+    other.execute("DROP TRIGGER audit_logs_stay")  # somebody who thinks of everything
+    other.execute("DELETE FROM audit_logs WHERE id > 2")
+    other.execute("UPDATE sqlite_sequence SET seq = 2 WHERE name = 'audit_logs'")
+    other.close()
+    assert admin.get("/api/audit/verify").json["intact"] is True
+    assert admin.get(f"/api/audit/verify?head={older}").json["intact"] is True
+    found = admin.get(f"/api/audit/verify?head={newest}").json
+    assert (found["intact"], found["head_found"], found["broken_at"]) == (False, False, None)
+    capsys.readouterr()
+    assert application.main([*command, newest]) == 1
+    assert newest in capsys.readouterr().out
+    for wrong in ("x", newest[:-1], newest.upper()):
+        assert admin.get(f"/api/audit/verify?head={wrong}").status_code == 400
+        assert application.main([*command, wrong]) == 2
 
 
 def test_verifying_a_home_without_a_database_is_one_sentence(
