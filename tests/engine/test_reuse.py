@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import pytest
 
@@ -94,17 +95,81 @@ def test_another_content_of_an_input_is_another_result(runs, tmp_path):
     assert (second / "two").read_text() == "other\n"
 
 
-def test_a_rule_that_edits_in_place_damages_neither_the_cache_nor_the_earlier_run(runs, tmp_path):
-    cache = tmp_path / "cache"
-    first, second, third = runs("first"), runs("second"), runs("third")
-    execute(first, FLOW, cache=Caching(cache))
-    edit = rule("edit", "echo more >> two; echo > edited", input=["two"], output=["edited"])
-    assert execute(second, FLOW + edit, cache=Caching(cache)).exit_code == 0
-    assert (second / "two").read_text() == "src\nmore\n"
-    assert (first / "two").read_text() == "src\n"
-    execute(third, FLOW, cache=Caching(cache))
-    assert (third / "two").read_text() == "src\n"
-    assert ran(third) == 0
+@pytest.fixture
+def linking(monkeypatch):
+    """Results are given as hard links, as for large ones where blocks cannot be shared."""
+    monkeypatch.setattr("oxoflow.engine.cloning.os.geteuid", lambda: 1000)
+    monkeypatch.setattr("oxoflow.engine.cloning._reflink", lambda source, target: False)
+    monkeypatch.setattr("oxoflow.engine.results.LINKED_FROM", 1)
+
+
+EDITS = {
+    "append": "echo more >> a/one",
+    "edit": "sed -i '$a more' a/one",
+    "make writable first": "chmod u+w a/one; echo more >> a/one",
+    "write over": "printf 'src\\nmore\\n' > a/one",
+}
+
+
+@pytest.mark.parametrize("how", ["copied", "linked"])
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
+def test_an_edit_in_place_damages_neither_the_cache_nor_other_runs(
+    runs, tmp_path, edit, how, request
+):
+    if how == "linked":
+        request.getfixturevalue("linking")
+    caching = Caching(tmp_path / "cache")
+    first, second, third, fourth = map(runs, ("first", "second", "third", "fourth"))
+    for place in (first, second):
+        assert execute(place, FLOW, cache=caching).exit_code == 0
+    assert ((second / "a/one").stat().st_nlink > 1) is (how == "linked")
+    later = rule("later", f"{edit}; echo > {{output}}", input=["a/one"], output=["edited"])
+    assert execute(third, FLOW + later, cache=caching).exit_code == 0
+    assert (third / "a/one").read_text() == "src\nmore\n"
+    assert execute(fourth, FLOW, cache=caching).counts.skipped == 2
+    for place in (first, second, fourth):
+        assert (place / "a/one").read_text() == "src\n"
+
+
+def test_a_linked_result_that_is_made_anew_is_its_own_file_again(runs, tmp_path, linking):
+    caching = Caching(tmp_path / "cache")
+    first, second = runs("first"), runs("second")
+    for place in (first, second):
+        execute(place, FLOW, cache=caching)
+    assert (second / "two").stat().st_mode & 0o777 == 0o755  # a link would lose this
+    (second / "src").write_text("other\n")
+    changed = FLOW.replace("cat {input} > {output}", "[ -w {output} ] && cat {input} > {output}", 1)
+    assert execute(second, changed, cache=None).exit_code == 0
+    assert (second / "a/one").read_text() == "other\n"
+    assert (second / "a/one").stat().st_mode & 0o777 == 0o644
+    assert (first / "a/one").read_text() == "src\n"
+    assert execute(runs("third"), FLOW, cache=caching).counts.skipped == 2
+
+
+def test_what_reads_a_sensitive_value_is_not_kept(tmp_path, runs):
+    declared = "[config]\ntoken = { default = 'open-sesame', sensitive = true }\n"
+    flow = declared + rule("one", "echo {config.token} | cksum > {output}", output=["one"])
+    caching = Caching(tmp_path / "cache")
+    assert execute(runs("first"), flow, cache=caching).exit_code == 0
+    assert execute(runs("second"), flow, cache=caching).counts.succeeded == 1
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_a_deleted_run_and_a_deleted_cache_do_not_miss_each_other(runs, tmp_path, linking):
+    caching = Caching(tmp_path / "cache")
+    first, second = runs("first"), runs("second")
+    execute(first, FLOW, cache=caching)
+    shutil.rmtree(first)
+    assert execute(second, FLOW, cache=caching).counts.skipped == 2
+    shutil.rmtree(tmp_path / "cache")
+    assert execute(second, FLOW, cache=caching).counts.skipped == 2
+    assert (second / "a/one").read_text() == "src\n"
+    assert ran(second) == 0
+
+
+def test_nobody_else_may_read_what_is_kept(runs, tmp_path):
+    execute(runs("first"), FLOW, cache=Caching(tmp_path / "cache"))
+    assert (tmp_path / "cache").stat().st_mode & 0o077 == 0
 
 
 def test_a_spoilt_content_is_noticed_and_the_job_runs(runs, tmp_path):
