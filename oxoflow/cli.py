@@ -13,12 +13,12 @@ import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from oxoflow import __version__
 from oxoflow.commands.arguments import Verb, read_arguments
 from oxoflow.commands.output import diagnostic_json, drop_output
 from oxoflow.errors import OxoflowError, UsageError, WorkflowError
+from oxoflow.record import dataclass
 
 INTERRUPTED = 130
 _SHOWN = 50  # diagnostics that are listed

@@ -11,12 +11,12 @@ import json
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from oxoflow import errors
+from oxoflow.record import dataclass
 
 TERMINAL = frozenset({"run_completed", "run_failed", "run_cancelled"})
 TIMEOUT = 30.0  # seconds without a byte; streams have a heartbeat every five

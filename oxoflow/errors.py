@@ -25,9 +25,10 @@ A message names the thing, the fact and the cure. Only `web/http.py` knows statu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
+
+from oxoflow.record import dataclass
 
 
 class Severity(Enum):

@@ -14,10 +14,10 @@ import shutil
 import stat
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from oxoflow.errors import DiskTrouble, InvalidInput, NotFound
+from oxoflow.record import dataclass
 
 WORKFLOW_FILE = "workflow.oxoflow"
 EXECUTION_LOG = "execution.log"

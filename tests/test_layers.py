@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROWS = (
-    ("oxoflow", "oxoflow.errors", "oxoflow.settings"),
+    ("oxoflow", "oxoflow.errors", "oxoflow.record", "oxoflow.settings"),
     ("oxoflow.lang",),
     ("oxoflow.environments",),
     ("oxoflow.engine",),
@@ -123,3 +123,11 @@ def test_the_top_level_is_the_fixed_shape() -> None:
     # `data` is the default home of a server that was started here
     there = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
     assert there - {"data", "__pycache__"} == shape
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_records_are_ours_and_cheap_to_make(module: str) -> None:
+    if module == "oxoflow.record":
+        return
+    names = imported(module, ast.parse(MODULES[module].read_text()))
+    assert "dataclasses" not in names, f"{module}: import them from oxoflow.record instead"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
+
+from oxoflow.record import dataclass
 
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LOCAL_ACCOUNT = "local"  # owns what is done anonymously in OxiFY's open mode; nobody logs in as it

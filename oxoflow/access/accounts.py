@@ -11,7 +11,6 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from oxoflow.access import passwords
@@ -22,6 +21,7 @@ from oxoflow.db import Database
 from oxoflow.db.accounts import User, find_user_named, insert_user, set_password_hash
 from oxoflow.db.instants import instant
 from oxoflow.errors import InvalidInput, NotFound, RateLimited, Unauthorized
+from oxoflow.record import dataclass
 from oxoflow.settings import Settings
 
 PASSWORD_FILE = "admin-password"

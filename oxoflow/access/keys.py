@@ -8,7 +8,6 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
 from oxoflow.access.account import Account, Role, Via
@@ -17,6 +16,7 @@ from oxoflow.db import Database
 from oxoflow.db.instants import instant, seconds_of
 from oxoflow.db.keys import ApiKey, count_live_keys, find_key, insert_key, touch_key
 from oxoflow.errors import Conflict
+from oxoflow.record import dataclass
 
 PREFIX = "oxo_"
 KEY = re.compile(r"oxo_[0-9a-f]{40}")

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+
+from oxoflow.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

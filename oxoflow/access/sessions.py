@@ -11,7 +11,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from oxoflow.access.account import Account, Role, Via
 from oxoflow.db import Database
@@ -25,6 +24,7 @@ from oxoflow.db.sessions import (
     find_session,
     insert_session,
 )
+from oxoflow.record import dataclass
 
 LIFETIME = 24 * 3600  # seconds
 PER_USER = 20

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+
+from oxoflow.record import dataclass
 
 FREE_FAILURES = 5  # per name and address
 ADDRESS_FAILURES = 50  # per address, over all names

@@ -6,7 +6,6 @@ Owns which recorded settings are replayed and what the command line may change a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from oxoflow.commands.arguments import Arguments, Verb, settle_pairs
@@ -22,6 +21,7 @@ from oxoflow.engine.select import descendants, jobs_called
 from oxoflow.engine.state import State
 from oxoflow.errors import UsageError
 from oxoflow.lang.parse import parse_workflow
+from oxoflow.record import replace
 
 
 def resume_run(arguments: Arguments) -> int:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
 from oxoflow.commands.options import Option
 from oxoflow.errors import UsageError
+from oxoflow.record import dataclass
 
 Arguments = argparse.Namespace
 

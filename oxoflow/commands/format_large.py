@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from oxoflow.errors import Diagnostic, ParseError, Severity, WorkflowError
 from oxoflow.lang.format import format_workflow
+from oxoflow.record import asdict
 
 LARGE = 256 * 1024  # characters; below this a text formats in well under a second
 SECONDS = 30.0

@@ -7,7 +7,6 @@ Sensitive config values are never recorded. Starts nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from oxoflow.engine.plan import PlanOptions
 from oxoflow.engine.reuse import Caching
 from oxoflow.errors import OxoflowError
 from oxoflow.lang.parse import parse_workflow
+from oxoflow.record import asdict, dataclass, field, fields, replace
 
 _LISTS = ("samples", "target", "until", "force")
 

@@ -7,13 +7,13 @@ Owns the way from arguments to a loaded workflow and its directory; what loading
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from oxoflow.commands.arguments import Arguments, settle_pairs
 from oxoflow.engine.load import Loaded, find_workflow, load_file, read_text
 from oxoflow.errors import UsageError
 from oxoflow.lang.parse import parse_workflow
+from oxoflow.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

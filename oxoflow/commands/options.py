@@ -6,10 +6,10 @@ Owns flags and their help; what they mean is done by the verbs. Parsing is in `a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from oxoflow.lang.values import parse_duration, parse_memory
+from oxoflow.record import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from oxoflow.engine.reuse import Caching, Reuse, origin_words
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.select import jobs_called
 from oxoflow.engine.state import State
+from oxoflow.record import replace
 
 SCHEMA_VERSION = 1
 _SEARCHED = 20

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from oxoflow.record import dataclass
 
 _COLUMNS = "id, username, role, auth_type, os_user, password_hash, disabled, created_at, updated_at"
 

@@ -13,7 +13,7 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from oxoflow.record import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 

@@ -11,8 +11,9 @@ import math
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from oxoflow.record import dataclass
 
 MOST_TOKENS = 200  # of a query
 

@@ -7,9 +7,9 @@ here stands what only executions have.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 
 from oxoflow.db.events import Event
+from oxoflow.record import dataclass
 
 KIND = "execution"  # of the run behind an execution
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from dataclasses import dataclass
+
+from oxoflow.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

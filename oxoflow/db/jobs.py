@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
+
+from oxoflow.record import dataclass, fields
 
 
 class JobStatus(Enum):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from oxoflow.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from oxoflow.engine.identity import ProcessIdentity
+from oxoflow.record import dataclass, field
 
 
 class Status(Enum):

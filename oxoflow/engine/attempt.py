@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from oxoflow.engine.disk import trouble
@@ -19,6 +18,7 @@ from oxoflow.engine.masking import Mask, MaskedStream
 from oxoflow.engine.metering import Meter
 from oxoflow.engine.process import Exit, ProcessTable
 from oxoflow.engine.rundir import RunDirectory, log_name
+from oxoflow.record import dataclass
 
 _ARGUMENT_LIMIT = 120_000  # bytes; Linux refuses single arguments of 128 KiB
 _TAIL = 2048

@@ -11,8 +11,9 @@ import os
 import shlex
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from oxoflow.record import dataclass
 
 _MB = 1_048_576
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from oxoflow.engine.disk import free_megabytes
@@ -17,6 +16,7 @@ from oxoflow.engine.scheduler import Capacity, Need
 from oxoflow.errors import BudgetTooSmall
 from oxoflow.lang.model import Job, Workflow
 from oxoflow.lang.values import parse_memory
+from oxoflow.record import dataclass
 
 _UNKNOWN_MB = 8192
 _LITTLE_DISK_MB = 1024

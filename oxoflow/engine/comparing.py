@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from oxoflow.engine.fingerprint import Difference, differences
 from oxoflow.engine.history import History
 from oxoflow.engine.records import OutputRecord
+from oxoflow.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from oxoflow.engine.configtext import ConfigTexts
@@ -17,6 +16,7 @@ from oxoflow.engine.matching import OutputIndex, looks_like_directory, tidy
 from oxoflow.errors import Diagnostic, GraphError, Severity
 from oxoflow.lang.model import ExecutionGroup, Job
 from oxoflow.lang.nearest import most_alike
+from oxoflow.record import dataclass
 
 MAX_EDGES = 5_000_000
 _SHOWN = 20  # names of a cycle that a message spells out

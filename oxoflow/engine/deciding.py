@@ -7,7 +7,6 @@ from earlier runs; whether jobs above it will run is told by the caller.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 
 from oxoflow.engine.dag import Dag
@@ -18,6 +17,7 @@ from oxoflow.engine.render import Renderer
 from oxoflow.engine.state import State
 from oxoflow.lang.condition import evaluate
 from oxoflow.lang.model import Job, Workflow
+from oxoflow.record import dataclass, field
 
 
 class Verdict(Enum):

@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
 from oxoflow.engine.control import POLL_SECONDS, Cancel, Control, LookNow
 from oxoflow.engine.rundir import ControlMessage
 from oxoflow.engine.scheduler import Scheduler
+from oxoflow.record import dataclass
 
 _SHORT_SECONDS = 0.02  # tasks shorter than this are handed out ahead
 End = TypeVar("End")

@@ -10,7 +10,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from oxoflow.engine.identity import (
@@ -30,6 +29,7 @@ from oxoflow.engine.trees import (
     works_below,
     writes_below,
 )
+from oxoflow.record import dataclass
 
 JOB_MARKER = "OXORUN_JOB"  # which job of the run a process belongs to
 _LOOK_AGAIN = 0.02

@@ -12,11 +12,11 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from oxoflow.engine.disk import trouble
+from oxoflow.record import dataclass, field
 
 LINE_LIMIT = 1_048_576  # bytes; a longer line is no event of ours
 _TAIL = 65_536

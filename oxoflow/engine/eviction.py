@@ -13,10 +13,10 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from oxoflow.engine.results import ENTRIES, OBJECTS, Entry, object_path, read_entry
+from oxoflow.record import asdict, dataclass
 
 DEFAULT_LIMIT = 50 * 1024**3  # bytes
 _FREE_SHARE, _FREE_MOST = 0.1, 10 * 1024**3  # of the disk, and bytes, that results leave free

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from oxoflow.engine.files import MISSING, WorkFiles
@@ -18,6 +17,7 @@ from oxoflow.engine.matching import is_glob
 from oxoflow.engine.render import Renderer
 from oxoflow.lang.model import Environment, EnvironmentKind, Job, Workflow
 from oxoflow.lang.values import config_text
+from oxoflow.record import dataclass
 
 CHANGED = "changed while the job ran"
 _WITH_SPEC_FILE = frozenset(

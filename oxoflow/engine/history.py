@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from oxoflow.engine.events import timestamp
 from oxoflow.engine.files import RECORDS, WorkFiles
 from oxoflow.engine.records import Detail, FileHash, OutputRecord, Record
 from oxoflow.engine.state import State
+from oxoflow.record import dataclass
 
 _DEPTH = 6  # directories below which a tree of runs is searched
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from oxoflow.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

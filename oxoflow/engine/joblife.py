@@ -7,7 +7,6 @@ record of its end, as one worker thread lives it. Whether it must run at all is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from oxoflow.engine.attempt import JobLogs
@@ -33,6 +32,7 @@ from oxoflow.engine.scheduler import Status
 from oxoflow.engine.scratch import bring_home, make_scratch, remove_scratch
 from oxoflow.engine.shadow import fill_shadow
 from oxoflow.errors import RunError
+from oxoflow.record import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

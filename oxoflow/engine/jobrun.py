@@ -6,8 +6,6 @@ go on with more memory. Which job's turn it is, is the scheduler's business.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from oxoflow.engine.deciding import Decision, Verdict
 from oxoflow.engine.failures import BEFORE_SPAWN
 from oxoflow.engine.joblife import JobEnd, JobLife
@@ -20,6 +18,7 @@ from oxoflow.engine.scheduler import Status
 from oxoflow.engine.wording import missing_message, skip_reason
 from oxoflow.errors import DiskTrouble, OxoflowError, RunError
 from oxoflow.lang.model import Job
+from oxoflow.record import dataclass, field
 
 
 @dataclass(slots=True)

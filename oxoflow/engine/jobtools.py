@@ -6,7 +6,6 @@ Owns no behaviour of its own; every part is safe to share between worker threads
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 
 from oxoflow.engine.attempt import Commands, JobLogs
 from oxoflow.engine.cages import Cages
@@ -20,6 +19,7 @@ from oxoflow.engine.provisioning import Provisioner
 from oxoflow.engine.references import ReferenceLocks
 from oxoflow.engine.reporting import Reporter
 from oxoflow.engine.reuse import Reuse
+from oxoflow.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oxoflow.engine.disk import trouble
 from oxoflow.engine.identity import ProcessIdentity
+from oxoflow.record import dataclass, replace
 
 # What an output looked like: modification time in ns, size, inode.
 Shape = tuple[int, int, int]

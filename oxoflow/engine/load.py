@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from oxoflow.lang.parse import decode_text, parse_toml, parse_workflow
 from oxoflow.lang.positions import locate
 from oxoflow.lang.validate import stops_a_run, validate
 from oxoflow.lang.view import NOTHING, FileView
+from oxoflow.record import dataclass, replace
 
 EXTENSION = ".oxoflow"
 DirectoryView = WorkFiles  # a directory as `lang` sees it: exists, glob, read

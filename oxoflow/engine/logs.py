@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from oxoflow.engine.disk import trouble
+from oxoflow.record import dataclass, field
 
 OURS = "oxoflow: "  # before each line of the run's own
 _PIECE = 1_048_576

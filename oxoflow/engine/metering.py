@@ -11,10 +11,10 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from oxoflow.engine.process import Child, ProcessTable, children_of
 from oxoflow.errors import RunError
+from oxoflow.record import dataclass
 
 TICK = 0.025
 _REST = 0.2  # between looks when all jobs are old

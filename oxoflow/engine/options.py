@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from oxoflow.engine.events import Event
 from oxoflow.engine.plan import PlanOptions
 from oxoflow.engine.reuse import Caching
 from oxoflow.engine.rundir import Launch, RunState
+from oxoflow.record import dataclass, field, fields
 
 
 @dataclass(frozen=True, slots=True)

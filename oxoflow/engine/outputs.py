@@ -12,12 +12,12 @@ import os
 import shutil
 import stat
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 from oxoflow.engine.files import DIRECTORY_SIZE
 from oxoflow.engine.journal import Shape
 from oxoflow.engine.matching import is_glob
 from oxoflow.engine.records import OutputRecord
+from oxoflow.record import dataclass
 
 ASIDE = ".oxo-failed"
 

@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from oxoflow.engine.attempt import Commands
@@ -47,6 +46,7 @@ from oxoflow.environments.family import Site
 from oxoflow.environments.shell import Shell
 from oxoflow.environments.variables import defines_functions, encode, rule_variables
 from oxoflow.errors import RunError
+from oxoflow.record import dataclass
 
 _JOBS_A_LINE = 200
 _COPY_SECONDS = 0.2

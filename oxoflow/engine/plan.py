@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from oxoflow.engine.deciding import Decider, Decision, Reason, Verdict
@@ -19,6 +18,7 @@ from oxoflow.engine.render import Capacity, Renderer
 from oxoflow.engine.select import ancestors, jobs_called
 from oxoflow.engine.state import State
 from oxoflow.lang.model import Job
+from oxoflow.record import dataclass
 
 _NAMED = 3  # parents that a reason spells out
 

@@ -6,8 +6,6 @@ Owns everything that can fail a job before its first command (spec/oxoflow-forma
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from oxoflow.engine.deciding import Decision
 from oxoflow.engine.masking import Mask
 from oxoflow.engine.outputs import refused
@@ -21,6 +19,7 @@ from oxoflow.errors import RunError
 from oxoflow.lang.danger import find_dangers
 from oxoflow.lang.model import Environment, Job, Rule, Workflow
 from oxoflow.lang.values import parse_duration
+from oxoflow.record import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from oxoflow.engine.identity import all_processes, read_stat
 from oxoflow.errors import RunError
+from oxoflow.record import dataclass, field
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from oxoflow.engine.history import History, Made
 from oxoflow.engine.records import OutputRecord
 from oxoflow.errors import UsageError
+from oxoflow.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

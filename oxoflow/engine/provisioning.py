@@ -15,13 +15,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from oxoflow.engine.disk import trouble
 from oxoflow.environments.family import Setup
 from oxoflow.environments.shell import quote
 from oxoflow.errors import RunError
+from oxoflow.record import dataclass, field
 
 _WAIT_SECONDS = 7200.0
 _POLL_SECONDS = 0.1

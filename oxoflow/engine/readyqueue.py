@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from oxoflow.record import dataclass
 
 Groups = tuple[tuple[str, int], ...]
 _Entry = tuple[float, float, int, int]  # points and weight (both negated), arrival, index

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from oxoflow.lang.model import Job, Pair, SampleGroup, Workflow
 from oxoflow.lang.shapes import Wrong
 from oxoflow.lang.sources import check_sources
 from oxoflow.lang.tables import PAIR
+from oxoflow.record import asdict, dataclass, replace
 
 MAX_ROUNDS = 32
 _META = "reentries"

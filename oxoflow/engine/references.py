@@ -12,7 +12,6 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oxoflow.engine.configtext import ConfigTexts
@@ -25,6 +24,7 @@ from oxoflow.engine.select import ancestors
 from oxoflow.errors import RunError
 from oxoflow.lang.model import FileSet, Job, Reference, Rule, Workflow
 from oxoflow.lang.view import FileView
+from oxoflow.record import dataclass, replace
 
 _MARK = "\0reference"  # no key of a text is called so
 _POLL_SECONDS = 0.1

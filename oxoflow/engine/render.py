@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from oxoflow.engine.configtext import ConfigTexts
@@ -18,6 +17,7 @@ from oxoflow.environments.variables import on_rule_path
 from oxoflow.lang.model import FileSet, Job, Rule, Workflow
 from oxoflow.lang.values import config_text, parse_memory
 from oxoflow.lang.wildcards import substitute
+from oxoflow.record import dataclass
 
 _INDEXED = re.compile(r"\{(input|output)\[(\d{1,6})\]\}")
 _NAMED = re.compile(r"\{(input|output)\.([\w-]+)\}")

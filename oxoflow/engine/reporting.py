@@ -6,7 +6,6 @@ Owns the shape of a job's events (design 6) and of its records. Decides nothing.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 from oxoflow.engine.fingerprint import Fingerprint
 from oxoflow.engine.process import Exit
@@ -14,6 +13,7 @@ from oxoflow.engine.recorder import Recorder
 from oxoflow.engine.records import Done, Failed, OutputRecord, Started
 from oxoflow.engine.reuse import Taken
 from oxoflow.lang.model import Job
+from oxoflow.record import dataclass
 
 
 @dataclass(slots=True)

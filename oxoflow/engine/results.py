@@ -15,11 +15,11 @@ import os
 import stat
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from oxoflow.engine.cloning import share
+from oxoflow.record import asdict, dataclass
 
 ENTRIES, OBJECTS = "entries", "objects"
 LINKED_FROM = 64 * 1_048_576  # bytes; smaller files are copied where blocks cannot be shared

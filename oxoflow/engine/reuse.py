@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 from oxoflow.engine.deciding import Decision
@@ -24,6 +23,7 @@ from oxoflow.engine.records import OutputRecord
 from oxoflow.engine.references import is_reference
 from oxoflow.engine.results import Entry, ResultCache, Stored, part_of
 from oxoflow.lang.model import Job
+from oxoflow.record import dataclass
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LOOK_AFTER = 0.1  # of the limit, left by one run, and the cache is looked through

@@ -10,7 +10,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oxoflow.engine.capacity import demand
@@ -23,6 +22,7 @@ from oxoflow.engine.rundir import ControlMessage
 from oxoflow.engine.scheduler import Capacity, Scheduler, Status
 from oxoflow.engine.tasks import Tasks
 from oxoflow.lang.model import Job
+from oxoflow.record import dataclass, replace
 
 _DISK_LOOK_SECONDS = 1.0
 

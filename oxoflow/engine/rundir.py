@@ -14,7 +14,6 @@ import json
 import os
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from urllib.parse import quote
 from oxoflow.engine.disk import replace_file, trouble
 from oxoflow.engine.identity import ProcessIdentity, boot_id, identify, new_id
 from oxoflow.errors import UsageError, WorkdirLocked
+from oxoflow.record import asdict, dataclass, field, fields
 
 __all__ = [
     "MARKER",

@@ -11,7 +11,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -50,6 +49,7 @@ from oxoflow.engine.tasks import make_tasks, needs_work
 from oxoflow.engine.tidying import tidy
 from oxoflow.engine.undeclared import find_undeclared
 from oxoflow.errors import OxoflowError
+from oxoflow.record import asdict, dataclass, replace
 
 _LAST_GRACE = 1.0  # for what jobs left running behind them
 

@@ -15,11 +15,11 @@ caller then bounds by `width` how many run at once.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from enum import Enum
 from graphlib import TopologicalSorter
 
 from oxoflow.engine.readyqueue import ReadyQueue
+from oxoflow.record import dataclass, field, replace
 
 
 class Join(Enum):

@@ -6,11 +6,11 @@ Owns target selection and the figures of spec/oxoflow-format.md 4.2. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from oxoflow.engine.dag import Dag, nearest, topological_order
 from oxoflow.engine.matching import tidy
 from oxoflow.errors import UsageError
+from oxoflow.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

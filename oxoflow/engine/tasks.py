@@ -6,7 +6,6 @@ Owns the numbering of tasks and the estimate of the work behind each. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from oxoflow.engine.capacity import demand
 from oxoflow.engine.dag import Dag
@@ -14,6 +13,7 @@ from oxoflow.engine.deciding import Decision, Verdict
 from oxoflow.engine.records import Record
 from oxoflow.engine.scheduler import Capacity, Task
 from oxoflow.lang.model import Job
+from oxoflow.record import dataclass
 
 
 def needs_work(decision: Decision) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from oxoflow.engine.files import DIRECTORY_SIZE, WorkFiles
 from oxoflow.engine.outputs import delete
@@ -18,6 +17,7 @@ from oxoflow.engine.records import Known, OutputRecord, Removed
 from oxoflow.engine.state import State
 from oxoflow.lang.model import Job
 from oxoflow.lang.transform import CHUNKS
+from oxoflow.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

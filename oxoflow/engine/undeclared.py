@@ -10,7 +10,6 @@ import fnmatch
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import RECORDS
@@ -21,6 +20,7 @@ from oxoflow.engine.reentry import manifest_of
 from oxoflow.engine.render import Renderer
 from oxoflow.engine.select import ancestors
 from oxoflow.lang.model import EnvironmentKind, Job
+from oxoflow.record import dataclass
 
 MADE, READ = "W032", "W027"
 _OURS = frozenset({RECORDS, "execution.log", "__pycache__", ".pixi"})

@@ -7,10 +7,10 @@ the environment is made, if it must be. Runs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from oxoflow.environments.shell import Shell
+from oxoflow.record import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

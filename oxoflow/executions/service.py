@@ -10,7 +10,6 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from oxoflow.db import Database
@@ -35,6 +34,7 @@ from oxoflow.executions.telling import deliver
 from oxoflow.graph import model as m
 from oxoflow.graph.document import dump
 from oxoflow.graph.supplies import DOCUMENT, INPUTS, pack
+from oxoflow.record import dataclass
 from oxoflow.settings import Settings
 from oxoflow.supervisor import Supervisor
 from oxoflow.workspace import RECORDS, Workspace

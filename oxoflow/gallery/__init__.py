@@ -7,13 +7,13 @@ server lists these files and reads none of them as a workflow.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import tomli
 
 from oxoflow.errors import NotFound
+from oxoflow.record import dataclass
 
 DIRECTORY = Path(__file__).parent  # modules and sheets that some workflows need lie here too
 _SUFFIX = ".oxoflow"

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 from oxoflow.errors import OxoflowError
 from oxoflow.graph import model as m
 from oxoflow.graph.results import How, NodeResult, result_of
 from oxoflow.graph.template import parsed
 from oxoflow.graph.work import Context, NodeFailure, Outcome, Stopped, TimedOut, Token
+from oxoflow.record import dataclass, replace
 
 SECONDS: dict[type, float] = {  # of an attempt, when the node does not say
     m.Code: 30.0,

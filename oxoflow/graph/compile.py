@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from oxoflow.errors import GraphError
 from oxoflow.graph.evaluate import condition
 from oxoflow.graph.model import Edge, End, Graph, IfElse, Node, Start, Switch
+from oxoflow.record import dataclass
 
 Lookup = Callable[[str], Any]
 

@@ -6,7 +6,6 @@ parts mean to each other is `validate`'s. Unknown keys are ignored and do not co
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
@@ -33,6 +32,7 @@ from oxoflow.graph.shapes import (
     text,
     word_of,
 )
+from oxoflow.record import fields, is_dataclass
 
 MAX_NODES = 5000
 MAX_EDGES = 20_000

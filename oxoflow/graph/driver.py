@@ -12,7 +12,6 @@ import queue
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Protocol
 
 from oxoflow.engine.scheduler import Capacity, Join, Need, Scheduler, Status, Task
@@ -23,6 +22,7 @@ from oxoflow.graph.results import How, NodeResult, result_of
 from oxoflow.graph.scope import Values
 from oxoflow.graph.seat import NodeSeat
 from oxoflow.graph.work import Context, Desk, Stopped, Token
+from oxoflow.record import dataclass
 
 MAX_THREADS = 4096  # nodes that run or wait at a time
 

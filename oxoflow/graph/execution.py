@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from oxoflow.graph.reporting import Reporting
 from oxoflow.graph.scope import Values
 from oxoflow.graph.supplies import Supplies
 from oxoflow.graph.work import Token
+from oxoflow.record import dataclass, replace
 
 SECRETS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 ADDRESSES = ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "OLLAMA_BASE_URL", "LLAMACPP_BASE_URL")

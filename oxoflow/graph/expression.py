@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 from oxoflow.errors import WorkflowError
+from oxoflow.record import dataclass
 
 MAX_LENGTH = 2000
 MAX_DEPTH = 32

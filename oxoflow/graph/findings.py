@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from oxoflow.graph.model import Graph
+from oxoflow.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

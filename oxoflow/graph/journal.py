@@ -12,12 +12,12 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from oxoflow.engine.disk import trouble
 from oxoflow.graph.results import How, NodeResult
+from oxoflow.record import dataclass, field
 
 NAME = "journal.jsonl"
 MAX_READ = 256 * 1024 * 1024  # bytes of a journal that are read

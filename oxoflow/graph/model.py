@@ -7,9 +7,10 @@ and its kin). Records hold JSON values as they came; nobody changes one after co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
+
+from oxoflow.record import dataclass, field
 
 Json: TypeAlias = Any  # None, bool, int, float, str, list or dict, as JSON has them
 NOTHING: Mapping[str, Any] = {}

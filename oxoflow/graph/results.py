@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from oxoflow.engine.events import timestamp
 from oxoflow.graph.document import KIND_NAMES
 from oxoflow.graph.model import Node
+from oxoflow.record import dataclass, field
 
 
 class How(Enum):

@@ -11,10 +11,11 @@ import math
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
+
+from oxoflow.record import dataclass
 
 MAX_DEPTH = 100  # of a document; deeper nesting serves nobody and overflows naive readers
 

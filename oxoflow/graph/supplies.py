@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from oxoflow.engine.rundir import RunDirectory
 from oxoflow.errors import UsageError
 from oxoflow.graph.shapes import parse_json
 from oxoflow.graph.work import Limits
+from oxoflow.record import dataclass, field
 
 INPUTS = "inputs.json"
 DOCUMENT = "workflow.json"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from oxoflow.errors import InvalidInput
@@ -18,6 +17,7 @@ from oxoflow.graph.document import MAX_EDGES, MAX_NODES, READERS
 from oxoflow.graph.findings import Finding, Report
 from oxoflow.graph.rules import edge_warnings, errors_of, warnings_of
 from oxoflow.graph.shapes import BAD, Problem, Problems, check_json, word_of
+from oxoflow.record import dataclass
 
 ROOT = "workflow"
 

@@ -9,7 +9,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ from oxoflow.engine.process import ProcessTable
 from oxoflow.errors import OxoflowError
 from oxoflow.graph.model import Kind
 from oxoflow.graph.scope import Scope
+from oxoflow.record import dataclass, field
 
 
 class NodeFailure(OxoflowError):

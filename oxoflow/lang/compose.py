@@ -7,7 +7,6 @@ module of its own. Collects what is wrong in all steps before it raises.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from oxoflow.errors import Diagnostic, WorkflowError
@@ -27,6 +26,7 @@ from oxoflow.lang.sheets import SheetError, read_groups, read_pairs
 from oxoflow.lang.validate import validate
 from oxoflow.lang.values import config_text
 from oxoflow.lang.view import NOTHING, FileView
+from oxoflow.record import replace
 
 T = TypeVar("T")
 

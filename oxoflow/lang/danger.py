@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from oxoflow.lang.patterns import Pattern, compile_pattern
+from oxoflow.record import dataclass
 
 # Cheap first look: most commands have none of these and need no further test.
 _SUSPECT = re.compile(r"\b(?:rm|mkfs|mkswap|dd|chmod|curl|wget)\b|/dev/sd|:\s?\(")

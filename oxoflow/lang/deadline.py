@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from oxoflow.errors import WorkflowError
+from oxoflow.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ Owns spec/oxoflow-format.md 1.5, 3.5 and the effective environment of 1.11 (S7).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from oxoflow.lang.model import SYSTEM, Defaults, Environment, Rule, Workflow
+from oxoflow.record import replace
 
 
 def apply_defaults(workflow: Workflow) -> Workflow:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
 from typing import Any
 
 from oxoflow.lang.diff_rules import rule_changes
 from oxoflow.lang.lints.secrets import is_secret_name
 from oxoflow.lang.model import Workflow
 from oxoflow.lang.wording import changed, equal, shown
+from oxoflow.record import dataclass, fields
 
 HEAD = (
     *("name", "version", "description", "author", "min_version", "format_version"),

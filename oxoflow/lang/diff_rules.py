@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
 from typing import Any
 
 from oxoflow.lang.model import Rule
 from oxoflow.lang.summary import environment_kind, paths_of, threads
 from oxoflow.lang.wording import changed, cut, equal, keys_changed, shown
+from oxoflow.record import fields
 
 
 def rule_changes(a: tuple[Rule, ...], b: tuple[Rule, ...]) -> Iterator[str]:

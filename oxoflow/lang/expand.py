@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import repeat
 
 from oxoflow.lang.deadline import Deadline
@@ -21,6 +20,7 @@ from oxoflow.lang.room import Room
 from oxoflow.lang.sources import check_sources, collect_sources
 from oxoflow.lang.transform import check_transform
 from oxoflow.lang.view import NOTHING, FileView
+from oxoflow.record import replace
 
 MAX_JOBS = 200_000
 

@@ -6,7 +6,6 @@ Owns spec/oxoflow-format.md 2.4 (branches, names, order) and the scatter half of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 
 from oxoflow.lang.condition import WILDCARD_MARK, evaluate, settle_wildcards
@@ -25,6 +24,7 @@ from oxoflow.lang.transform import (
 )
 from oxoflow.lang.view import FileView
 from oxoflow.lang.wildcards import SAMPLE_NAMES
+from oxoflow.record import dataclass
 
 _NO_VALUES: Sequence[Mapping[str, str]] = ({},)
 _ONCE = (Choice("", {}),)

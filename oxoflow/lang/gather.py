@@ -7,7 +7,6 @@ named inputs keep their names, appended files get none (S4).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -15,6 +14,7 @@ from oxoflow.lang.lists import variable_list
 from oxoflow.lang.model import ExpandInput, FileSet, Job
 from oxoflow.lang.room import Room
 from oxoflow.lang.wildcards import Template, substitute
+from oxoflow.record import replace
 
 
 def gather_scattered(targets: Sequence[Job], scattered: Sequence[Job], room: Room) -> list[Job]:

@@ -7,7 +7,6 @@ Files are seen through the view only; what leaves its root is refused.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from oxoflow.errors import Diagnostic, ParseError
@@ -17,6 +16,7 @@ from oxoflow.lang.model import Include, Module, Rule, Workflow
 from oxoflow.lang.parse import decode_text, parse_workflow
 from oxoflow.lang.paths import beside, leaves_root, parent, stem
 from oxoflow.lang.view import NOTHING, FileView
+from oxoflow.record import dataclass, field, replace
 
 MAX_DEPTH = 16
 MAX_FILES = 1000

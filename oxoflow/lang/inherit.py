@@ -7,10 +7,10 @@ cycles are left for `validate` to report.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from oxoflow.lang.model import SYSTEM, Resources, Rule, Workflow
+from oxoflow.record import replace
 
 _INHERITED_WHEN_UNSET = ("threads", "memory", "retry_delay", "group", "log")
 _NO_RESOURCES = Resources()

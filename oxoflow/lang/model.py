@@ -7,9 +7,10 @@ them are never changed after construction. Fields are those of spec/oxoflow-form
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+from oxoflow.record import dataclass, field
 
 EMPTY: Mapping[str, Any] = {}
 

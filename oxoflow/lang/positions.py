@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.toml.literal import Item, read
 from oxoflow.lang.toml.scan import Kind, Lines, Statement, statements, text_of
+from oxoflow.record import replace
 
 Path = tuple[str | int, ...]
 

@@ -7,7 +7,6 @@ command line set is applied again afterwards by `compose`: it always wins (S12).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from typing import Any
 
 from oxoflow.errors import Diagnostic
@@ -16,6 +15,7 @@ from oxoflow.lang.faults import UNUSABLE, error
 from oxoflow.lang.model import Defaults, Workflow
 from oxoflow.lang.shapes import TABLE, Shape, Wrong
 from oxoflow.lang.tables import CLUSTER, PROFILE_DEFAULTS
+from oxoflow.record import fields, replace
 
 
 def merge_profile(

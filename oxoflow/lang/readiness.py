@@ -6,13 +6,13 @@ Owns the readiness of spec/oxoflow-format.md 2.8. Looks through a view; changes 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from oxoflow.lang.configrefs import fill, settle
 from oxoflow.lang.expand import expand
 from oxoflow.lang.model import Job, Workflow
 from oxoflow.lang.values import config_text
 from oxoflow.lang.view import FileView
+from oxoflow.record import dataclass
 
 _SAMPLE_BINDINGS = ("sample", "experiment", "control")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from oxoflow.errors import Diagnostic
@@ -18,6 +17,7 @@ from oxoflow.lang.model import Reference, Workflow
 from oxoflow.lang.paths import parent
 from oxoflow.lang.values import config_text
 from oxoflow.lang.wildcards import substitute
+from oxoflow.record import replace
 
 _TEMPLATE_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _BWA_SUFFIX = re.compile(r"\.(amb|ann|bwt|pac|sa)$")

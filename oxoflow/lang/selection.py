@@ -7,7 +7,6 @@ then the filters.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from oxoflow.lang.faults import UNUSABLE, error, workflow_failure
@@ -16,6 +15,7 @@ from oxoflow.lang.model import Pair, SampleGroup, Workflow
 from oxoflow.lang.paths import beside
 from oxoflow.lang.sheets import SheetError, read_groups
 from oxoflow.lang.view import FileView
+from oxoflow.record import dataclass, replace
 
 DECLARED_GROUP = "samples"
 READY = "ready"

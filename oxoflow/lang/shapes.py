@@ -7,10 +7,10 @@ schema, so the two cannot differ. Knows no field of the format; reports faults b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from oxoflow.lang.values import scalar_text, toml_text
+from oxoflow.record import dataclass
 
 T = TypeVar("T")
 Path = tuple[str | int, ...]

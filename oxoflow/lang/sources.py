@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.condition import evaluate
@@ -23,6 +22,7 @@ from oxoflow.lang.wildcards import (
     SAMPLE_NAMES,
     trigger_pattern,
 )
+from oxoflow.record import dataclass, replace
 
 _NOT_ALNUM = re.compile(r"[^0-9A-Za-z]")
 _SHELL_MARKS = re.compile(r"\$\(|[`\x00\n]")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import is_dataclass
 from typing import Any
 
 from oxoflow.lang.lints.secrets import holds_secret, is_secret_name
 from oxoflow.lang.model import Environment
 from oxoflow.lang.values import toml_text
+from oxoflow.record import is_dataclass
 
 LONGEST = 60  # characters of a value that a description shows
 

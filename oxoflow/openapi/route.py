@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from oxoflow.openapi.shapes import WHOLE, Schema
+from oxoflow.record import dataclass, field
 
 JSON = "application/json"
 PLAIN = "text/plain"

@@ -5,8 +5,9 @@ Owns the shapes and their JSON. Knows neither workflows nor HTML.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from oxoflow.record import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

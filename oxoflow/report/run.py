@@ -6,8 +6,8 @@ Takes plain facts; reads no file and no database. What is not known is said so a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
+from oxoflow.record import dataclass, field
 from oxoflow.report.model import KeyValue, Report, Section, Table, Text
 
 UNKNOWN = "—"

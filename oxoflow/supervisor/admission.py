@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from oxoflow.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

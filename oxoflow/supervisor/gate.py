@@ -10,7 +10,6 @@ import errno
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 
 from oxoflow.db import Database
 from oxoflow.db.events import Event, insert_events
@@ -24,6 +23,7 @@ from oxoflow.db.runs import (
     queued_runs,
     start_run,
 )
+from oxoflow.record import replace
 from oxoflow.supervisor.admission import Holding, Limits, Waiting, admit, reason_to_wait
 from oxoflow.supervisor.ingest import event_of
 from oxoflow.supervisor.kinds import Kind

@@ -13,7 +13,6 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from oxoflow.db.events import Event, insert_events
@@ -21,6 +20,7 @@ from oxoflow.db.instants import instant, seconds_of
 from oxoflow.db.jobs import JobStatus, plan_jobs, update_job
 from oxoflow.db.runs import Phase, Run, move_offset, set_idle, set_phase
 from oxoflow.engine.events import EventLine
+from oxoflow.record import dataclass, field
 from oxoflow.supervisor.kinds import Kind
 
 LONGEST_TEXT = 4096  # characters of one value

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from oxoflow.db.runs import Run
+from oxoflow.record import dataclass, field
 from oxoflow.supervisor.launch import Command, workflow_command
 
 

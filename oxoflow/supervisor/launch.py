@@ -11,12 +11,12 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from oxoflow import sandbox
 from oxoflow.db.runs import Options, Run
 from oxoflow.engine.identity import ProcessIdentity, identify
+from oxoflow.record import dataclass
 from oxoflow.workspace import RECORDS, WORKFLOW_FILE, open_below
 
 ROOT = Path(__file__).resolve().parents[2]  # the directory that holds the package `oxoflow`

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from oxoflow.db.runs import Run
 from oxoflow.engine.events import LINE_LIMIT, EventLine, read_events
 from oxoflow.engine.rundir import RunDirectory, RunRecord, lock_holder
+from oxoflow.record import dataclass
 from oxoflow.supervisor import signals
 from oxoflow.supervisor.launch import RUNNER_LOG
 from oxoflow.supervisor.settle import Evidence

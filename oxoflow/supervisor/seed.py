@@ -15,12 +15,12 @@ import os
 import stat
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from oxoflow.engine.state import State
 from oxoflow.errors import InvalidInput, OxoflowError
+from oxoflow.record import dataclass
 from oxoflow.workspace import RECORDS, checked_path, open_below, open_regular
 
 SEED_FILE = f"{RECORDS}/seed.json"

@@ -15,7 +15,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from oxoflow.db.runs import (
     started_runs,
 )
 from oxoflow.errors import RateLimited
+from oxoflow.record import replace
 from oxoflow.settings import Settings
 from oxoflow.supervisor import signals
 from oxoflow.supervisor.admission import Holding, Limits

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -17,6 +16,7 @@ from oxoflow.db.instants import instant, seconds_of
 from oxoflow.db.jobs import JobStatus, end_jobs
 from oxoflow.db.runs import Ending, Run, Status, finish_run, requeue_run
 from oxoflow.engine.rundir import RunRecord, RunState
+from oxoflow.record import dataclass
 from oxoflow.supervisor.ingest import clean, event_of
 
 MOST_ENDED = 1000  # processes named in a receipt

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, g
@@ -15,6 +14,7 @@ from oxoflow.db.instants import instant
 from oxoflow.db.library import find_workflow
 from oxoflow.db.runs import NewRun, find_run_by_key
 from oxoflow.errors import Conflict, NotFound
+from oxoflow.record import replace
 from oxoflow.supervisor.seed import SEED_FILE
 from oxoflow.supervisor.seed import order as seed_order
 from oxoflow.web.bundle import read_bundle

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from dataclasses import asdict, replace
 
 from flask import Blueprint, Response, g
 
@@ -21,6 +20,7 @@ from oxoflow.db.library import (
     update_workflow,
 )
 from oxoflow.errors import NotFound
+from oxoflow.record import asdict, replace
 from oxoflow.web.bundle import read_bundle, write_bundle
 from oxoflow.web.deeds import deed
 from oxoflow.web.guards import role, signed_in

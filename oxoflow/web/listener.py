@@ -10,10 +10,10 @@ import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from itertools import islice
 
 from oxoflow.db.events import Event, Scope
+from oxoflow.record import dataclass, field
 from oxoflow.web.tails import Tail
 from oxoflow.web.wires import Wire
 

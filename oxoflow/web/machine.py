@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import psutil
+
+from oxoflow.record import dataclass
 
 MIB = 1024**2
 

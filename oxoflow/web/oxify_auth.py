@@ -7,7 +7,6 @@ user name with `_at_` for the `@`, which no directory name may hold.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 from typing import Any
 
 from flask import Response, g, request
@@ -21,6 +20,7 @@ from oxoflow.db.accounts import User, insert_user
 from oxoflow.db.audit import append_deed
 from oxoflow.db.instants import instant
 from oxoflow.errors import InvalidInput, Unauthorized
+from oxoflow.record import replace
 from oxoflow.web.deeds import deed, write_deed
 from oxoflow.web.guards import role, signed_in
 from oxoflow.web.http import reply, services

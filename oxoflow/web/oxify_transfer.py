@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from dataclasses import replace
 from typing import Any
 
 from flask import Response, g, request
@@ -18,6 +17,7 @@ from oxoflow.graph import late
 from oxoflow.graph import model as m
 from oxoflow.graph.reading import parse_text
 from oxoflow.graph.renewing import renewed
+from oxoflow.record import replace
 from oxoflow.web.deeds import deed
 from oxoflow.web.http import compact, reply, services
 from oxoflow.web.oxify import (

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from flask import Response, request
 
+from oxoflow.record import dataclass
 from oxoflow.web.http import query_number
 
 PER_PAGE, MOST_PER_PAGE = 100, 1000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from flask import Blueprint, Response, g
 from oxoflow.db.instants import instant
 from oxoflow.db.runs import NewRun, Run
 from oxoflow.errors import Conflict, Unavailable
+from oxoflow.record import replace
 from oxoflow.supervisor.launch import selection
 from oxoflow.supervisor.seed import SEED_FILE, Copy
 from oxoflow.supervisor.seed import order as seed_order

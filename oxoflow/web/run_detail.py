@@ -11,7 +11,6 @@ import posixpath
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, g
@@ -19,6 +18,7 @@ from flask import Blueprint, Response, g
 from oxoflow.db.instants import instant
 from oxoflow.db.jobs import count_jobs
 from oxoflow.db.runs import Run, Status, declared_outputs, queue_position
+from oxoflow.record import dataclass
 from oxoflow.web.guards import signed_in
 from oxoflow.web.http import reply, services
 from oxoflow.web.runs import own_run, summary

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from flask import current_app
@@ -13,6 +12,7 @@ from oxoflow.access import Access, RateLimiter
 from oxoflow.db import Database
 from oxoflow.executions.attending import Attendant
 from oxoflow.executions.service import Executions
+from oxoflow.record import dataclass, field
 from oxoflow.settings import Settings
 from oxoflow.supervisor import Supervisor
 from oxoflow.web.hub import StreamHub

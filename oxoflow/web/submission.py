@@ -10,7 +10,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -19,6 +18,7 @@ from flask import request
 from oxoflow.db.runs import Options
 from oxoflow.errors import InvalidInput
 from oxoflow.lang.values import config_text
+from oxoflow.record import dataclass, field
 from oxoflow.web.http import Unprocessable, json_body
 from oxoflow.web.verbs import MOST_JOBS, run_config
 from oxoflow.workspace import EXECUTION_LOG, WORKFLOW_FILE, checked_path

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import time
-from dataclasses import asdict
 
 from flask import Blueprint, Response
 
 from oxoflow import __version__
 from oxoflow.access.openness import bound_openly, openness
 from oxoflow.db.runs import Status, count_runs
+from oxoflow.record import asdict
 from oxoflow.web.http import reply, services
 
 SAMPLE_EVERY = 5.0  # seconds between two measurements of the machine

@@ -7,9 +7,9 @@ every piece, and nothing is followed out of the run directory.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+from oxoflow.record import dataclass
 from oxoflow.web.filebody import as_text
 from oxoflow.workspace import open_regular
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -11,6 +10,7 @@ from flask import Blueprint, Response, g
 from oxoflow import gallery
 from oxoflow.db.library import list_workflows
 from oxoflow.errors import NotFound
+from oxoflow.record import dataclass
 from oxoflow.web.guards import signed_in
 from oxoflow.web.http import reply, services
 

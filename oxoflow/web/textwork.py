@@ -7,7 +7,6 @@ it runs in a process of its own (`textworker`), where a hostile text can be stop
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from oxoflow.engine.draw import to_dot
@@ -21,6 +20,7 @@ from oxoflow.lang.lint import lint as lint_workflow
 from oxoflow.lang.parse import parse_workflow
 from oxoflow.lang.positions import locate
 from oxoflow.lang.summary import detail, outputs_to_clean, stats
+from oxoflow.record import asdict
 from oxoflow.report.model import to_json
 from oxoflow.report.page import to_html
 from oxoflow.report.workflow import report_workflow

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass
+
+from oxoflow.record import dataclass
 
 BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0)  # seconds, upper ends
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

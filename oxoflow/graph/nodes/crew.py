@@ -10,10 +10,10 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from oxoflow.graph.work import Context, Stopped, Token
+from oxoflow.record import dataclass
 
 T = TypeVar("T")
 Work = Callable[[int, Context], T]

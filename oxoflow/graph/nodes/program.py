@@ -12,13 +12,13 @@ import select
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from oxoflow.engine.ending import JOB_MARKER, end_job
 from oxoflow.engine.process import Child, ProcessTable, SpawnFailed, own_children
 from oxoflow.engine.rundir import log_name
 from oxoflow.graph.work import Context, NodeFailure, TimedOut
+from oxoflow.record import dataclass
 
 GRACE = 2.0  # seconds between TERM and KILL (4.9)
 GLANCE = 0.25  # seconds between looks at the size of the output

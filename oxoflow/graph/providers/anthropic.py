@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from oxoflow.graph.model import Image, ImageSource
@@ -20,6 +19,7 @@ from oxoflow.graph.providers.answer import (
     whole,
 )
 from oxoflow.graph.template import parsed
+from oxoflow.record import replace
 
 MAX_TOKENS = 4096  # the service wants a number; this one when the node has none
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from oxoflow.graph.model import Image, ImageSource
@@ -19,6 +18,7 @@ from oxoflow.graph.providers.answer import (
     whole,
 )
 from oxoflow.graph.work import NodeFailure
+from oxoflow.record import replace
 
 
 class Ollama:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
 
 from oxoflow import __version__
+from oxoflow.record import dataclass
 
 CONDA_IMAGE = "condaforge/miniforge3:24.11.3-0"  # gives /opt/conda, with conda and mamba
 PIXI = "pixi=0.41"  # from conda-forge

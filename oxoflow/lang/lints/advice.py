@@ -6,7 +6,6 @@ Owns the `Facts` of one workflow and the two ways to make a diagnostic of advice
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from oxoflow.errors import Diagnostic, Severity
 from oxoflow.lang.checks.names import dependency_checks, extends_checks
@@ -15,6 +14,7 @@ from oxoflow.lang.model import SYSTEM, Environment, Rule, Workflow
 from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.view import FileView
 from oxoflow.lang.wildcards import PAIR_NAMES, SAMPLE_NAMES
+from oxoflow.record import dataclass, replace
 
 MOST_STEPS = 1_000_000  # steps through the graph for all questions of one lint
 HOOKS = ("pre_exec", "on_success", "on_failure")

@@ -7,9 +7,8 @@ line and is itself followed by an empty line belongs to the table it stands in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from oxoflow.lang.toml.scan import Kind, Statement, statements
+from oxoflow.record import dataclass, field
 
 Paragraph = list[str]
 

@@ -7,9 +7,9 @@ Owns the tree of arrays and inline tables for `positions` (where is the third in
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
 from oxoflow.lang.toml.scan import STRING, key_parts
+from oxoflow.record import dataclass, field
 
 DEEPEST = 32  # nested deeper than this, a value is a scalar to us: kept as spelled
 
