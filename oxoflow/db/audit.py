@@ -13,9 +13,10 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from oxoflow.record import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from oxoflow.record import asdict, dataclass, replace
 
 FIRST = "0" * 64
 LONGEST = 200  # characters of a target or detail that are kept
@@ -64,13 +65,13 @@ class Verdict:
     rows: int
     last_hash: str
     broken_at: int | None = None
-
     head_found: bool | None = None
 
     @property
     def intact(self) -> bool:
         """Whether nothing speaks against the log."""
         return self.broken_at is None and self.head_found is not False
+
 
 _COLUMNS = (
     "id, timestamp, user_id, username, action, target, result, address, request_id, detail,"
@@ -148,8 +149,8 @@ def verify_chain(connection: sqlite3.Connection, noted: str | None = None) -> Ve
 
 def _walk(connection: sqlite3.Connection, noted: str | None) -> Verdict:
     previous, count = FIRST, 0
-    for values in connection.execute(f"SELECT {_COLUMNS} FROM audit_logs ORDER BY id"):
     found = None if noted is None else noted == FIRST
+    for values in connection.execute(f"SELECT {_COLUMNS} FROM audit_logs ORDER BY id"):
         row = AuditRow(*values)
         if row.id != count + 1 or row.previous != previous or row.hash != _hash_of(row):
             return Verdict(count, previous, count + 1, found)
