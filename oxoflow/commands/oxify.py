@@ -27,7 +27,7 @@ from oxoflow.graph.compile import Program, compile_graph
 from oxoflow.graph.detail import execution_detail
 from oxoflow.graph.document import KIND_NAMES, dump
 from oxoflow.graph.execution import Job, execute
-from oxoflow.graph.reading import read_document
+from oxoflow.graph.reading import read_collection, read_document
 from oxoflow.graph.supplies import DOCUMENT, Supplies, read_object, read_supplies
 from oxoflow.graph.template import parsed
 from oxoflow.graph.validate import read_graph, validate
@@ -95,6 +95,7 @@ def _execute(arguments: Arguments) -> int:
             variables=_variables(arguments),
             continue_on_error=arguments.continue_on_error,
             limits=Limits(slots=arguments.slots or 4, allowed_hosts=tuple(arguments.allow_host)),
+            collections=_collections(arguments),
         )
         job = Job(
             before.run_id if before else str(uuid.uuid4()),
@@ -198,6 +199,17 @@ def _variables(arguments: Arguments) -> dict[str, Any]:
     return found
 
 
+def _collections(arguments: Arguments) -> dict[str, Any]:
+    """The collections that Retriever nodes search, by name."""
+    found = {}
+    for word in arguments.collection:
+        name, equals, file = word.partition("=")
+        if not name or not equals:
+            raise UsageError(f"--collection {word}: collections are given as NAME=FILE")
+        found[name] = read_collection(Path(file))
+    return found
+
+
 def _export(arguments: Arguments) -> int:
     """Print a `.oxoflow` workflow as a graph."""
     file = Path(arguments.file)
@@ -230,6 +242,7 @@ OPTIONS: tuple[Option, ...] = (
     value("--workdir", metavar="DIR", help="execute here and keep it (default: a temporary one)"),
     value("--variables", metavar="FILE", help="a JSON object with the execute variables"),
     several("--var", metavar="NAME=VALUE", help="one execute variable; the value is JSON or text"),
+    several("--collection", metavar="NAME=FILE", help="texts for Retriever nodes, as JSON"),
     value("--slots", type=positive, metavar="N", help="nodes at a time (default 4)"),
     several("--allow-host", metavar="HOST", help="a host, address or network nodes may call"),
     flag("--continue-on-error", help="go on with paths that do not depend on a failed node"),

@@ -7,7 +7,7 @@ shared by all its drivers; every method may be called from any thread.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,10 @@ class ExecutionDesk:
         """A registered tool server."""
         server = self._supplies.servers.get(server_id)
         return server if isinstance(server, dict) else None
+
+    def collection(self, name: str) -> Sequence[Mapping[str, Any]] | None:
+        """The entries of a collection that came with the execution."""
+        return self._supplies.collections.get(name)
 
     def scratch(self, context: Context) -> Path:
         """A fresh private directory."""

@@ -34,6 +34,30 @@ def read_document(path: Path) -> Any:
     return document
 
 
+def read_collection(path: Path) -> list[dict[str, Any]]:
+    """The entries of a collection in a JSON file; raise UsageError naming file and reason.
+
+    The file holds what the vectors route takes, or its list alone, or a list of texts.
+    """
+    content = read_document(path)
+    items = content.get("vectors") if isinstance(content, dict) else content
+    if not isinstance(items, list):
+        items = [None]
+    entries = [_entry(at, item) for at, item in enumerate(items)]
+    if None in entries:
+        raise UsageError(
+            f"'{path}' holds no collection: a list of texts, or of objects with 'id' and 'metadata'"
+        )
+    return [entry for entry in entries if entry is not None]
+
+
+def _entry(at: int, item: Any) -> dict[str, Any] | None:
+    if isinstance(item, str):
+        return {"id": str(at), "metadata": {"text": item}}
+    fits = isinstance(item, dict) and isinstance(item.get("id"), str)
+    return item if fits and isinstance(item.get("metadata", {}), dict) else None
+
+
 def parse_text(text: str, as_yaml: bool) -> Any:
     """The value of a JSON or YAML text; raise InvalidInput with the reason."""
     if as_yaml:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class Supplies:
     documents: Mapping[str, Any] = field(default_factory=dict)  # by workflow_path
     servers: Mapping[str, Any] = field(default_factory=dict)  # tool servers by id
     limits: Limits = field(default_factory=Limits)
+    # entries by collection, without a server; with one, look-ups are asked for
+    collections: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
 def pack(supplies: Supplies) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -210,6 +210,10 @@ class Desk(Protocol):
 
     def server(self, server_id: str) -> Mapping[str, Any] | None:
         """A registered tool server; None when there is none."""
+        ...
+
+    def collection(self, name: str) -> Sequence[Mapping[str, Any]] | None:
+        """The entries of a collection that came with the execution; None when there is none."""
         ...
 
     def scratch(self, context: Context) -> Path:

@@ -89,6 +89,48 @@ def test_a_question_is_answered_from_another_terminal(tmp_path: Path) -> None:
     assert json.loads(out)["node_results"][1]["result"]["Success"]["comments"] == "fine"
 
 
+@pytest.mark.parametrize("form", ["body", "list", "texts"])
+def test_a_retriever_searches_collections_from_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    texts = ["How to clean a pipette", "Ordering gloves", "The centrifuge rotor"]
+    entries: list[Any] = [{"id": f"d{n}", "metadata": {"text": t}} for n, t in enumerate(texts)]
+    body = {"body": {"vectors": entries}, "list": entries, "texts": texts}[form]
+    file = write(tmp_path / "sops.json", body)
+    config = {"db_type": "fts5", "collection": "sops", "query": "{{q}}", "top_k": 2}
+    graph = write(tmp_path / "g.json", line(node("R", "Retriever", config)))
+    words = ["oxify", "execute", graph, "--var", "q=clean a rotor"]
+    assert main([*words, "--collection", f"sops={file}"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    found = done["node_results"][1]["result"]["Success"]
+    assert set(found) == {"db_type", "collection", "query", "results", "count"}
+    assert (found["count"], found["results"][0]["payload"]["text"]) == (2, texts[0])
+    assert 0 < found["results"][1]["score"] < found["results"][0]["score"] < 1
+    assert main(words) == 1
+    assert "--collection sops=FILE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "content", "said"),
+    [
+        ("sops", "[]", "--collection sops: collections are given as NAME=FILE"),
+        ("sops=FILE", "{}", "holds no collection"),
+        ("sops=FILE", '[{"id": 1}]', "holds no collection"),
+        ("sops=FILE", "[", "not JSON"),
+        ("sops=gone.json", "", "cannot be read"),
+    ],
+)
+def test_a_collection_that_cannot_be_read_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str, content: str, said: str
+) -> None:
+    file = tmp_path / "sops.json"
+    file.write_text(content)
+    graph = write(tmp_path / "g.json", ADD)
+    words = ["oxify", "execute", graph, "--collection", word.replace("FILE", str(file))]
+    assert main(words) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_show_prints_levels_and_ways(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     doc = document(
         [node("Start", "Start"), if_else("If", "x > 1", "A", "End"), code("A", "1"),

@@ -329,7 +329,7 @@ def test_a_server_is_asked_for_children_and_look_ups(begin: Begin) -> None:
 
 
 @pytest.mark.parametrize(
-    ("db_type", "said"), [("qdrant", "is not available"), ("fts5", "runs without one")]
+    ("db_type", "said"), [("qdrant", "is not available"), ("fts5", "give --collection")]
 )
 def test_a_look_up_that_cannot_be_answered_fails(begin: Begin, db_type: str, said: str) -> None:
     config = {"db_type": db_type, "collection": "c", "query": "q", "top_k": 1}

@@ -1,12 +1,15 @@
-"""Run a Retriever: look texts up in a collection that the server keeps (spec section 6).
+"""Run a Retriever: look texts up in a collection (spec/oxify-api.md section 6).
 
-The search itself is a query on the server's database, so it is asked for and answered like an
-approval; the request holds no slot.
+With a server the search is a query on its database, asked for and answered like an approval; the
+request holds no slot. Without one, collections come with the execution and are ranked here.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from oxoflow.graph import model as m
+from oxoflow.graph.nodes.texts import rank
 from oxoflow.graph.template import render
 from oxoflow.graph.work import Context, NodeFailure, Outcome
 
@@ -15,16 +18,25 @@ SECONDS = 60.0
 
 
 def run_retriever(kind: m.Retriever, context: Context) -> Outcome:
-    """Ask the server for the best texts."""
+    """Find the best texts."""
     if kind.db_type.lower() not in KNOWN:
         raise NodeFailure(
             f"db_type '{kind.db_type}' is not available; there are {', '.join(KNOWN)}", retry=False
         )
-    if not context.desk.attended:
-        raise NodeFailure(
-            "collections are kept by the server, and this execution runs without one", retry=False
-        )
     query = render(kind.query, context.scope.lookup)
+    find = _ask if context.desk.attended else _rank
+    results = find(kind, query, context)
+    output = {
+        "db_type": kind.db_type,
+        "collection": kind.collection,
+        "query": query,
+        "results": results,
+        "count": len(results),
+    }
+    return Outcome(output)
+
+
+def _ask(kind: m.Retriever, query: str, context: Context) -> list[Any]:
     body = {
         "collection": kind.collection,
         "query": query,
@@ -38,11 +50,14 @@ def run_retriever(kind: m.Retriever, context: Context) -> Outcome:
     results = answer.get("results")
     if not isinstance(results, list):
         raise NodeFailure("the look-up came back without results")
-    output = {
-        "db_type": kind.db_type,
-        "collection": kind.collection,
-        "query": query,
-        "results": results,
-        "count": len(results),
-    }
-    return Outcome(output)
+    return results
+
+
+def _rank(kind: m.Retriever, query: str, context: Context) -> list[Any]:
+    entries = context.desk.collection(kind.collection)
+    if entries is None:
+        raise NodeFailure(
+            f"collection '{kind.collection}' is not here: give --collection {kind.collection}=FILE",
+            retry=False,
+        )
+    return rank(entries, query, kind.top_k, kind.score_threshold)
