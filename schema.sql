@@ -299,7 +299,8 @@ CREATE TABLE IF NOT EXISTS collections (
     UNIQUE (user_id, name)
 ) STRICT;
 
--- The entries of collections; the text of an entry stands in `collection_texts` under the same id.
+-- The entries of collections; texts stand in tables `collection_texts_<id of the collection>` (FTS5),
+-- under the id of their entry.
 CREATE TABLE IF NOT EXISTS collection_entries (
     id            INTEGER PRIMARY KEY,
     collection_id INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE,
@@ -308,7 +309,3 @@ CREATE TABLE IF NOT EXISTS collection_entries (
     metadata      TEXT NOT NULL,                 -- JSON object
     UNIQUE (collection_id, name)
 ) STRICT;
-CREATE VIRTUAL TABLE IF NOT EXISTS collection_texts USING fts5 (text);
-CREATE TRIGGER IF NOT EXISTS collection_entries_gone AFTER DELETE ON collection_entries BEGIN
-    DELETE FROM collection_texts WHERE rowid = old.id;
-END;

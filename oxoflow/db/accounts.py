@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from oxoflow.db.collections import delete_collection, list_collections
 from oxoflow.record import dataclass
 
 _COLUMNS = "id, username, role, auth_type, os_user, password_hash, disabled, created_at, updated_at"
@@ -85,6 +86,8 @@ def update_user(
 
 def delete_user(connection: sqlite3.Connection, user_id: str) -> bool:
     """Remove a user and, by reference, all rows it owns; whether there was one."""
+    for collection in list_collections(connection, user_id):  # no reference reaches their texts
+        delete_collection(connection, user_id, collection.name)
     return connection.execute("DELETE FROM users WHERE id = ?", (user_id,)).rowcount > 0
 
 

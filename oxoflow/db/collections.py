@@ -1,7 +1,8 @@
 """Query collections of texts: fill them, and find the best entries for a question.
 
 Texts are searched by SQLite's FTS5, vectors by their cosine. Every statement takes the owner, or a
-collection that was found for one.
+collection that was found for one. The texts of each collection have a table of their own, made with
+the first of them: how rare a word is, and so every score, depends on no other collection.
 """
 
 from __future__ import annotations
@@ -63,11 +64,12 @@ def insert_collection(
     now: str,
 ) -> None:
     """Make an empty collection; raises sqlite3.IntegrityError when the user has one so named."""
-    connection.execute(
+    cursor = connection.execute(
         "INSERT INTO collections (user_id, name, dimension, provider, created_at)"
         " VALUES (?, ?, ?, ?, ?)",
         (user_id, name, dimension, provider, now),
     )
+    _drop_texts(connection, cursor.lastrowid)
 
 
 def find_collection(connection: sqlite3.Connection, user_id: str, name: str) -> Collection | None:
@@ -89,10 +91,25 @@ def delete_collection(connection: sqlite3.Connection, user_id: str, name: str) -
     found = find_collection(connection, user_id, name)
     if found is None:
         return False
-    # first the entries, one statement, so that the trigger takes their texts along
-    connection.execute("DELETE FROM collection_entries WHERE collection_id = ?", (found.id,))
     connection.execute("DELETE FROM collections WHERE id = ?", (found.id,))
+    _drop_texts(connection, found.id)
     return True
+
+
+def _texts(collection_id: int) -> str:
+    """The table with the texts of a collection."""
+    return f"collection_texts_{collection_id:d}"
+
+
+def _has_texts(connection: sqlite3.Connection, collection: Collection) -> bool:
+    row = connection.execute(
+        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (_texts(collection.id),)
+    ).fetchone()
+    return row is not None
+
+
+def _drop_texts(connection: sqlite3.Connection, collection_id: int | None) -> None:
+    connection.execute(f"DROP TABLE IF EXISTS {_texts(collection_id or 0)}")
 
 
 def put_entry(connection: sqlite3.Connection, collection: Collection, entry: Entry) -> None:
@@ -106,18 +123,22 @@ def put_entry(connection: sqlite3.Connection, collection: Collection, entry: Ent
     )  # fmt: skip
     text = entry.metadata.get("text")
     if isinstance(text, str) and text:
+        table = _texts(collection.id)
+        connection.execute(f"CREATE VIRTUAL TABLE IF NOT EXISTS {table} USING fts5 (text)")
         connection.execute(
-            "INSERT INTO collection_texts (rowid, text) VALUES (?, ?)", (cursor.lastrowid, text)
+            f"INSERT INTO {table} (rowid, text) VALUES (?, ?)", (cursor.lastrowid, text)
         )
 
 
 def delete_entry(connection: sqlite3.Connection, collection: Collection, name: str) -> bool:
     """Remove an entry."""
-    cursor = connection.execute(
-        "DELETE FROM collection_entries WHERE collection_id = ? AND name = ?",
+    row = connection.execute(
+        "DELETE FROM collection_entries WHERE collection_id = ? AND name = ? RETURNING id",
         (collection.id, name),
-    )
-    return cursor.rowcount == 1
+    ).fetchone()
+    if row is not None and _has_texts(connection, collection):
+        connection.execute(f"DELETE FROM {_texts(collection.id)} WHERE rowid = ?", row)
+    return row is not None
 
 
 def match_of(query: str) -> str:
@@ -139,14 +160,14 @@ def find_texts(
 ) -> list[Hit]:
     """The entries whose texts fit a question best; scores are `s / (1 + s)` of `s = -bm25`."""
     match = match_of(query)
-    if not match:
+    if not match or not _has_texts(connection, collection):
         return []
+    table = _texts(collection.id)
     rows = connection.execute(
-        "SELECT e.name, -bm25(collection_texts), e.metadata FROM collection_texts"
-        " JOIN collection_entries e ON e.id = collection_texts.rowid"
-        " WHERE collection_texts MATCH ? AND e.collection_id = ?"
-        " ORDER BY bm25(collection_texts), e.name LIMIT ?",
-        (match, collection.id, top_k),
+        f"SELECT e.name, -bm25({table}), e.metadata FROM {table}"
+        f" JOIN collection_entries e ON e.id = {table}.rowid"
+        f" WHERE {table} MATCH ? ORDER BY bm25({table}), e.name LIMIT ?",
+        (match, top_k),
     )
     hits = []
     for name, raw, metadata in rows:
