@@ -130,6 +130,46 @@ def demand(job: Job, capacity: Capacity, memory_mb: int | None = None) -> Demand
     return Demand(need, warning=f"{asks}; its jobs run alone with what there is")
 
 
+def joint_demand(jobs: Sequence[Job], capacity: Capacity) -> Demand:
+    """What jobs take that run at the same time, joined by pipes; cut like a single job's."""
+    each = [demand(job, capacity) for job in jobs]
+    problem = next((found.problem for found in each if found.problem), None)
+    units: dict[str, int] = {}
+    for found in each:
+        for group, wanted in found.need.groups:
+            units[group] = units.get(group, 0) + wanted
+    names = " and ".join(f"'{name}'" for name in dict.fromkeys(job.rule.name for job in jobs))
+    for group, wanted in units.items():
+        if problem is None and wanted > capacity.groups[group]:
+            problem = (
+                f"rules {names} run together, joined by a pipe, and need {wanted} of resource "
+                f"group '{group}', which has {capacity.groups[group]}; raise its max"
+            )
+    if problem is not None:
+        return Demand(Need(threads=0), problem)
+    threads = sum(found.need.threads for found in each)
+    memory = sum(found.need.memory_mb for found in each)
+    need = Need(
+        min(threads, capacity.threads),
+        min(memory, capacity.memory_mb),
+        tuple(sorted(units.items())),
+        min(len(jobs), capacity.slots),
+    )
+    cut = [
+        f"{wanted} {word}, there are {there}"
+        for wanted, word, there in (
+            (threads, "threads", capacity.threads),
+            (memory, "MB", capacity.memory_mb),
+            (len(jobs), "jobs at once", capacity.slots),
+        )
+        if wanted > there
+    ]
+    if not cut:
+        return Demand(need)
+    asks = f"rules {names}, which a pipe joins, ask for {' and '.join(cut)}"
+    return Demand(need, warning=f"{asks}; they run together all the same, with nothing beside them")
+
+
 def host_warnings(jobs: Sequence[Job], root: Path, temporary: Path) -> list[str]:
     """What rules ask for that is not counted here, and disks that are nearly full (5.6)."""
     free = free_megabytes(root)

@@ -6,18 +6,20 @@ from earlier runs; whether jobs above it will run is told by the caller.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import DIRECTORY_SIZE, MISSING, WorkFiles
 from oxoflow.engine.fingerprint import Fingerprinter, Inputs, differences, key_of
+from oxoflow.engine.pipes import Pipes
 from oxoflow.engine.records import Known, OutputRecord
 from oxoflow.engine.render import Renderer
 from oxoflow.engine.state import State
 from oxoflow.lang.condition import evaluate
 from oxoflow.lang.model import Job, Workflow
-from oxoflow.record import dataclass, field
+from oxoflow.record import dataclass, field, replace
 
 
 class Verdict(Enum):
@@ -35,7 +37,7 @@ class Reason:
 
     Parts are those of a key (`command`, `script`, `environment`, `when`, `output`, `config.NAME`,
     `params.NAME`, `envvars.NAME`, `input.PATH`), and `record`, `output.PATH`, `forced`,
-    `upstream`, `accepted`.
+    `upstream`, `pipe` (another job on the same pipe must run), `accepted`.
     """
 
     part: str
@@ -48,7 +50,8 @@ class Decision:
     """What becomes of one job. `adopt` marks results found on the disk that are to be recorded.
 
     `inputs` are the input files as they were when this was decided; `Planner.fingerprint` turns
-    them into the key to be recorded after success.
+    them into the key to be recorded after success. `outputs` are files; what streams to another job
+    is in `pipes`.
     """
 
     index: int
@@ -58,6 +61,7 @@ class Decision:
     outputs: tuple[str, ...] = ()
     adopt: bool = False
     inputs: Inputs = field(default_factory=dict)
+    pipes: tuple[str, ...] = ()
 
 
 class Decider:
@@ -75,8 +79,10 @@ class Decider:
         files: WorkFiles,
         renderer: Renderer,
         forced: Mapping[int, Reason],
+        pipes: Pipes,
     ) -> None:
-        self.fingerprinter = Fingerprinter(workflow, renderer, files)
+        self.fingerprinter = Fingerprinter(workflow, renderer, files, dag, pipes)
+        self._pipes = pipes
         self._config = workflow.config
         self._dag = dag
         self._state = state
@@ -98,7 +104,7 @@ class Decider:
         `present` may answer from a snapshot. Reasons that need reading are given for `run` only.
         """
         job = self._dag.jobs[index]
-        outputs = self._renderer.outputs(job)
+        outputs = self.fingerprinter.outputs(index)
         idle = self._idle(job, waiting)
         if idle is not None:
             return Decision(index, job, idle[0], (idle[1],), outputs)
@@ -119,7 +125,10 @@ class Decider:
         else:
             verdict, reasons = self._with_record(case, known)
         adopt = known is None and verdict is Verdict.SKIP
-        return Decision(index, job, verdict, reasons, outputs, adopt, inputs)
+        if not self._pipes.of_job:
+            return Decision(index, job, verdict, reasons, outputs, adopt, inputs)
+        pipes = self._pipes.written(index)
+        return Decision(index, job, verdict, reasons, outputs, adopt, inputs, pipes)
 
     def read_ahead(self, indexes: Iterable[int]) -> None:
         """Hash the inputs of finished jobs that changed or are new, several at once."""
@@ -161,6 +170,8 @@ class Decider:
     def _without_record(self, case: _Case) -> tuple[Verdict, tuple[Reason, ...]]:
         """Take results over that somebody else made, by their times, once (fact 47)."""
         outputs = case.outputs
+        if self._pipes.of_job and self._dag.index[case.job.name] in self._pipes.of_job:
+            return Verdict.RUN, (Reason("record"),)
         if not outputs or not all("{" not in path and case.present(path) for path in outputs):
             return Verdict.RUN, (Reason("record"),)
         for path in outputs:
@@ -197,8 +208,8 @@ class Decider:
                 continue
             status = self._files.status(path)
             recorded = self._owners.get(path)
-            if status is None:
-                if not self._files.present(path):
+            if status is None or stat.S_ISFIFO(status.st_mode):
+                if status is not None or not self._files.present(path):
                     reasons.append(Reason(f"output.{path}", "present", MISSING))
             elif recorded is None or recorded.job != job.name:
                 owner = self._foreign_owner(job, path)
@@ -242,6 +253,8 @@ class Decider:
                 newest, newest_path = status.st_mtime_ns, path
         for path in outputs:
             status = self._files.status(path)
+            if status is not None and stat.S_ISFIFO(status.st_mode):
+                return path, "a named pipe"
             if status is not None and status.st_mtime_ns <= newest:
                 return path, newest_path
         return None
@@ -255,6 +268,19 @@ class Decider:
             for item in found
             if inputs or not item.part.startswith("input.")
         )
+
+
+def together(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
+    """Give the decisions on the jobs of one group of pipes: all of them run, or none does."""
+    found = {decision.verdict for decision in decisions}
+    if found == {Verdict.SKIP}:
+        return tuple(decisions)
+    worst = next(v for v in (Verdict.BLOCKED, Verdict.RUN, Verdict.CHECK) if v in found)
+    cause = next(decision.job.name for decision in decisions if decision.verdict is worst)
+    reason = Reason("pipe", None, cause)
+    return tuple(
+        d if d.verdict is worst else replace(d, verdict=worst, reasons=(reason,)) for d in decisions
+    )
 
 
 @dataclass(slots=True)

@@ -97,6 +97,11 @@ def _upstream(reason: Reason, name: str, verdict: Verdict) -> str:
     return f"it depends on {reason.new}, which will run; only changed inputs make it run"
 
 
+def _pipe(reason: Reason, name: str, verdict: Verdict) -> str:
+    fates = {Verdict.RUN: "runs", Verdict.BLOCKED: "is blocked"}
+    return f"a pipe joins it to {reason.new}, which {fates.get(verdict, 'may run')}"
+
+
 def _when(reason: Reason, name: str, verdict: Verdict) -> str:
     if verdict is Verdict.SKIP:
         return "condition evaluated to false"
@@ -118,6 +123,7 @@ _SENTENCES: Mapping[str, Callable[[Reason, str, Verdict], str]] = {
     "output": _output,
     "input": _input,
     "upstream": _upstream,
+    "pipe": _pipe,
     "when": _when,
     "command": _command,
     "cache": lambda reason, name, verdict: f"its result will be taken from {reason.new}",

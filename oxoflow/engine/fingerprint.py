@@ -12,8 +12,10 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import MISSING, WorkFiles
 from oxoflow.engine.matching import is_glob
+from oxoflow.engine.pipes import Pipes
 from oxoflow.engine.render import Renderer
 from oxoflow.lang.model import Environment, EnvironmentKind, Job, Workflow
 from oxoflow.lang.values import config_text
@@ -28,7 +30,19 @@ _WITH_SPEC_FILE = frozenset(
         EnvironmentKind.SINGULARITY,
     }
 )
-Inputs = dict[str, "str | os.stat_result"]  # a digest, or the file as it was, to be read later
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An input that is a pipe: its content is what this job makes of its own inputs."""
+
+    job: Job
+    outputs: tuple[str, ...]
+    inputs: Inputs
+
+
+# A digest, the file as it was, to be read later, or who streams it.
+Inputs = dict[str, str | os.stat_result | Streamed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +66,11 @@ class Difference:
 class Fingerprinter:
     """Compute the keys of one workflow's jobs. Safe to share between threads."""
 
-    def __init__(self, workflow: Workflow, renderer: Renderer, files: WorkFiles) -> None:
+    def __init__(
+        self, workflow: Workflow, renderer: Renderer, files: WorkFiles, dag: Dag, pipes: Pipes
+    ) -> None:
+        self._dag = dag
+        self._pipes = pipes
         self._renderer = renderer
         self._files = files
         self._workflow = workflow
@@ -85,7 +103,10 @@ class Fingerprinter:
         files, ancient = self._files, _ancient(job)
         own = (*outputs, job.log) if job.log else outputs
         for path in self.input_paths(job, outputs):
-            if path in ancient:
+            source = self._source(path, job)
+            if source is not None:
+                found[path] = self._streamed(source, lazy)
+            elif path in ancient:
                 found[path] = "ancient"
             elif "{" in path or "://" in path:
                 found[path] = "not looked at"
@@ -94,6 +115,22 @@ class Fingerprinter:
             else:
                 found[path] = files.digest(path, without=own)
         return found
+
+    def outputs(self, index: int) -> tuple[str, ...]:
+        """Give the files that a job makes: its outputs without those that are pipes."""
+        outputs = self._renderer.outputs(self._dag.jobs[index])
+        if index not in self._pipes.of_job:
+            return outputs
+        written = self._pipes.written(index)
+        return tuple(path for path in outputs if path not in written)
+
+    def _source(self, path: str, job: Job) -> int | None:
+        pipes = self._pipes
+        return pipes.source(path, self._dag.index[job.name]) if pipes.of_job else None
+
+    def _streamed(self, source: int, lazy: bool) -> Streamed:
+        job, outputs = self._dag.jobs[source], self.outputs(source)
+        return Streamed(job, outputs, self.inputs(job, outputs, lazy=lazy))
 
     def input_paths(self, job: Job, outputs: tuple[str, ...]) -> Iterator[str]:
         """Yield the files that inputs mean now; a glob without any file stands for itself."""
@@ -113,6 +150,9 @@ class Fingerprinter:
         for path, known in inputs.items():
             if isinstance(known, str):
                 digests[path] = known
+            elif isinstance(known, Streamed):
+                key = self.fingerprint(known.job, known.outputs, known.inputs).key
+                digests[path] = f"pipe {key}"
             else:
                 now = self._files.status(path)
                 digest = self._files.digest(path, now)

@@ -26,6 +26,7 @@ from oxoflow.engine.preparing import Prepared
 from oxoflow.engine.process import Exit, SpawnFailed
 from oxoflow.engine.products import settle
 from oxoflow.engine.provisioning import Provided
+from oxoflow.engine.records import OutputRecord
 from oxoflow.engine.reentry import check_manifest
 from oxoflow.engine.reporting import Failure, Notes, Usage
 from oxoflow.engine.scheduler import Status
@@ -39,7 +40,8 @@ from oxoflow.record import dataclass, field
 class JobEnd:
     """How a job ended for the scheduler. With `grow_mb` it wants another attempt with more.
 
-    `interrupted` jobs did not fail: the run was stopped before they could end.
+    `interrupted` jobs did not fail: the run was stopped before they could end. `others` are the
+    ends of jobs that ran with it; when they failed, the first one is to blame.
     """
 
     index: int
@@ -47,6 +49,7 @@ class JobEnd:
     error: str | None = None
     grow_mb: int | None = None
     interrupted: bool = False
+    others: tuple[JobEnd, ...] = ()
 
 
 @dataclass(slots=True)
@@ -61,6 +64,7 @@ class JobLife:
     scratch: Path | None = None
     provided: Provided | None = None
     _logs: JobLogs | None = None
+    _present: tuple[OutputRecord, ...] = ()
 
     @property
     def begun(self) -> bool:
@@ -77,6 +81,11 @@ class JobLife:
         return str(self.scratch) if self.scratch is not None else self.tools.root
 
     def begin(self) -> JobEnd:
+        """Live from the start until the end, or until more memory is wanted."""
+        failure = self.prepare()
+        return self.go_on() if failure is None else self.fail(failure)
+
+    def prepare(self) -> Failure | None:
         """Note what is there, make the directories, run the hook before the first attempt."""
         tools, job = self.tools, self.decision.job
         outputs = self.decision.outputs
@@ -97,14 +106,13 @@ class JobLife:
                 tools.parents.make(outputs, below=str(self.scratch))
         except OSError as error:
             words = f"'{error.filename}' could not be made: {error.strerror}"
-            return self._fail(Failure(BEFORE_SPAWN, words))
-        failure = self._provide() or self._pre_exec()
-        return self.go_on() if failure is None else self._fail(failure)
+            return Failure(BEFORE_SPAWN, words)
+        return self._provide() or self._pre_exec()
 
     def _volatile(self) -> tuple[str, ...]:
-        """What must go if we die: unprotected outputs, and a scratch directory."""
+        """What must go if we die: unprotected outputs, pipes, and a scratch directory."""
         kept = self.prepared.protected
-        outputs = self.decision.outputs
+        outputs = (*self.decision.outputs, *self.decision.pipes)
         if kept:
             outputs = tuple(path for path in outputs if path not in kept)
         return outputs if self.scratch is None else (*outputs, str(self.scratch))
@@ -114,21 +122,25 @@ class JobLife:
         rule, tools = self.decision.job.rule, self.tools
         allowed = 1 + max(tools.retry, rule.retries)
         while True:
-            self.usage.attempt += 1
-            failure = self._attempt()
+            failure = self.attempt()
             if failure is None:
-                return self._finish()
+                failure = self.check()
+                return self.record() if failure is None else self.fail(failure)
             stop = self.usage.attempt >= allowed or not failure.may_retry
             if stop or tools.stopping.is_set():
-                return self._fail(failure)
-            tail = tools.preparer.mask.text(self.logs.tail())
-            job = self.decision.job
-            tools.reporter.attempt_failed(job, self.usage, failure, tail, will_retry=True)
+                return self.fail(failure)
+            self.tell_retry(failure)
             if tools.stopping.wait(self.prepared.retry_delay):
-                return self._fail(failure)
+                return self.fail(failure)
             grow_mb = self._memory_wanted(failure)
             if grow_mb is not None:
                 return JobEnd(self.decision.index, Status.FAILED, grow_mb=grow_mb)
+
+    def tell_retry(self, failure: Failure) -> None:
+        """An attempt failed that will be followed by another."""
+        tools, job = self.tools, self.decision.job
+        tail = tools.preparer.mask.text(self.logs.tail())
+        tools.reporter.attempt_failed(job, self.usage, failure, tail, will_retry=True)
 
     def _provide(self) -> Failure | None:
         """See to it that the job's environment is there; its making stands in the job's log."""
@@ -165,7 +177,9 @@ class JobLife:
         code = TIMED_OUT if ended.timed_out else ended.code
         return Failure(code, f"pre_exec hook failed: {describe_exit(ended.code)}")
 
-    def _attempt(self) -> Failure | None:
+    def attempt(self) -> Failure | None:
+        """Run the command once; what it made is looked at by `check`."""
+        self.usage.attempt += 1
         self.tools.reporter.attempt(self.decision.job, self.usage)
         self.logs.begin_attempt()
         try:
@@ -208,10 +222,11 @@ class JobLife:
             timeout=self.prepared.timeout,
         )
 
-    def _finish(self) -> JobEnd:
+    def check(self) -> Failure | None:
+        """Bring home and verify what the command made."""
         tools, job, outputs = self.tools, self.decision.job, self.decision.outputs
         if self.scratch is not None:
-            bring_home(self.scratch, Path(tools.root), self.prepared.rendered.outputs)
+            bring_home(self.scratch, Path(tools.root), outputs)
         found = verify(tools.root, job.name, outputs)
         if found.missing:
             shown = ", ".join(f"'{path}'" for path in found.missing[:5])
@@ -220,17 +235,24 @@ class JobLife:
                 "the rule's output or its command"
             )
             self.logs.note(f"oxoflow: {words}")
-            return self._fail(Failure(BEFORE_SPAWN, words))
+            return Failure(BEFORE_SPAWN, words)
+        self._present = found.present
         workflow, files = tools.preparer.workflow, tools.planner.files
         complaint = check_manifest(job, workflow, tools.planner.renderer, files)
         if complaint is not None:
             self.logs.note(f"oxoflow: {complaint}")
-            return self._fail(Failure(BEFORE_SPAWN, complaint))
+            return Failure(BEFORE_SPAWN, complaint)
+        return None
+
+    def record(self) -> JobEnd:
+        """The job is done: protect, count and record what was verified."""
+        tools, job = self.tools, self.decision.job
+        files = tools.planner.files
         if self.scratch is not None:
             remove_scratch(self.scratch)
         if self.prepared.on_success is not None:
             self._hook(self.prepared.on_success)
-        present = settle(files, job.rule, self.prepared, self.usage, found.present)
+        present = settle(files, job.rule, self.prepared, self.usage, self._present)
         key = tools.planner.fingerprint(self.decision)
         tools.learn()
         command = self.prepared.shown_command
@@ -244,9 +266,10 @@ class JobLife:
 
     def give_up(self) -> None:
         """End without another attempt."""
-        self._fail(Failure(BEFORE_SPAWN, ""))
+        self.fail(Failure(BEFORE_SPAWN, ""))
 
-    def _fail(self, failure: Failure) -> JobEnd:
+    def fail(self, failure: Failure) -> JobEnd:
+        """End without a result: undo what was made, and record why."""
         tools, job = self.tools, self.decision.job
         interrupted = tools.stopping.is_set()
         if self.scratch is not None and interrupted:

@@ -6,19 +6,24 @@ go on with more memory. Which job's turn it is, is the scheduler's business.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from oxoflow.engine.deciding import Decision, Verdict
 from oxoflow.engine.failures import BEFORE_SPAWN
 from oxoflow.engine.joblife import JobEnd, JobLife
 from oxoflow.engine.jobtools import JobTools
 from oxoflow.engine.outputs import shapes_before, verify
+from oxoflow.engine.pipelife import PipeLife, dragged_words
+from oxoflow.engine.preparing import Prepared
 from oxoflow.engine.products import learn
 from oxoflow.engine.references import is_reference
 from oxoflow.engine.reporting import Failure, Usage
 from oxoflow.engine.scheduler import Status
+from oxoflow.engine.tasks import Item
 from oxoflow.engine.wording import missing_message, skip_reason
 from oxoflow.errors import DiskTrouble, OxoflowError, RunError
 from oxoflow.lang.model import Job
-from oxoflow.record import dataclass, field
+from oxoflow.record import dataclass, field, replace
 
 
 @dataclass(slots=True)
@@ -68,6 +73,48 @@ class JobRunner:
         except OxoflowError as error:
             return self._refuse(index, decision.job, error.message)
         return self._reuse(decision) or self._live(JobLife(self.tools, decision, prepared))
+
+    def run_together(self, item: Item) -> JobEnd:
+        """Run the jobs that pipes join, to the end of all of them."""
+        indexes = [decision.index for decision in item.decisions]
+        planner = self.tools.planner
+        if self.tools.stopping.is_set():
+            return _joined([JobEnd(at, Status.FAILED, interrupted=True) for at in indexes])
+        decisions = item.decisions if item.ready else planner.decide_together(indexes)
+        if all(decision.verdict is Verdict.SKIP for decision in decisions):
+            return _joined([self._skip(decision) for decision in decisions])
+        lives = []
+        for decision in decisions:
+            words, prepared = self._prepare_joined(decision, item.problem)
+            if prepared is None:
+                return self._refuse_all(decision, words, decisions)
+            lives.append(JobLife(self.tools, decision, prepared))
+        group = planner.pipes.group_of[decisions[0].index]
+        return PipeLife(self.tools, lives, planner.pipes.among(group)).run()
+
+    def _prepare_joined(
+        self, decision: Decision, problem: str | None
+    ) -> tuple[str, Prepared | None]:
+        """Make a job ready, or say why it cannot run; who is only joined to such a one can."""
+        own = decision.verdict is Verdict.BLOCKED and decision.reasons[0].part != "pipe"
+        if own:
+            problem = missing_message(decision, self.tools.planner.dag)
+        if problem is not None:
+            return problem, None
+        try:
+            return "", self.tools.preparer.prepare(decision, None)
+        except OxoflowError as error:
+            return error.message, None
+
+    def _refuse_all(self, blamed: Decision, words: str, group: Sequence[Decision]) -> JobEnd:
+        others = [decision for decision in group if decision is not blamed]
+        dragged = dragged_words(blamed.job.name)
+        return _joined(
+            [
+                self._refuse(blamed.index, blamed.job, words),
+                *[self._refuse(each.index, each.job, dragged) for each in others],
+            ]
+        )
 
     def _live(self, life: JobLife) -> JobEnd:
         """Begin a job or go on with it; keep it if it wants to go on with more memory."""
@@ -121,3 +168,8 @@ class JobRunner:
     def _refuse(self, index: int, job: Job, words: str) -> JobEnd:
         self.tools.reporter.failed(job, Usage(), Failure(BEFORE_SPAWN, words), None, "")
         return JobEnd(index, Status.FAILED, words)
+
+
+def _joined(ends: Sequence[JobEnd]) -> JobEnd:
+    """The ends of several jobs as one; the first that is to blame stands first."""
+    return replace(ends[0], others=tuple(ends[1:]))

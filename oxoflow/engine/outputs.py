@@ -13,6 +13,7 @@ import shutil
 import stat
 from collections.abc import Collection, Iterable, Mapping
 
+from oxoflow.engine.fifos import remove_pipe
 from oxoflow.engine.files import DIRECTORY_SIZE
 from oxoflow.engine.journal import Shape
 from oxoflow.engine.matching import is_glob
@@ -31,12 +32,15 @@ class Verified:
 
 
 def shapes_before(root: str, paths: Iterable[str]) -> dict[str, Shape]:
-    """How each output looks that exists; unexpanded and remote ones are left out."""
+    """How each output looks that exists; unexpanded and remote ones are left out.
+
+    A named pipe is what a dead run left in a file's place, and goes: who opens it waits forever.
+    """
     found: dict[str, Shape] = {}
     for path in paths:
         if _is_file_name(path):
             shape = _shape(_full(root, path))
-            if shape is not None:
+            if shape is not None and not (shape[1] == 0 and _was_pipe(_full(root, path))):
                 found[path] = shape
     return found
 
@@ -52,6 +56,9 @@ def verify(root: str, job: str, paths: Iterable[str]) -> Verified:
         except OSError:
             if not (is_glob(path) and glob.glob(_full(root, path), include_hidden=True)):
                 missing.append(path)
+            continue
+        if stat.S_ISFIFO(status.st_mode):
+            missing.append(path)
             continue
         size = DIRECTORY_SIZE if stat.S_ISDIR(status.st_mode) else status.st_size
         present.append(OutputRecord(path, job, size, status.st_mtime_ns))
@@ -129,6 +136,11 @@ def _is_file_name(path: str) -> bool:
 
 def _full(root: str, path: str) -> str:
     return path if path[:1] == "/" else f"{root}/{path}"
+
+
+def _was_pipe(full: str) -> bool:
+    remove_pipe(full, only=True)
+    return not os.path.lexists(full)
 
 
 def _shape(full: str) -> Shape | None:

@@ -7,16 +7,18 @@ API read this one plan. Reads files and state, writes nothing, starts nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
-from oxoflow.engine.deciding import Decider, Decision, Reason, Verdict
+from oxoflow.engine.deciding import Decider, Decision, Reason, Verdict, together
 from oxoflow.engine.files import Listing, WorkFiles
 from oxoflow.engine.fingerprint import Fingerprint
 from oxoflow.engine.load import Loaded
+from oxoflow.engine.pipes import find_pipes
 from oxoflow.engine.render import Capacity, Renderer
 from oxoflow.engine.select import ancestors, jobs_called
 from oxoflow.engine.state import State
+from oxoflow.lang.condition import evaluate
 from oxoflow.lang.model import Job
 from oxoflow.record import dataclass
 
@@ -67,13 +69,15 @@ class Planner:
         self.dag = loaded.dag
         self.files = WorkFiles(str(workdir), state.files(), paranoid=options.paranoid)
         self.renderer = Renderer(loaded.workflow, capacity, workdir=str(workdir))
-        self.selected = _selected(loaded, options)
+        selected = _selected(loaded, options)
+        self.pipes = find_pipes(self.dag, self.renderer, selected, self._holds(loaded))
+        self.selected = self.pipes.order
         self._forced: dict[int, Reason] = {}
         self._force(self.selected if options.rerun else ())
         for name in options.force:
             self._force(jobs_called(self.dag, name))
         self._decider = Decider(
-            loaded.workflow, self.dag, state, self.files, self.renderer, self._forced
+            loaded.workflow, self.dag, state, self.files, self.renderer, self._forced, self.pipes
         )
 
     def plan(self) -> Plan:
@@ -93,6 +97,10 @@ class Planner:
         """Decide a job whose turn has come: the jobs above it are done."""
         return self._decider.decide(index)
 
+    def decide_together(self, group: Iterable[int]) -> tuple[Decision, ...]:
+        """Decide the jobs of one group of pipes whose turn has come."""
+        return together([self._decider.decide(index) for index in group])
+
     def fingerprint(self, decision: Decision) -> Fingerprint:
         """Give the key to record for a decision, its inputs as they were when it was made."""
         return self._decider.fingerprinter.fingerprint(
@@ -109,19 +117,27 @@ class Planner:
         moving: set[int] = set()  # will run, or may
         blocked: set[int] = set()
         parents, jobs = self.dag.parents, self.dag.jobs
+        group_of = self.pipes.group_of
         for index in self.selected:
-            above = [parent for parent in parents[index] if parent in moving]
+            group = group_of.get(index, ())
+            above = [at for at in parents[index] if at in moving and at not in group]
             stuck = [parent for parent in parents[index] if parent in blocked]
             names = tuple([jobs[parent].name for parent in above[:_NAMED]])
             decision = self._decider.decide(index, names, present)
             if stuck and decision.verdict is not Verdict.SKIP:
                 reason = Reason("upstream", None, jobs[stuck[0]].name)
                 decision = Decision(index, jobs[index], Verdict.BLOCKED, (reason,))
-            if decision.verdict is Verdict.BLOCKED:
-                blocked.add(index)
-            elif decision.verdict is not Verdict.SKIP:
-                moving.add(index)
             decisions[index] = decision
+            settled: tuple[Decision, ...] = (decision,)
+            if group:
+                known = [decisions[at] for at in group if at in decisions]
+                settled = together(known) if len(known) == len(group) else ()
+            for decision in settled:
+                decisions[decision.index] = decision
+                if decision.verdict is Verdict.BLOCKED:
+                    blocked.add(decision.index)
+                elif decision.verdict is not Verdict.SKIP:
+                    moving.add(decision.index)
         return decisions
 
     def _require_removed(self, decisions: Mapping[int, Decision]) -> bool:
@@ -133,6 +149,10 @@ class Planner:
                     if parent in decisions and self._decider.was_removed(self.dag.jobs[parent]):
                         self._forced.setdefault(parent, Reason("record", "removed", "needed"))
         return len(self._forced) > before
+
+    def _holds(self, loaded: Loaded) -> Callable[[str], bool]:
+        config = loaded.workflow.config
+        return lambda when: evaluate(when, config, self.files)
 
     def _force(self, indexes: Iterable[int]) -> None:
         self._forced.update((index, Reason("forced")) for index in indexes)

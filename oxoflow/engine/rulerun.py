@@ -51,7 +51,7 @@ class RuleRun:
         setting: Setting,
     ) -> None:
         self._items = tasks.items
-        self._task_of = {item.decision.index: task for task, item in enumerate(tasks.items)}
+        self._task_of = {d.index: at for at, item in enumerate(tasks.items) for d in item.decisions}
         self._parents = tasks.parents
         self._scheduler = scheduler
         self._capacity = capacity
@@ -82,6 +82,8 @@ class RuleRun:
     def work(self, task: int) -> JobEnd:
         """Run one job, in a worker thread."""
         item = self._items[task]
+        if item.others:
+            return self._jobs.run_together(item)
         decision = item.decision
         first = decision if item.ready else None
         return self._jobs.run(decision.index, first, item.memory_mb, item.problem)
@@ -97,7 +99,10 @@ class RuleRun:
             need = demand(job, self._capacity, end.grow_mb).need
             self._scheduler.requeue(task, need, now)
             return
-        self._count(job, end)
+        if end.others:
+            job = self._count_together(task, end)
+        else:
+            self._count(job, end, job.rule.required)
         for blocked, _ in self._scheduler.finish(task, end.status, now):
             if not end.interrupted:
                 self._block(blocked)
@@ -148,7 +153,14 @@ class RuleRun:
             self._reporter.recorder.event("warning", message=words)
         return not self._disk_low
 
-    def _count(self, job: Job, end: JobEnd) -> None:
+    def _count_together(self, task: int, end: JobEnd) -> Job:
+        """Count jobs that pipes join, which fail for what the first did; gives the first."""
+        jobs = {decision.index: decision.job for decision in self._items[task].decisions}
+        for each in (end, *end.others):
+            self._count(jobs[each.index], each, jobs[end.index].rule.required)
+        return jobs[end.index]
+
+    def _count(self, job: Job, end: JobEnd, required: bool) -> None:
         if end.status is Status.SUCCESS:
             self._tally["succeeded"] += 1
         elif end.status is Status.SKIPPED:
@@ -157,20 +169,20 @@ class RuleRun:
             self._tally["interrupted"] += 1
         else:
             self.failures.append((job.name, end.error or ""))
-            self._tally["failed" if job.rule.required else "non_required_failed"] += 1
-            if job.rule.required:
+            self._tally["failed" if required else "non_required_failed"] += 1
+            if required:
                 self.required_failures.append(job.name)
 
     def _block(self, task: int) -> None:
-        job = self._items[task].decision.job
         cause = next(
             self._items[above].decision.job.name
             for above in self._parents[task]
             if self._scheduler.status(above) in (Status.FAILED, Status.BLOCKED)
         )
-        self.blocked.append(job.name)
-        self._tally["blocked"] += 1
-        self._reporter.blocked(job, f"blocked by failed dependency '{cause}'")
+        for decision in self._items[task].decisions:
+            self.blocked.append(decision.job.name)
+            self._tally["blocked"] += 1
+            self._reporter.blocked(decision.job, f"blocked by failed dependency '{cause}'")
 
     def _stop(self) -> None:
         """Start nothing more, and end what runs; the loop goes on until all have reported."""

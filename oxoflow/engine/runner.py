@@ -145,7 +145,9 @@ class _Run:
         jobs = [decision.job for decision in chosen]
         check_budget(jobs, options.limits)
         _mark_planned(state, chosen)
-        tasks = make_tasks(chosen, loaded.dag, capacity, state.records() if chosen else {})
+        tasks = make_tasks(
+            chosen, loaded.dag, capacity, state.records() if chosen else {}, planner.pipes
+        )
         parts = open_parts(
             stack,
             directory,
@@ -162,7 +164,7 @@ class _Run:
             parts.announce(self._record.run_id, loaded, plan)
         temporary = Path(options.environ.get("TMPDIR") or "/tmp")
         warnings = host_warnings(jobs, directory.root, temporary)
-        parts.announce_jobs(plan, (*tasks.warnings, *warnings))
+        parts.announce_jobs(plan, (*planner.pipes.warnings, *tasks.warnings, *warnings))
         scheduler = Scheduler(tasks.tasks, tasks.parents, capacity, now=time.monotonic())
         rules = RuleRun(tasks, scheduler, capacity, parts, self._setting())
         driver = Driver(scheduler, scheduler.width, rules.work, self._words)

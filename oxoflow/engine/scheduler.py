@@ -47,11 +47,12 @@ FINAL = frozenset({Status.SUCCESS, Status.SKIPPED, Status.FAILED, Status.BLOCKED
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a task takes from the pools while it runs; memory in MB."""
+    """What a task takes from the pools while it runs; memory in MB. `slots`: jobs at once in it."""
 
     threads: int = 1
     memory_mb: int = 0
     groups: tuple[tuple[str, int], ...] = ()
+    slots: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +149,16 @@ class Scheduler:
     def start(self, now: float) -> list[int]:
         """Take what fits from the ready tasks; each must be reported by `finish` or `park`."""
         started: list[int] = []
-        ahead = self.ahead if self._one_need is not None and not self._one_need.groups else 0
+        alike = self._one_need
+        ahead = self.ahead if alike is not None and not alike.groups and alike.slots == 1 else 0
         while self._free_slots + ahead > 0 and not (self.paused or self._stopped):
             index = self._queue.first(now, self._free_groups)
             if index is None:
                 break
             need = self._tasks[index].need
             if (
-                need.threads > self._free_threads + ahead * need.threads
+                need.slots > self._free_slots + ahead
+                or need.threads > self._free_threads + ahead * need.threads
                 or need.memory_mb > self._free_memory + ahead * need.memory_mb
             ):
                 self._queue.keep_first(index)
@@ -215,6 +218,7 @@ class Scheduler:
         width = self._capacity.slots
         if self._one_need is not None:
             need, capacity = self._one_need, self._capacity
+            width = max(1, width // need.slots)
             if need.threads:
                 width = min(width, capacity.threads // need.threads)
             if need.memory_mb:
@@ -253,13 +257,14 @@ class Scheduler:
     def _ever_fits(self, need: Need) -> bool:
         capacity = self._capacity
         return (
-            need.threads <= capacity.threads
+            need.slots <= capacity.slots
+            and need.threads <= capacity.threads
             and need.memory_mb <= capacity.memory_mb
             and all(units <= capacity.groups.get(name, 0) for name, units in need.groups)
         )
 
     def _hold(self, need: Need, sign: int) -> None:
-        self._free_slots -= sign
+        self._free_slots -= sign * need.slots
         self._free_threads -= sign * need.threads
         self._free_memory -= sign * need.memory_mb
         for name, units in need.groups:

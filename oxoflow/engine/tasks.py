@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from oxoflow.engine.capacity import demand
+from oxoflow.engine.capacity import demand, joint_demand
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.deciding import Decision, Verdict
+from oxoflow.engine.pipes import NO_PIPES, Pipes
 from oxoflow.engine.records import Record
 from oxoflow.engine.scheduler import Capacity, Task
 from oxoflow.lang.model import Job
@@ -23,12 +24,21 @@ def needs_work(decision: Decision) -> bool:
 
 @dataclass(slots=True)
 class Item:
-    """One task: the job's decision so far, and what a worker must know besides."""
+    """One task: the job's decision so far, and what a worker must know besides.
+
+    `others` are the jobs that pipes join to it: they start and end with it.
+    """
 
     decision: Decision
     ready: bool  # the decision stands: no job above it could change it
     problem: str | None = None
     memory_mb: int | None = None
+    others: tuple[Decision, ...] = ()
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Of all jobs of the task."""
+        return (self.decision, *self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +56,47 @@ def make_tasks(
     dag: Dag,
     capacity: Capacity,
     records: Mapping[str, Record],
+    pipes: Pipes = NO_PIPES,
 ) -> Tasks:
     """Number the jobs that need work, in their order; what is not among them is satisfied."""
-    number = {decision.index: task for task, decision in enumerate(chosen)}
-    parents = tuple(
-        tuple(number[above] for above in dag.parents[decision.index] if above in number)
-        for decision in chosen
-    )
-    weights = _tails(parents, _costs([decision.job for decision in chosen], records))
+    units = _units(chosen, pipes)
+    number = {decision.index: task for task, unit in enumerate(units) for decision in unit}
+    parents = tuple(_above(unit, dag, number) for unit in units)
+    costs = _costs([decision.job for decision in chosen], records)
+    if pipes.group_of:
+        cost = {decision.index: each for decision, each in zip(chosen, costs, strict=True)}
+        costs = [max(cost[decision.index] for decision in unit) for unit in units]
+    weights = _tails(parents, costs)
     items, tasks = [], []
     warnings: dict[str, None] = {}
-    for task, decision in enumerate(chosen):
-        wanted = demand(decision.job, capacity)
+    for task, unit in enumerate(units):
+        jobs = [decision.job for decision in unit]
+        wanted = demand(jobs[0], capacity) if len(jobs) == 1 else joint_demand(jobs, capacity)
         if wanted.warning is not None:
             warnings[wanted.warning] = None
-        items.append(Item(decision, ready=not parents[task], problem=wanted.problem))
-        tasks.append(Task(wanted.need, decision.job.rule.priority, weights[task]))
+        ready = not parents[task]
+        items.append(Item(unit[0], ready, problem=wanted.problem, others=unit[1:]))
+        tasks.append(Task(wanted.need, max(job.rule.priority for job in jobs), weights[task]))
     return Tasks(tuple(items), tuple(tasks), parents, tuple(warnings))
+
+
+def _units(chosen: Sequence[Decision], pipes: Pipes) -> list[tuple[Decision, ...]]:
+    """One tuple a task: a job, or the jobs that pipes join, which stand one behind another."""
+    if not pipes.group_of:
+        return [(decision,) for decision in chosen]
+    units: dict[int, list[Decision]] = {}
+    for decision in chosen:
+        first = pipes.group_of.get(decision.index, (decision.index,))[0]
+        units.setdefault(first, []).append(decision)
+    return [tuple(unit) for unit in units.values()]
+
+
+def _above(unit: tuple[Decision, ...], dag: Dag, number: Mapping[int, int]) -> tuple[int, ...]:
+    if len(unit) == 1:
+        return tuple(number[above] for above in dag.parents[unit[0].index] if above in number)
+    own = {decision.index for decision in unit}
+    found = {at: None for decision in unit for at in dag.parents[decision.index] if at not in own}
+    return tuple(number[above] for above in found if above in number)
 
 
 def _costs(jobs: Sequence[Job], records: Mapping[str, Record]) -> list[float]:

@@ -53,6 +53,8 @@ def _missing(decision: Decision) -> list[str]:
 
 
 def _say(reason: Reason) -> str:
+    if reason.part == "pipe":
+        return f"a pipe joins it to {reason.new}, which cannot run"
     return f"{reason.part} is {reason.new}" if reason.new else reason.part
 
 
