@@ -1,8 +1,10 @@
 """Tool nodes: HTTP with its guard, files, MCP, the bridge; Vision and Retriever."""
 
+import base64
 import json
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -355,3 +357,34 @@ def test_tesseract_is_called_with_the_picture(
     assert begin(line(node("V", "Vision", config))).run().output("V")["text"] == "-l deu hello"
     for bad, said in (({"language": "-x y"}, "is no language"), ({"image_input": "%%"}, "neither")):
         assert said in begin(line(node("V", "Vision", config | bad))).run().failure
+
+
+DOTS = {
+    "H": ("1   1", "1   1", "1   1", "11111", "1   1", "1   1", "1   1"),
+    "E": ("11111", "1    ", "1    ", "1111 ", "1    ", "1    ", "11111"),
+    "L": ("1    ", "1    ", "1    ", "1    ", "1    ", "1    ", "11111"),
+    "O": (" 111 ", "1   1", "1   1", "1   1", "1   1", "1   1", " 111 "),
+}
+
+
+def picture_of(word: str, dot: int = 6) -> bytes:
+    """A grey picture (PGM) of a word in capital letters."""
+    empty = [" " * (6 * len(word) + 6)] * 4
+    rows = [f"   {' '.join(DOTS[letter][at] for letter in word)}    " for at in range(7)]
+    lines = [bytes(0 if each == "1" else 255 for each in row for _ in range(dot))
+             for row in [*empty, *rows, *empty]]  # fmt: skip
+    head = f"P5 {len(lines[0])} {len(lines) * dot} 255\n"
+    return head.encode() + b"".join(each * dot for each in lines)
+
+
+@pytest.mark.real
+def test_tesseract_reads_a_picture(begin: Begin, need_tools: Callable[..., None]) -> None:
+    need_tools("tesseract")
+    picture = base64.b64encode(picture_of("HELLO")).decode()
+    config = {"provider": "tesseract", "image_input": "{{picture}}"}
+    done = begin(line(node("V", "Vision", config)), variables={"picture": picture}).run()
+    assert done.output("V")["text"] == "HELLO"
+    unread = begin(
+        line(node("V", "Vision", config | {"language": "xyz"})), variables={"picture": picture}
+    )
+    assert "tesseract ended with exit code 1" in unread.run().failure
