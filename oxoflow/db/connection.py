@@ -1,6 +1,6 @@
 """Open the server's SQLite file: one writer thread that commits in groups, readers per thread.
 
-Owns the connections, the schema version and the file's mode. Knows no table: queries live in the
+Owns the connections and the file's mode. Knows no table: queries live in the
 other modules of `db`, each a function that takes a connection.
 """
 
@@ -17,14 +17,12 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from oxoflow.errors import OxoflowError, Unavailable
+from oxoflow.db.schema import prepare
+from oxoflow.errors import Unavailable
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 
-SCHEMA = Path(__file__).resolve().parents[2] / "schema.sql"
-SCHEMA_VERSION = 1
-MIGRATIONS: dict[int, str] = {}  # version n: the script that leads from n to n + 1
 GROUP = 512  # most functions in one commit, so that a flood cannot delay the first for long
 BUSY_MS = 5000  # how long another process may hold the file before we answer "locked"
 
@@ -58,7 +56,7 @@ class Database:
         _create_private(path)
         self._writer = self._connect(sqlite3.Connection)
         try:
-            _prepare(self._writer)
+            prepare(self._writer)
         except BaseException:
             self._writer.close()
             raise
@@ -209,22 +207,3 @@ def _create_private(path: Path) -> None:
         os.fchmod(descriptor, 0o600)
     finally:
         os.close(descriptor)
-
-
-def _prepare(connection: sqlite3.Connection) -> None:
-    """Bring the file to the present schema; refuse one that a newer oxoflow wrote."""
-    connection.execute("PRAGMA journal_mode = WAL")
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > SCHEMA_VERSION:
-        raise OxoflowError(
-            f"the database has schema version {version}, this oxoflow knows {SCHEMA_VERSION}: "
-            "start the newer oxoflow or restore a backup"
-        )
-    if version == SCHEMA_VERSION:
-        return
-    scripts = [SCHEMA.read_text(encoding="utf-8")] if version == 0 else []
-    scripts += [MIGRATIONS[number] for number in range(version, SCHEMA_VERSION) if version]
-    script = "\n".join(scripts)
-    connection.executescript(
-        f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
-    )

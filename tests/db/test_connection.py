@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from oxoflow.db import Database, DatabaseTrouble
-from oxoflow.db.connection import SCHEMA_VERSION
+from oxoflow.db.schema import SCHEMA_VERSION
 from oxoflow.errors import OxoflowError
 
 
