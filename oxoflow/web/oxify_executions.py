@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
 from flask import Response, g
@@ -22,7 +23,7 @@ from oxoflow.db.runs import Phase
 from oxoflow.errors import Conflict, InvalidInput, NotFound
 from oxoflow.executions import showing
 from oxoflow.executions.service import state_word
-from oxoflow.web.deeds import deed
+from oxoflow.web.deeds import deed, write_deed
 from oxoflow.web.http import reply, services
 from oxoflow.web.oxify import (
     Refusal,
@@ -177,6 +178,7 @@ def pause(execution_id: str) -> Response:
         checkpoint_id = services().executions.pause(row, reason, completed)
     except Conflict as error:
         raise Refusal(400, "InvalidState", error.message) from None
+    write_deed(deed("pause_execution", row.id))
     with may_wait() as patient:
         if patient:
             run = services().executions.run_of(row)
@@ -192,6 +194,7 @@ def resume(execution_id: str) -> Response:
         services().executions.resume(row)
     except Conflict as error:
         raise Refusal(400, "InvalidState", error.message) from None
+    write_deed(deed("resume_execution", row.id))
     return reply({"execution_id": row.id, "message": "Execution resume initiated"}, 202)
 
 
@@ -208,5 +211,11 @@ def checkpoints(execution_id: str) -> Response:
 def forget_checkpoints(execution_id: str) -> Response:
     """Forget these moments."""
     row = own_execution(execution_id)
-    deleted = services().db.write(lambda connection: delete_checkpoints(connection, row.id))
+    what = deed("delete_checkpoints", row.id)
+
+    def work(connection: sqlite3.Connection) -> int:
+        append_deed(connection, what, instant())
+        return delete_checkpoints(connection, row.id)
+
+    deleted = services().db.write(work)
     return reply({"deleted_count": deleted, "message": f"Deleted {deleted} checkpoints"})

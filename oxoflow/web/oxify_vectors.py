@@ -12,6 +12,7 @@ from typing import Any
 
 from flask import Response, g
 
+from oxoflow.db.audit import append_deed
 from oxoflow.db.collections import (
     Collection,
     Entry,
@@ -26,6 +27,7 @@ from oxoflow.db.collections import (
 from oxoflow.db.instants import instant
 from oxoflow.errors import Conflict, InvalidInput, NotFound
 from oxoflow.executions.attending import hit_json
+from oxoflow.web.deeds import deed
 from oxoflow.web.http import reply, services
 from oxoflow.web.oxify import batch_of, body, make_blueprint, member, needed
 
@@ -67,9 +69,14 @@ def create() -> Response:
         raise InvalidInput(f"'dimension' must be 0 to {MOST_DIMENSIONS}")
     if provider not in PROVIDERS:
         raise InvalidInput(f"'provider' must be one of {', '.join(PROVIDERS)}")
-    owner, now = g.account.id, instant()
+    owner, now, what = g.account.id, instant(), deed("create_collection", name)
+
+    def work(connection: sqlite3.Connection) -> None:
+        insert_collection(connection, owner, name, dimension, provider, now)
+        append_deed(connection, what, now)
+
     try:
-        services().db.write(lambda c: insert_collection(c, owner, name, dimension, provider, now))
+        services().db.write(work)
     except sqlite3.IntegrityError:
         raise Conflict(f"A collection '{name}' exists already") from None
     return reply(_shown(_own(name)), 201)
@@ -91,9 +98,14 @@ def one(name: str) -> Response:
 @blueprint.delete("/api/v1/vectors/collections/<name>")
 def delete(name: str) -> Response:
     """Remove a collection with all that is in it."""
-    owner = g.account.id
-    if not services().db.write(lambda c: delete_collection(c, owner, name)):
-        raise NotFound(f"Collection '{name[:100]}' not found")
+    owner, what = g.account.id, deed("delete_collection", name[:100])
+
+    def work(connection: sqlite3.Connection) -> None:
+        if not delete_collection(connection, owner, name):
+            raise NotFound(f"Collection '{name[:100]}' not found")
+        append_deed(connection, what, instant())
+
+    services().db.write(work)
     return Response(status=204)
 
 
@@ -103,9 +115,12 @@ def add(name: str) -> Response:
     collection = _own(name)
     entries = [_entry(item, collection) for item in batch_of(body(), "vectors", MOST_VECTORS)]
 
+    what = deed("add_vectors", f"{len(entries)} to {name}")
+
     def work(connection: sqlite3.Connection) -> None:
         for entry in entries:
             put_entry(connection, collection, entry)
+        append_deed(connection, what, instant())
 
     services().db.write(work)
     return Response(status=201)
@@ -152,7 +167,12 @@ def search(name: str) -> Response:
 @blueprint.delete("/api/v1/vectors/collections/<name>/vectors/<entry_id>")
 def forget(name: str, entry_id: str) -> Response:
     """Remove one entry."""
-    collection = _own(name)
-    if not services().db.write(lambda c: delete_entry(c, collection, entry_id)):
-        raise NotFound(f"Entry '{entry_id[:100]}' not found")
+    collection, what = _own(name), deed("delete_vector", f"{entry_id[:100]} of {name}")
+
+    def work(connection: sqlite3.Connection) -> None:
+        if not delete_entry(connection, collection, entry_id):
+            raise NotFound(f"Entry '{entry_id[:100]}' not found")
+        append_deed(connection, what, instant())
+
+    services().db.write(work)
     return Response(status=204)

@@ -378,6 +378,9 @@ def test_pause_writes_a_checkpoint_and_resume_goes_on_under_the_same_id(
         "execution_id": execution,
         "message": "Execution resume initiated",
     }
+    _, audit = server.call("GET", "/api/audit", user="admin")
+    told = [row["action"] for row in audit["entries"] if execution in row["resource"]]
+    assert sorted(told) == ["pause_execution", "resume_execution"]
     server.until(execution, "Completed")
     assert count.read_text() == "one\ntwo\n"
     status, refused = server.api("POST", f"/executions/{execution}/resume")

@@ -1,16 +1,27 @@
-"""Hold every answer that a test gets against the published contract."""
+"""Hold every answer that a test gets against the published contract, and changes to the audit log.
+
+Every request that changes something must have left a row in the audit log under its own id.
+"""
 
 from functools import cache
 from typing import Any
 
 import jsonschema
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 
 from oxoflow.openapi.contract import ROUTES, path_of
-from oxoflow.openapi.route import JSON, Route
+from oxoflow.openapi.route import JSON, UNSAFE, Route
 from oxoflow.openapi.schemas import SCHEMAS
 from oxoflow.web.prefix import OUTSIDE
+from oxoflow.web.services import services
 
+# Routes that change nothing that lasts, by the names of their operations.
+WITHOUT_TRACE = frozenset(
+    {
+        "validateGraph", "getGraphs", "searchVectors", "report", "issueTicket",
+        "logout",  # there may be no session to end; test_auth looks at the row of one that ends
+    }
+)  # fmt: skip
 BY_KEY = {(route.method, route.path): route for route in ROUTES}
 FORMATS = jsonschema.FormatChecker(["date-time", "uuid"])
 
@@ -37,7 +48,29 @@ def hold(response: Response) -> Response:
     route = BY_KEY.get((method, path_of(request.url_rule.rule)))
     if route is not None:
         _check(route, response)
+        if response.status_code < 300 and route.method in UNSAFE and not _only_looks(route):
+            row = (
+                services()
+                .db.read()
+                .execute("SELECT 1 FROM audit_logs WHERE request_id = ?", (g.request_id,))
+            )
+            assert row.fetchone(), f"{route.method} {route.path} left no row in the audit log"
     return response
+
+
+def _only_looks(route: Route) -> bool:
+    """Whether a request of this route need not be in the audit log."""
+    given = request.get_json(silent=True) or {}
+    return (
+        route.name in WITHOUT_TRACE
+        or route.tag == "workflows"  # verbs on texts
+        or "offset" in request.args  # a further piece of an upload
+        or "idempotency_key" in given  # may be the second request of the same
+        or "Idempotency-Key" in request.headers
+        or (given.get("config") or {}).get("dry_run") is True
+        or (route.name in ("pauseRun", "resumeRun"))  # once more changes nothing
+        or (route.name == "cleanRun" and given.get("dry_run") is not False)
+    )
 
 
 def _check(route: Route, response: Response) -> None:

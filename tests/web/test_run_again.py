@@ -166,7 +166,9 @@ def test_cleaning_deletes_outputs_and_nothing_else(running: Services, user: Flas
     assert user.post(f"/api/runs/{run_id}/clean").json["files"] == []
 
 
-def test_a_run_is_paused_and_goes_on(running: Services, user: FlaskClient) -> None:
+def test_a_run_is_paused_and_goes_on(
+    running: Services, user: FlaskClient, admin: FlaskClient
+) -> None:
     run_id = launch(user, GATED)
     wait_until(lambda: statuses(user, run_id).get("gate") == "running")
     assert user.post(f"/api/runs/{run_id}/pause").json == {"status": "paused"}
@@ -178,6 +180,8 @@ def test_a_run_is_paused_and_goes_on(running: Services, user: FlaskClient) -> No
     assert user.post(f"/api/runs/{run_id}/pause").json == {"status": "paused"}
     assert user.post(f"/api/runs/{run_id}/resume").json["status"] in ("running", "resuming")
     assert finished(user, run_id)["status"] == "success"
+    told = [row["action"] for row in admin.get("/api/audit").json["entries"]]
+    assert (told.count("pause_run"), told.count("resume_run")) == (1, 1)
     for word in ("pause", "resume"):
         assert user.post(f"/api/runs/{run_id}/{word}").status_code == 409
 
