@@ -148,7 +148,7 @@ def build_services(settings: Settings, db: Database) -> Services:
         workspace=workspace,
         supervisor=supervisor,
         streams=streams,
-        texts=TextWorkers(),
+        texts=TextWorkers(limits=settings.limits),
         executions=Executions(db, workspace, settings, supervisor),
         attendant=attendant,
     )

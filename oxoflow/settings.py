@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from oxoflow.errors import SettingsError
+from oxoflow.limits import DEFAULT, LIMIT_OPTIONS, Limits
 from oxoflow.record import dataclass, field
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -54,6 +55,7 @@ class Settings:
     data_roots: tuple[Path, ...] = ()
     allowed_hosts: tuple[str, ...] = ()  # names, addresses and networks, besides loopback
     log_level: str = "info"
+    limits: Limits = DEFAULT  # of one workflow
     warnings: tuple[str, ...] = ()  # sentences to print at start
 
     @property
@@ -218,6 +220,10 @@ def _password(text: str) -> str:
     return text
 
 
+_LIMITS = tuple(
+    Option(each.name, _size if each.is_size else _whole(1), each.default, each.help)
+    for each in LIMIT_OPTIONS
+)
 OPTIONS: tuple[Option, ...] = (
     Option("HOST", _host, "127.0.0.1", "address to listen on", fallback="OXIFY_HOST"),
     Option(
@@ -265,6 +271,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "LOG_LEVEL", _level, "info", "debug, info, warning or error", fallback="OXIFY_LOG_LEVEL",
     ),
+    *_LIMITS,
 )  # fmt: skip
 
 
@@ -322,8 +329,9 @@ def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Sett
     }
     for option in OPTIONS:
         source = _source(option, flags, environ)
-        if source is not None:
+        if source is not None and option not in _LIMITS:
             found[option.field] = _read(option, *source)
+    found["limits"] = _limits(flags, environ)
     port = found.get("port", 8080)
     found.setdefault("allowed_origins", default_origins(port))
     if found.get("user_header") and not found.get("trusted_proxies"):
@@ -332,6 +340,23 @@ def resolve(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Sett
             "name the proxy that sets the header"
         )
     return Settings(**found)
+
+
+def _limits(flags: Mapping[str, str | None], environ: Mapping[str, str]) -> Limits:
+    """Read what one workflow may ask; what is not given keeps its default."""
+    found = {}
+    for each, option in zip(LIMIT_OPTIONS, _LIMITS, strict=True):
+        source = _source(option, flags, environ)
+        if source is not None:
+            found[each.field] = _read(option, *source)
+    return Limits(**found)
+
+
+def limit_variables(limits: Limits) -> dict[str, str]:
+    """The limits that are not the default, as variables for a process that is to keep them too."""
+    chosen = {PREFIX + each.name: getattr(limits, each.field) for each in LIMIT_OPTIONS}
+    usual = {PREFIX + each.name: getattr(DEFAULT, each.field) for each in LIMIT_OPTIONS}
+    return {name: str(number) for name, number in chosen.items() if number != usual[name]}
 
 
 def default_origins(port: int) -> tuple[str, ...]:
@@ -356,3 +381,8 @@ def _warnings(environ: Mapping[str, str]) -> list[str]:
 def load(flags: Mapping[str, str | None]) -> Settings:
     """Make the settings from flags and this process's environment."""
     return resolve(flags, os.environ)
+
+
+def load_limits() -> Limits:
+    """Make the limits from this process's environment, for the command line."""
+    return _limits({}, os.environ)

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROWS = (
-    ("oxoflow", "oxoflow.errors", "oxoflow.record", "oxoflow.settings"),
+    ("oxoflow", "oxoflow.errors", "oxoflow.limits", "oxoflow.record", "oxoflow.settings"),
     ("oxoflow.lang",),
     ("oxoflow.environments",),
     ("oxoflow.engine",),

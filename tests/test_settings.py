@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from oxoflow.errors import SettingsError
-from oxoflow.settings import OPTIONS, Settings, add_flags, resolve, variables_help
+from oxoflow.limits import LIMIT_OPTIONS, LimitOption, Limits
+from oxoflow.record import replace
+from oxoflow.settings import (
+    OPTIONS,
+    Settings,
+    add_flags,
+    limit_variables,
+    load_limits,
+    resolve,
+    variables_help,
+)
 
 READ = [
     ("HOST", "0.0.0.0", "host", "0.0.0.0"),
@@ -72,6 +82,8 @@ MALFORMED = [
     ("PASS_ENV", "OXO_FLOW_ADMIN_PASSWORD"),
     ("DATA_ROOTS", "relative"),
     ("LOG_LEVEL", "loud"),
+    ("LIMIT_JOBS", "0"),
+    ("LIMIT_TEXT", "much"),
     ("ADMIN_PASSWORD", "x" * 1025),
 ]  # fmt: skip
 
@@ -181,5 +193,25 @@ def test_help_names_every_flag_variable_and_default() -> None:
 
 
 def test_every_option_is_a_field_and_the_reverse() -> None:
-    fields = set(Settings.__dataclass_fields__) - {"warnings"}
+    fields = set(Settings.__dataclass_fields__) - {"warnings", "limits"}
+    fields |= {f"limit_{name}" for name in Limits.__dataclass_fields__}
     assert {option.field for option in OPTIONS} == fields
+
+
+@pytest.mark.parametrize("each", LIMIT_OPTIONS)
+def test_a_limit_is_set_by_flag_or_variable_and_handed_on(
+    each: LimitOption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = resolve({}, {f"OXO_FLOW_{each.name}": "7"})
+    assert found.limits == replace(Limits(), **{each.field: 7})
+    flag = f"--limit-{each.field.replace('_', '-')}"
+    assert resolve(parsed(flag, "7"), {}).limits == found.limits
+    assert limit_variables(found.limits) == {f"OXO_FLOW_{each.name}": "7"}
+    assert limit_variables(Limits()) == {}
+    monkeypatch.setenv(f"OXO_FLOW_{each.name}", "7")
+    assert load_limits() == found.limits
+
+
+def test_the_defaults_of_limits_are_told_as_they_are() -> None:
+    told = resolve({}, {f"OXO_FLOW_{each.name}": each.default for each in LIMIT_OPTIONS})
+    assert told.limits == Limits()

@@ -22,6 +22,7 @@ from oxoflow.engine.state import State
 from oxoflow.errors import UsageError
 from oxoflow.lang.parse import parse_workflow
 from oxoflow.record import replace
+from oxoflow.settings import load_limits
 
 
 def resume_run(arguments: Arguments) -> int:
@@ -86,7 +87,7 @@ def _replayed(arguments: Arguments, directory: RunDirectory) -> Invocation:
         changes["jobs"] = arguments.jobs
     if arguments.keep_going:
         changes["keep_going"] = True
-    known = list(parse_workflow(read_text(Path(invocation.file))).config)
+    known = list(parse_workflow(read_text(Path(invocation.file)), load_limits()).config)
     pairs = settle_pairs(arguments.pairs, known, "oxoflow")
     config = {**invocation.config, **arguments.overrides, **pairs}
     return replace(invocation, config=config, **changes)  # type: ignore[arg-type]

@@ -17,12 +17,14 @@ from oxoflow.engine.select import rule_graph
 from oxoflow.errors import Diagnostic, Severity
 from oxoflow.lang.lint import lint
 from oxoflow.lang.positions import locate
+from oxoflow.settings import load_limits
 
 
 def _check(place: Place) -> tuple[str, Checked]:
     text = read_text(place.file)
     view = DirectoryView(str(place.workdir))
-    checked = check_text(text, view, directory=directory_of(place.file, place.workdir), look=True)
+    directory = directory_of(place.file, place.workdir)
+    checked = check_text(text, view, directory=directory, look=True, limits=load_limits())
     return text, checked
 
 

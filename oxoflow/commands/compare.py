@@ -20,13 +20,15 @@ from oxoflow.lang.container import export
 from oxoflow.lang.diff import diff
 from oxoflow.lang.parse import parse_workflow
 from oxoflow.lang.schema import json_schema
+from oxoflow.settings import load_limits
 
 FORMATS = ("docker", "singularity")
 
 
 def show_diff(arguments: Arguments) -> int:
     """Print what differs; exit 1 with --check when anything does."""
-    first, second = (parse_workflow(read_text(Path(name))) for name in arguments.files)
+    limits = load_limits()
+    first, second = (parse_workflow(read_text(Path(name)), limits) for name in arguments.files)
     found = diff(first, second)
     if arguments.json:
         rows = [{"category": item.category, "description": item.description} for item in found]
@@ -42,7 +44,7 @@ def show_export(arguments: Arguments) -> int:
     """Print or write a container definition."""
     place = find_place(arguments)
     workflow = compose(
-        parse_workflow(read_text(place.file)),
+        parse_workflow(read_text(place.file), load_limits()),
         DirectoryView(str(place.workdir)),
         directory=directory_of(place.file, place.workdir),
     )

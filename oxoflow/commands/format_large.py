@@ -14,6 +14,7 @@ from pathlib import Path
 from oxoflow.errors import Diagnostic, ParseError, Severity, WorkflowError
 from oxoflow.lang.format import format_workflow
 from oxoflow.record import asdict
+from oxoflow.settings import load_limits
 
 LARGE = 256 * 1024  # characters; below this a text formats in well under a second
 SECONDS = 30.0
@@ -27,7 +28,7 @@ def format_any(text: str, *, large: int = LARGE, seconds: float = SECONDS) -> st
     Raises ParseError for a text that is no workflow, WorkflowError when it takes too long.
     """
     if len(text) <= large:
-        return format_workflow(text)
+        return format_workflow(text, load_limits())
     try:
         done = subprocess.run(
             _COMMAND,
@@ -62,7 +63,7 @@ def main() -> None:
     """Be the child: text from stdin, answer to stdout."""
     text = sys.stdin.buffer.read().decode("utf-8", "surrogatepass")
     try:
-        answer: dict[str, object] = {"formatted": format_workflow(text)}
+        answer: dict[str, object] = {"formatted": format_workflow(text, load_limits())}
     except ParseError as error:
         rows = [{**asdict(each), "severity": each.severity.value} for each in error.diagnostics]
         answer = {"error": error.message, "diagnostics": rows}

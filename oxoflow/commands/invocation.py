@@ -20,6 +20,7 @@ from oxoflow.engine.reuse import Caching
 from oxoflow.errors import OxoflowError
 from oxoflow.lang.parse import parse_workflow
 from oxoflow.record import asdict, dataclass, field, fields, replace
+from oxoflow.settings import load_limits
 
 _LISTS = ("samples", "target", "until", "force")
 
@@ -57,6 +58,7 @@ class Invocation:
             overrides=self.config,
             samples=self.samples,
             profile=self.profile,
+            limits=load_limits(),
         )
 
     def limits(self) -> Limits:
@@ -86,7 +88,7 @@ def from_arguments(arguments: Arguments, place: Place) -> Invocation:
     """Read the words of `run`."""
     config = dict(arguments.overrides)
     if arguments.pairs:
-        known = list(parse_workflow(read_text(place.file)).config)
+        known = list(parse_workflow(read_text(place.file), load_limits()).config)
         config.update(settle_pairs(arguments.pairs, known, "oxoflow run"))
     return Invocation(
         file=str(place.file),
@@ -139,7 +141,7 @@ def from_settings(settings: Mapping[str, Any], workdir: Path) -> Invocation | No
 
 def _sensitive_keys(file: Path) -> frozenset[str]:
     try:
-        declared = parse_workflow(read_text(file)).declared
+        declared = parse_workflow(read_text(file), load_limits()).declared
     except OxoflowError:
         return frozenset()
     return frozenset(key for key, entry in declared.items() if entry.sensitive)

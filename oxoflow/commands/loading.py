@@ -14,6 +14,7 @@ from oxoflow.engine.load import Loaded, find_workflow, load_file, read_text
 from oxoflow.errors import UsageError
 from oxoflow.lang.parse import parse_workflow
 from oxoflow.record import dataclass
+from oxoflow.settings import load_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,10 @@ def load(arguments: Arguments, place: Place, *, to_run: bool = True) -> Loaded:
 
     Without `to_run`, config values that a run would miss are no error.
     """
+    limits = load_limits()
     overrides = dict(arguments.overrides)
     if arguments.pairs:
-        known = list(parse_workflow(read_text(place.file)).config)
+        known = list(parse_workflow(read_text(place.file), limits).config)
         overrides.update(settle_pairs(arguments.pairs, known, "oxoflow"))
     loaded = load_file(
         place.file,
@@ -56,6 +58,7 @@ def load(arguments: Arguments, place: Place, *, to_run: bool = True) -> Loaded:
         samples=arguments.samples,
         profile=arguments.profile,
         to_run=to_run,
+        limits=limits,
     )
     for warning in loaded.workflow.warnings:
         print(f"oxoflow: warning: {warning}", file=sys.stderr)

@@ -16,9 +16,9 @@ from oxoflow.engine.matching import OutputIndex, looks_like_directory, tidy
 from oxoflow.errors import Diagnostic, GraphError, Severity
 from oxoflow.lang.model import ExecutionGroup, Job
 from oxoflow.lang.nearest import most_alike
+from oxoflow.limits import DEFAULT, Limits
 from oxoflow.record import dataclass
 
-MAX_EDGES = 5_000_000
 _SHOWN = 20  # names of a cycle that a message spells out
 
 
@@ -48,6 +48,7 @@ def build_dag(
     *,
     execution_groups: Sequence[ExecutionGroup] = (),
     config: Mapping[str, Any] | None = None,
+    limits: Limits = DEFAULT,
 ) -> Dag:
     """Link every job to all producers of its inputs (4.1). Raises GraphError."""
     jobs = tuple(jobs)
@@ -56,7 +57,7 @@ def build_dag(
     outputs = OutputIndex(
         (tidy(texts.path(path)), at) for at, job in enumerate(jobs) for path in job.output.paths
     )
-    parents = _file_parents(jobs, outputs, texts)
+    parents = _file_parents(jobs, outputs, texts, limits.edges)
     _add_named_parents(jobs, index, parents)
     _add_sequences(jobs, execution_groups, parents)
     frozen = tuple([tuple(sorted(found)) if found else () for found in parents])
@@ -118,7 +119,7 @@ def _duplicate_message(first: Job, second: Job) -> str:
 
 
 def _file_parents(
-    jobs: tuple[Job, ...], outputs: OutputIndex, texts: ConfigTexts
+    jobs: tuple[Job, ...], outputs: OutputIndex, texts: ConfigTexts, most: int
 ) -> list[set[int] | None]:
     """Find the producers of every job's inputs; None stands for no parent."""
     parents: list[set[int] | None] = [None] * len(jobs)
@@ -138,11 +139,11 @@ def _file_parents(
             unique.discard(at)
             parents[at] = unique
             edges += len(unique)
-            if edges > MAX_EDGES:
+            if edges > most:
                 raise _fault(
                     "E006",
                     job.rule.name,
-                    f"the workflow has more than {MAX_EDGES} edges at job '{job.name}'; let rules "
+                    f"the workflow has more than {most} edges at job '{job.name}'; let rules "
                     "read single files in place of whole directories",
                     "input",
                 )

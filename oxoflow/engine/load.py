@@ -28,6 +28,7 @@ from oxoflow.lang.parse import decode_text, parse_toml, parse_workflow
 from oxoflow.lang.positions import locate
 from oxoflow.lang.validate import stops_a_run, validate
 from oxoflow.lang.view import NOTHING, FileView
+from oxoflow.limits import DEFAULT, Limits
 from oxoflow.record import dataclass, replace
 
 EXTENSION = ".oxoflow"
@@ -68,6 +69,7 @@ def load_text(
     profile: Mapping[str, Any] | None = None,
     deadline: Deadline | None = None,
     to_run: bool = True,
+    limits: Limits = DEFAULT,
 ) -> Loaded:
     """Load a workflow from its text; `directory` is where it lies below the view's root.
 
@@ -76,7 +78,7 @@ def load_text(
     """
     try:
         workflow = compose(
-            parse_workflow(text),
+            parse_workflow(text, limits),
             view,
             directory=directory,
             overrides=overrides or {},
@@ -88,7 +90,7 @@ def load_text(
         jobs = expand(workflow, view, deadline=deadline)
         if MARK in text or workflow.includes:
             _require_config(workflow, jobs)
-        dag = build_dag(jobs, execution_groups=workflow.execution_groups, config=workflow.config)
+        dag = _dag(workflow, jobs)
     except WorkflowError as error:
         error.diagnostics = tuple(locate(text, error.diagnostics))
         raise
@@ -106,6 +108,7 @@ def load_file(
     samples: Sequence[str] = (),
     profile: str | None = None,
     to_run: bool = True,
+    limits: Limits = DEFAULT,
 ) -> Loaded:
     """Load a workflow file that runs in `workdir`, by default the file's own directory.
 
@@ -121,6 +124,7 @@ def load_file(
         directory=directory_of(path, root),
         profile=read_profile(path.parent, profile) if profile else None,
         to_run=to_run,
+        limits=limits,
     )
 
 
@@ -132,6 +136,7 @@ def check_text(
     overrides: Mapping[str, str] | None = None,
     look: bool = False,
     deadline: Deadline | None = None,
+    limits: Limits = DEFAULT,
 ) -> Checked:
     """Find everything that is wrong with a text; never raises WorkflowError.
 
@@ -142,19 +147,28 @@ def check_text(
     dag: Dag | None = None
     found: list[Diagnostic] = []
     try:
-        workflow = parse_workflow(text)
+        workflow = parse_workflow(text, limits)
         composed = compose(workflow, view, directory=directory, overrides=overrides or {})
         workflow = composed
         found += validate(composed, view=view if look else None)
         jobs = expand(composed, view, deadline=deadline)
-        dag = build_dag(jobs, execution_groups=composed.execution_groups, config=composed.config)
+        dag = _dag(composed, jobs)
     except WorkflowError as error:
         code = "E000" if isinstance(error, ParseError) else "E006"
         stopped = error.diagnostics or (Diagnostic(Severity.ERROR, code, error.message),)
         known = {(item.code, item.rule) for item in found}
         found += [item for item in stopped if (item.code, item.rule) not in known]
-    unique = {(item.code, item.rule, item.message): item for item in reversed(found)}
+    unique = {(item.code, item.rule, item.message, item.key): item for item in reversed(found)}
     return Checked(workflow, jobs, dag, tuple(locate(text, list(unique.values())[::-1])))
+
+
+def _dag(workflow: Workflow, jobs: Sequence[Job]) -> Dag:
+    return build_dag(
+        jobs,
+        execution_groups=workflow.execution_groups,
+        config=workflow.config,
+        limits=workflow.limits,
+    )
 
 
 def directory_of(file: Path, root: Path) -> str:

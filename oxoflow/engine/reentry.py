@@ -186,7 +186,12 @@ class Reentries:
         for addition in additions:
             workflow = extend(workflow, addition)
         jobs = expand(workflow, WorkFiles(str(self._root)))
-        dag = build_dag(jobs, execution_groups=workflow.execution_groups, config=workflow.config)
+        dag = build_dag(
+            jobs,
+            execution_groups=workflow.execution_groups,
+            config=workflow.config,
+            limits=workflow.limits,
+        )
         return Loaded(workflow, jobs, dag)
 
     def _unchanged(self, loaded: Loaded) -> set[str]:

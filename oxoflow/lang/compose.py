@@ -14,6 +14,7 @@ from oxoflow.lang.configrefs import fill, settle
 from oxoflow.lang.defaults import apply_defaults
 from oxoflow.lang.discovery import PatternError, discover_pairs, discover_samples
 from oxoflow.lang.faults import UNUSABLE, error, workflow_failure
+from oxoflow.lang.findings import bounded
 from oxoflow.lang.includes import resolve_includes
 from oxoflow.lang.inherit import apply_extends
 from oxoflow.lang.model import Workflow
@@ -60,8 +61,9 @@ def compose(
         workflow = replace(workflow, config={**workflow.config, **chosen})
         problems += found
     if problems:
-        problems += [d for d in validate(workflow) if d not in problems]
-        raise workflow_failure(problems)
+        known = set(problems)
+        problems += [each for each in validate(workflow) if each not in known]
+        raise workflow_failure(bounded(problems, workflow.limits.findings))
     workflow = apply_defaults(apply_extends(workflow))
     if samples:
         workflow = select_samples(workflow, samples, view, directory, _ready_samples(view))
@@ -82,15 +84,14 @@ def _read_sources(
     """Append pairs and groups from files and by discovery, in the order of 0, steps 5 and 6."""
     pairs, groups, warnings = workflow.pairs, workflow.groups, workflow.warnings
     if workflow.pairs_file:
-        pairs += _sheet(workflow.pairs_file, "pairs_file", read_pairs, view, directory, problems)
+        pairs += _sheet(workflow, "pairs_file", read_pairs, view, directory, problems)
     pattern = _filled(workflow.pairs_pattern, workflow, problems)
     if pattern:
         found = _discover(discover_pairs, pattern, view, directory, problems) or ()
         warnings = warnings if found else (*warnings, _nothing("pairs_pattern", pattern))
         pairs += found
     if workflow.sample_groups_file:
-        path = workflow.sample_groups_file
-        groups += _sheet(path, "sample_groups_file", read_groups, view, directory, problems)
+        groups += _sheet(workflow, "sample_groups_file", read_groups, view, directory, problems)
     pattern = _filled(workflow.sample_pattern, workflow, problems)
     if pattern:
         group = _discover(discover_samples, pattern, view, directory, problems)
@@ -115,19 +116,20 @@ def _filled(pattern: str | None, workflow: Workflow, problems: list[Diagnostic])
 
 
 def _sheet(
-    path: str,
+    workflow: Workflow,
     key: str,
-    read: Callable[[str, bytes], tuple[T, ...]],
+    read: Callable[[str, bytes, int], tuple[T, ...]],
     view: FileView,
     directory: str,
     problems: list[Diagnostic],
 ) -> tuple[T, ...]:
+    path = getattr(workflow, key)
     place = beside(directory, path)
     data = view.read(place)
     try:
         if data is None:
             raise SheetError(f"there is no such file (looked for '{place}'); correct the path")
-        return read(path, data)
+        return read(path, data, workflow.limits.sheet)
     except SheetError as fault:
         message = f"{key} '{path}': {fault}"
         problems.append(error(UNUSABLE, message, key=f"workflow.{key}"))

@@ -12,9 +12,9 @@ from typing import Any
 import tomli
 
 from oxoflow.lang.faults import STRUCTURE, error, parse_failure
+from oxoflow.limits import DEFAULT
 
-MAX_TEXT = 64 * 1024 * 1024  # characters; 100,000 written rules have about 40 million
-MAX_DEPTH = 64
+MAX_DEPTH = 64  # levels; what reads values calls itself once a level
 _CONTAINERS = frozenset((dict, list))
 _WRITTEN_NUL = re.compile(r"\\(?:u0000|U00000000|x00)")
 
@@ -31,10 +31,10 @@ def decode_text(data: bytes) -> str:
         raise parse_failure([error("S001", message, line=line, column=column)]) from None
 
 
-def parse_toml(text: str) -> dict[str, Any]:
+def parse_toml(text: str, longest: int = DEFAULT.text) -> dict[str, Any]:
     """Parse TOML, with line and column where they are known. Raises ParseError."""
-    if len(text) > MAX_TEXT:
-        message = f"the text has {len(text)} characters, more than {MAX_TEXT}; split the workflow"
+    if len(text) > longest:
+        message = f"the text has {len(text)} characters, more than {longest}; split the workflow"
         raise parse_failure([error("S001", message)])
     _require_encodable(text)
     try:

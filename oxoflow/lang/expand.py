@@ -22,19 +22,16 @@ from oxoflow.lang.transform import check_transform
 from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.record import replace
 
-MAX_JOBS = 200_000
-
 
 def expand(
     workflow: Workflow,
     view: FileView = NOTHING,
-    limit: int = MAX_JOBS,
     deadline: Deadline | None = None,
 ) -> tuple[Job, ...]:
     """Give every job, rules in file order, instances in source order.
 
-    Raises WorkflowError for unusable sources and splits, colliding job names, more than `limit`
-    jobs, or a deadline that passes.
+    Raises WorkflowError for unusable sources and splits, colliding job names, more jobs than the
+    workflow's limits allow, or a deadline that passes.
     """
     problems = check_sources(workflow)
     for rule in workflow.rules:
@@ -42,7 +39,7 @@ def expand(
             problems += check_transform(rule)
     if problems:
         raise workflow_failure(problems)
-    room = Room(limit)
+    room = Room(workflow.limits.jobs)
     planned = _plan(workflow, view, room, deadline)
     _check_collisions(planned)
     names = _names_for_dependants(planned)

@@ -16,16 +16,17 @@ from oxoflow.lang.toml import order
 from oxoflow.lang.toml.blocks import Block, Document, Entry, read_document
 from oxoflow.lang.toml.layout import item_text, key_text, value_text
 from oxoflow.lang.toml.literal import has_own_comment, read
+from oxoflow.limits import DEFAULT, Limits
 
 
-def format_workflow(text: str) -> str:
+def format_workflow(text: str, limits: Limits = DEFAULT) -> str:
     """Return the canonical form of a workflow text: same data, same comments, settled order.
 
     Raises ParseError for a text that is no workflow. What comes out reads back as exactly the
     data that went in; should the canonical form of some text ever fail that test, the text
     itself is the answer.
     """
-    document = parse_workflow(text).document
+    document = parse_workflow(text, limits).document
     text = text.removeprefix("\ufeff")
     after = canonical(text)
     try:

@@ -88,7 +88,7 @@ _RULE: Mapping[str, str] = {
     "scratch": "Run in an empty directory and move the outputs back",
     "shadow": "Run in a private copy of the working directory",
     "ancient": "Inputs whose changes never cause a re-run",
-    "pipe": "Stream the output to its reader",
+    "pipe": "Stream the outputs into the rule that reads them; of a last rule, its inputs",
     "checksum": "Record checksums of the outputs",
     "cache": "Whether results may be taken over from other runs; true when absent",
     "cache_key": "Kept for other programs",

@@ -16,10 +16,9 @@ from oxoflow.lang.model import Include, Module, Rule, Workflow
 from oxoflow.lang.parse import decode_text, parse_workflow
 from oxoflow.lang.paths import beside, leaves_root, parent, stem
 from oxoflow.lang.view import NOTHING, FileView
+from oxoflow.limits import Limits
 from oxoflow.record import dataclass, field, replace
 
-MAX_DEPTH = 16
-MAX_FILES = 1000
 _REMOTE = ("http://", "https://")
 
 
@@ -29,6 +28,7 @@ class _Loading:
 
     view: FileView
     root: str  # the directory of the workflow file, which no include may leave
+    limits: Limits
     problems: list[Diagnostic] = field(default_factory=list)
     parsed: dict[str, Workflow | None] = field(default_factory=dict)
     count: int = 0
@@ -43,7 +43,7 @@ def resolve_includes(
     """
     if not workflow.includes or view is NOTHING:
         return workflow, []
-    loading = _Loading(view, directory)
+    loading = _Loading(view, directory, workflow.limits)
     merged = _merge_all(workflow, "", ("this file",), loading)
     if not loading.problems:
         loading.problems += _broken_promises(merged)
@@ -84,15 +84,16 @@ def _load(
             f"include '{written}' points outside the workflow's directory; copy the file into it "
             "and include it by a relative path"
         )
-    if path in trail[1:] or len(trail) > MAX_DEPTH:
+    if path in trail[1:] or len(trail) > loading.limits.include_depth:
         chain = " → ".join([*trail, path][-6:])
         return (
             f"include '{written}' is nested too deep or circular ({chain}); the depth limit is "
-            f"{MAX_DEPTH}"
+            f"{loading.limits.include_depth}"
         )
     loading.count += 1
-    if loading.count > MAX_FILES:
-        return f"more than {MAX_FILES} files are included; include each file once"
+    most = loading.limits.includes
+    if loading.count > most:
+        return f"more than {most} files are included; include each file once"
     if path not in loading.parsed:
         loading.parsed[path] = None
         data = loading.view.read(beside(loading.root, path))
@@ -105,7 +106,7 @@ def _load(
 
 def _parse(path: str, data: bytes, loading: _Loading) -> Workflow | None:
     try:
-        return parse_workflow(decode_text(data))
+        return parse_workflow(decode_text(data), loading.limits)
     except ParseError as failure:
         for found in failure.diagnostics:
             line = f", line {found.line}" if found.line else ""

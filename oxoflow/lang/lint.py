@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from oxoflow.errors import Diagnostic
+from oxoflow.lang.findings import first_of
 from oxoflow.lang.lints.advice import Facts, collect_facts
 from oxoflow.lang.lints.commands import command_checks
 from oxoflow.lang.lints.document import document_checks
@@ -40,7 +41,8 @@ def lint(
     `edges` are (producer rule, consumer rule), None when there is no graph. Without a view no
     disk is looked at, and W026 and script contents are left out.
     """
-    return list(_found(workflow, collect_facts(workflow, edges, view)))
+    facts = collect_facts(workflow, edges, view)
+    return first_of(_found(workflow, facts), workflow.limits.findings)
 
 
 def _found(workflow: Workflow, facts: Facts) -> Iterator[Diagnostic]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from oxoflow.limits import DEFAULT, Limits
 from oxoflow.record import dataclass, field
 
 EMPTY: Mapping[str, Any] = {}
@@ -380,3 +381,4 @@ class Workflow:
     cluster: Cluster | None = None
     warnings: tuple[str, ...] = ()  # found while loading, for the run's log
     document: Mapping[str, Any] = field(default_factory=dict)  # the parsed TOML, unknown keys too
+    limits: Limits = DEFAULT  # under which it was read, and is put together and expanded

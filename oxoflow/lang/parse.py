@@ -14,10 +14,12 @@ from oxoflow.lang.checks.fatal import fatal_checks
 from oxoflow.lang.declared import split_config
 from oxoflow.lang.document import decode_text, parse_toml
 from oxoflow.lang.faults import STRUCTURE, error, parse_failure
+from oxoflow.lang.findings import bounded
 from oxoflow.lang.model import Rule, Workflow
 from oxoflow.lang.shapes import Fault, Wrong, describe
 from oxoflow.lang.tables import RULE, TOP_LEVEL, WORKFLOW
 from oxoflow.lang.validate import validate
+from oxoflow.limits import DEFAULT, Limits
 
 __all__ = ["decode_text", "parse_toml", "parse_workflow", "read_workflow"]
 
@@ -25,30 +27,31 @@ SUPPORTED_FORMAT = "1.0"
 LANGUAGE_LEVEL = (0, 14, 1)  # the release of the original whose language is read here
 
 
-def parse_workflow(text: str) -> Workflow:
+def parse_workflow(text: str, limits: Limits = DEFAULT) -> Workflow:
     """Read one workflow text.
 
     Raises ParseError when the text cannot be loaded: not TOML, wrong types, two rules of one name,
     outputs without a command. It then holds every other error of the text too.
     """
-    workflow, problems = read_workflow(text)
+    workflow, problems = read_workflow(text, limits)
     if workflow is None:
-        raise parse_failure(problems)
+        raise parse_failure(bounded(problems, limits.findings))
     broken = {problem.rule for problem in problems} - {None}
     fatal = [d for d in fatal_checks(workflow) if d.rule not in broken or d.code == "E006"]
     if not problems and not fatal:
         return workflow
     said = {(d.code, d.message) for d in fatal}
     others = [d for d in validate(workflow) if (d.code, d.message) not in said]
-    raise parse_failure([*problems, *fatal, *[d for d in others if d.rule not in broken]])
+    found = [*problems, *fatal, *[d for d in others if d.rule not in broken]]
+    raise parse_failure(bounded(found, limits.findings))
 
 
-def read_workflow(text: str) -> tuple[Workflow | None, list[Diagnostic]]:
+def read_workflow(text: str, limits: Limits = DEFAULT) -> tuple[Workflow | None, list[Diagnostic]]:
     """Read as much as can be read: the workflow without its faulty parts, and the faults.
 
     Raises ParseError only when the text is not TOML.
     """
-    document = parse_toml(text)
+    document = parse_toml(text, limits.text)
     problems: list[Diagnostic] = []
     arguments = _read_head(document, problems)
     for key, (attribute, shape) in TOP_LEVEL.items():
@@ -64,7 +67,7 @@ def read_workflow(text: str) -> tuple[Workflow | None, list[Diagnostic]]:
     arguments["rules"] = tuple(_read_rules(document.get("rules", []), problems))
     if "name" not in arguments:
         return None, problems
-    return Workflow(document=document, **arguments), problems
+    return Workflow(document=document, limits=limits, **arguments), problems
 
 
 def _read_head(document: Mapping[str, Any], problems: list[Diagnostic]) -> dict[str, Any]:

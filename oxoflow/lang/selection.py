@@ -43,7 +43,7 @@ def select_samples(
     for spec in specs:
         if spec.startswith(("@", "+@")):
             path = beside(directory, spec.lstrip("+").removeprefix("@"))
-            groups = _read_sheet(spec, path, view)
+            groups = _read_sheet(spec, path, view, workflow.limits.sheet)
             workflow = _append(workflow, groups) if spec[0] == "+" else _replace(workflow, groups)
     filters = _filters([spec for spec in specs if not spec.startswith(("@", "+@"))])
     if filters.ready:
@@ -53,12 +53,12 @@ def select_samples(
     return workflow
 
 
-def _read_sheet(spec: str, path: str, view: FileView) -> tuple[SampleGroup, ...]:
+def _read_sheet(spec: str, path: str, view: FileView, largest: int) -> tuple[SampleGroup, ...]:
     data = view.read(path)
     if data is None:
         raise _failure(f"--samples {spec}: there is no file '{path}'; correct the path")
     try:
-        groups = read_groups(path, data)
+        groups = read_groups(path, data, largest)
     except SheetError as fault:
         raise _failure(f"--samples {spec}: {fault}") from None
     if not any(group.samples for group in groups):

@@ -16,9 +16,9 @@ from oxoflow.lang.model import Pair, SampleGroup
 from oxoflow.lang.paths import suffix
 from oxoflow.lang.shapes import Table, Wrong
 from oxoflow.lang.tables import PAIR, SAMPLE_GROUP
+from oxoflow.limits import DEFAULT
 
 T = TypeVar("T")
-MAX_BYTES = 50 * 1024 * 1024
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", "": "\t"}
 _PAIR_COLUMNS = {
     "pair_id": ("pair_id",),
@@ -32,14 +32,20 @@ class SheetError(Exception):
     """A sheet cannot be read; the message names row and cure, not the file."""
 
 
-def read_pairs(path: str, data: bytes) -> tuple[Pair, ...]:
+def read_pairs(path: str, data: bytes, largest: int = DEFAULT.sheet) -> tuple[Pair, ...]:
     """Read a pair sheet (1.13); the suffix of `path` chooses the format. Raises SheetError."""
-    return _read(path, data, PAIR, _pairs)
+    return _read(path, _small(data, largest), PAIR, _pairs)
 
 
-def read_groups(path: str, data: bytes) -> tuple[SampleGroup, ...]:
+def read_groups(path: str, data: bytes, largest: int = DEFAULT.sheet) -> tuple[SampleGroup, ...]:
     """Read a sample sheet (1.14); the suffix of `path` chooses the format. Raises SheetError."""
-    return _read(path, data, SAMPLE_GROUP, _groups)
+    return _read(path, _small(data, largest), SAMPLE_GROUP, _groups)
+
+
+def _small(data: bytes, largest: int) -> bytes:
+    if len(data) > largest:
+        raise SheetError(f"it has {len(data)} bytes, more than {largest}; split it")
+    return data
 
 
 def _read(
@@ -48,8 +54,6 @@ def _read(
     table: Table[T],
     read_rows: Callable[[Sequence[str], Iterator[tuple[int, list[str]]]], Iterator[T]],
 ) -> tuple[T, ...]:
-    if len(data) > MAX_BYTES:
-        raise SheetError(f"it is larger than {MAX_BYTES // 1024 // 1024} MiB; split it")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -21,6 +21,7 @@ from oxoflow.lang.checks.names import (
 from oxoflow.lang.checks.rules import checkpoint_checks, path_checks, rule_checks, sourced_names
 from oxoflow.lang.danger import find_dangers
 from oxoflow.lang.faults import error
+from oxoflow.lang.findings import bounded
 from oxoflow.lang.model import Rule, Workflow
 from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.references import check_references
@@ -37,7 +38,7 @@ def validate(workflow: Workflow, *, view: FileView | None = None) -> list[Diagno
     Names that an include may bring are not missed while includes are unresolved. With a view,
     absolute inputs that are not there are reported too (E017).
     """
-    return list(_found(workflow, view))
+    return bounded(_found(workflow, view), workflow.limits.findings)
 
 
 def stops_a_run(found: Iterable[Diagnostic]) -> list[Diagnostic]:

@@ -35,7 +35,7 @@ from oxoflow.db.runs import (
 )
 from oxoflow.errors import RateLimited
 from oxoflow.record import replace
-from oxoflow.settings import Settings
+from oxoflow.settings import Settings, limit_variables
 from oxoflow.supervisor import signals
 from oxoflow.supervisor.admission import Holding, Limits
 from oxoflow.supervisor.gate import Gate
@@ -75,7 +75,8 @@ class Supervisor:
         self._most_pending = settings.max_pending_per_user
         cores = len(os.sched_getaffinity(0))
         self._kinds = {"workflow": WORKFLOW, **(kinds or {})}
-        self._environment = runner_environment(environ, settings.pass_env)
+        limits = limit_variables(settings.limits)
+        self._environment = {**runner_environment(environ, settings.pass_env), **limits}
         self._gate = Gate(
             db,
             workspace,

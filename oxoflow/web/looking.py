@@ -14,13 +14,14 @@ from oxoflow.engine.select import RuleGraph, parents_of, rule_graph
 from oxoflow.errors import Diagnostic, GraphError, ParseError, Severity
 from oxoflow.lang.deadline import Deadline
 from oxoflow.lang.model import Workflow
+from oxoflow.settings import load_limits
 
 SECONDS = 3.0  # for one text
 
 
 def look_at(text: str) -> Checked:
     """Everything that can be said about a text; raises ParseError when it is no workflow."""
-    checked = check_text(text, deadline=Deadline.after(SECONDS))
+    checked = check_text(text, deadline=Deadline.after(SECONDS), limits=load_limits())
     if checked.workflow is None:
         raise ParseError(worded(checked.diagnostics), checked.diagnostics)
     return checked

@@ -16,6 +16,7 @@ from oxoflow.engine.render import Renderer
 from oxoflow.engine.select import jobs_called
 from oxoflow.errors import UsageError, WorkflowError
 from oxoflow.lang.deadline import Deadline
+from oxoflow.settings import load_limits
 from oxoflow.web.looking import SECONDS, folded, rule_order, worded
 from oxoflow.web.previews import ROOMY, dry_run_body
 
@@ -77,9 +78,16 @@ def _load(asked: Mapping[str, Any]) -> Loaded:
             overrides=overrides,
             samples=asked["samples"],
             deadline=Deadline.after(SECONDS),
+            limits=load_limits(),
         )
     except WorkflowError as error:
-        checked = check_text(text, view, overrides=overrides, deadline=Deadline.after(SECONDS))
+        checked = check_text(
+            text,
+            view,
+            overrides=overrides,
+            deadline=Deadline.after(SECONDS),
+            limits=load_limits(),
+        )
         if not checked.errors:
             raise
         raise type(error)(worded(checked.errors), checked.errors) from None

@@ -24,6 +24,7 @@ from oxoflow.record import asdict
 from oxoflow.report.model import to_json
 from oxoflow.report.page import to_html
 from oxoflow.report.workflow import report_workflow
+from oxoflow.settings import load_limits
 from oxoflow.web.looking import (
     SECONDS,
     counted,
@@ -70,19 +71,24 @@ def _verdict(errors: list[str], rules: int | None, edges: int | None) -> Answer:
 
 def count(asked: Fields) -> Answer:
     """How many rules a text has; raises ParseError for what is no workflow and cannot be saved."""
-    return {"rules_count": len(parse_workflow(asked["toml_content"]).rules)}
+    return {"rules_count": len(parse_workflow(asked["toml_content"], load_limits()).rules)}
 
 
 def size(asked: Fields) -> Answer:
     """The name and the number of jobs of a text that an execution wants to run."""
     deadline = Deadline.after(SECONDS)
-    loaded = load_text(asked["toml_content"], overrides=asked["overrides"], deadline=deadline)
+    loaded = load_text(
+        asked["toml_content"],
+        overrides=asked["overrides"],
+        deadline=deadline,
+        limits=load_limits(),
+    )
     return {"workflow_name": loaded.workflow.name, "jobs": len(loaded.jobs)}
 
 
 def parse(asked: Fields) -> Answer:
     """The workflow and its rules as written, defaults applied, includes not resolved."""
-    return detail(parse_workflow(asked["toml_content"]))
+    return detail(parse_workflow(asked["toml_content"], load_limits()))
 
 
 def dag(asked: Fields) -> Answer:
@@ -93,13 +99,15 @@ def dag(asked: Fields) -> Answer:
 
 def dry_run(asked: Fields) -> Answer:
     """What a run would do, in order."""
-    loaded = load_text(asked["toml_content"], deadline=Deadline.after(SECONDS))
+    loaded = load_text(
+        asked["toml_content"], deadline=Deadline.after(SECONDS), limits=load_limits()
+    )
     return dry_run_body(loaded, asked["config"])
 
 
 def format_text(asked: Fields) -> Answer:
     """The text in its canonical form."""
-    return {"formatted": format_workflow(asked["toml_content"])}
+    return {"formatted": format_workflow(asked["toml_content"], load_limits())}
 
 
 def findings(text: str) -> list[Diagnostic]:
@@ -150,7 +158,7 @@ def difference(asked: Fields) -> Answer:
     sides = []
     for name in ("toml_a", "toml_b"):
         try:
-            sides.append(parse_workflow(asked[name]))
+            sides.append(parse_workflow(asked[name], load_limits()))
         except ParseError as error:
             raise ParseError(f"{name}: {error.message}", error.diagnostics) from None
     found = diff(*sides)
@@ -166,7 +174,7 @@ def container(asked: Fields) -> Answer:
 
 def clean(asked: Fields) -> Answer:
     """The outputs that cleaning would remove, wildcards as written; removes nothing."""
-    workflow = parse_workflow(asked["toml_content"])
+    workflow = parse_workflow(asked["toml_content"], load_limits())
     files = outputs_to_clean(workflow)
     return {"workflow_name": workflow.name, "files_to_clean": files, "total_files": len(files)}
 

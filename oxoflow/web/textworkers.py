@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from oxoflow.errors import Unavailable, WorkflowError
+from oxoflow.limits import DEFAULT, Limits
+from oxoflow.settings import limit_variables
 from oxoflow.web.frames import LENGTH, frame, unpacked
 
 PROCESSES = 2
@@ -39,7 +41,8 @@ class _Stopped(Exception):
 class _Worker:
     """One process; used by one thread at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
         self._process: subprocess.Popen[bytes] | None = None
         self._done = 0
 
@@ -59,8 +62,9 @@ class _Worker:
         return found
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # An environment of its own: nothing of the server's settings is in it.
+        # An environment of its own: of the server's settings only the limits of a text are in it.
         environ = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+        environ.update(self._variables)
         process = subprocess.Popen(
             COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", env=environ, bufsize=0
         )
@@ -118,11 +122,15 @@ class TextWorkers:
     """All processes; started when first needed, callable from any thread."""
 
     def __init__(
-        self, processes: int = PROCESSES, seconds: float = SECONDS, patience: float = PATIENCE
+        self,
+        processes: int = PROCESSES,
+        seconds: float = SECONDS,
+        patience: float = PATIENCE,
+        limits: Limits = DEFAULT,
     ) -> None:
         self._seconds = seconds
         self._patience = patience
-        self._workers = [_Worker() for _ in range(processes)]
+        self._workers = [_Worker(limit_variables(limits)) for _ in range(processes)]
         self._free: queue.LifoQueue[_Worker] = queue.LifoQueue()
         for worker in self._workers:
             self._free.put(worker)

@@ -10,6 +10,7 @@ from oxoflow.lang.compose import compose
 from oxoflow.lang.expand import expand
 from oxoflow.lang.model import Job, Workflow
 from oxoflow.lang.parse import parse_workflow
+from oxoflow.limits import DEFAULT, Limits
 
 HEAD = '[workflow]\nname = "w"\n'
 
@@ -37,11 +38,16 @@ class Files:
         return content.encode() if isinstance(content, str) else content
 
 
-def composed(text: str, files: Mapping[str, str | bytes] | None = None, **options: Any) -> Workflow:
+def composed(
+    text: str,
+    files: Mapping[str, str | bytes] | None = None,
+    limits: Limits = DEFAULT,
+    **options: Any,
+) -> Workflow:
     """Parse and compose a text; the `[workflow]` head is put in front when it lacks one."""
     if "[workflow]" not in text:
         text = HEAD + text
-    return compose(parse_workflow(text), Files(files), **options)
+    return compose(parse_workflow(text, limits), Files(files), **options)
 
 
 def jobs_of(

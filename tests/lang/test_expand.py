@@ -11,6 +11,7 @@ from oxoflow.lang.deadline import Deadline
 from oxoflow.lang.expand import expand
 from oxoflow.lang.model import Job
 from oxoflow.lang.parse import parse_workflow
+from oxoflow.limits import Limits
 from tests.lang.build import HEAD, Files, by_name, composed, jobs_of, names, rule
 
 GROUP = '[[sample_groups]]\nname = "g"\nsamples = ["S1", "S2"]\nmetadata = { lab = "L" }\n'
@@ -288,13 +289,13 @@ def test_what_would_become_too_much_names_the_rule_and_the_cure(text: str):
 
 def problem_with_limit(text: str) -> Diagnostic:
     with pytest.raises(WorkflowError) as caught:
-        expand(composed(text), Files(), limit=1000)
+        expand(composed(text, limits=Limits(jobs=1000)), Files())
     return caught.value.diagnostics[0]
 
 
 def test_jobs_up_to_the_limit_are_made():
     text = rule("a", transform='{ split = { by = "k", n = 1000 }, map = "m {k}" }')
-    assert len(expand(composed(text), limit=1000)) == 1000
+    assert len(expand(composed(text, limits=Limits(jobs=1000)))) == 1000
 
 
 def test_a_deadline_that_has_passed_stops_the_expansion():

@@ -21,6 +21,7 @@ from oxoflow.lang.parse import decode_text, parse_workflow
 from oxoflow.lang.sheets import SheetError, read_groups, read_pairs
 from oxoflow.lang.validate import validate
 from oxoflow.lang.values import toml_text
+from oxoflow.limits import Limits
 from tests.lang.build import HEAD, Files, composed, rule
 
 QUICK = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
@@ -113,11 +114,11 @@ def go_all_the_way(text: str) -> None:
     """Take a text as far as it goes; whatever is raised that is not ours fails the test."""
     files = Files(FILES)
     with suppress(WorkflowError):
-        workflow = parse_workflow(text)
+        workflow = parse_workflow(text, Limits(jobs=500))
         validate(workflow)
         workflow = compose(workflow, files, overrides={"a": "1"}, samples=["first:1"])
         validate(workflow, view=files)
-        expand(workflow, files, limit=500)
+        expand(workflow, files)
 
 
 def written(document: dict[str, object]) -> str:
