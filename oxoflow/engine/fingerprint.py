@@ -22,6 +22,7 @@ from oxoflow.lang.values import config_text
 from oxoflow.record import dataclass
 
 CHANGED = "changed while the job ran"
+STREAMED = "pipe "  # before the key of the job that streams an input
 _WITH_SPEC_FILE = frozenset(
     {
         EnvironmentKind.CONDA,
@@ -152,7 +153,7 @@ class Fingerprinter:
                 digests[path] = known
             elif isinstance(known, Streamed):
                 key = self.fingerprint(known.job, known.outputs, known.inputs).key
-                digests[path] = f"pipe {key}"
+                digests[path] = STREAMED + key
             else:
                 now = self._files.status(path)
                 digest = self._files.digest(path, now)

@@ -69,6 +69,11 @@ class History:
             found.setdefault(self.outputs[path].job, []).append(self.outputs[path])
         return found
 
+    @cached_property
+    def by_key(self) -> dict[str, str]:
+        """The job whose last verified result has a key."""
+        return {record.key: job for job, record in self.records.items() if record.key}
+
     def in_order(self) -> list[Record]:
         """The jobs with a result, in the order in which they began: makers before readers."""
         done = [record for record in self.records.values() if record.status == "done"]

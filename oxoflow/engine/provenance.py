@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from oxoflow.engine.fingerprint import STREAMED
 from oxoflow.engine.history import History, Made
 from oxoflow.engine.records import OutputRecord
 from oxoflow.errors import UsageError
@@ -129,6 +130,11 @@ class _Walk:
 
     def _item(self, history: History, path: str, digest: str) -> tuple[Item, str | None]:
         """One input, and the job that made what was read; an older content has no known maker."""
+        if digest.startswith(STREAMED):
+            maker = history.by_key.get(digest.removeprefix(STREAMED))
+            if maker is None:
+                return Item(path, digest, None, "a pipe; who wrote it has run anew since"), None
+            return Item(path, digest, self._number(history, maker), "a pipe"), maker
         output = history.outputs.get(path)
         if output is None or output.job not in history.records:
             return Item(path, digest, None), None

@@ -1,5 +1,6 @@
 """Outputs that stream from one running job into another (spec/oxoflow-format.md 5.8)."""
 
+import contextlib
 import os
 import signal
 import stat
@@ -9,10 +10,12 @@ import pytest
 
 from oxoflow.engine.capacity import Limits, find_capacity
 from oxoflow.engine.files import WorkFiles
+from oxoflow.engine.history import History
 from oxoflow.engine.identity import all_processes
 from oxoflow.engine.load import load_text
 from oxoflow.engine.pipes import Pipes, find_pipes
 from oxoflow.engine.plan import PlanOptions
+from oxoflow.engine.provenance import trace
 from oxoflow.engine.render import Renderer
 from oxoflow.engine.rundir import RunDirectory, write_control
 from oxoflow.engine.scheduler import Capacity, Need, Scheduler, Status, Task
@@ -298,8 +301,10 @@ def test_after_a_crash_the_whole_group_runs_again_and_no_pipe_is_left(tmp_path, 
     runner = start(work, text)
     until(lambda: (work / "begun").exists() and runner.poll() is None)
     assert pipes_left(work) == [str(work / "p")]
+    runner.send_signal(signal.SIGSTOP)
     for pid in descendants([runner.pid], all_processes()) if victims == "all" else ():
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     runner.kill()
     runner.wait()
     runner.stderr.close()
@@ -339,3 +344,16 @@ def test_a_task_of_two_jobs_takes_two_slots():
     assert scheduler.start(0) == [0]
     scheduler.finish(0, Status.SUCCESS, 0)
     assert scheduler.start(0) == [1, 2]
+
+
+def test_provenance_goes_on_through_a_pipe(tmp_path):
+    text = pair("cat {input} > {output}", "cat {input} > {output}", input=["src"])
+    (tmp_path / "src").write_text("x\n")
+    assert execute(tmp_path, text).exit_code == 0
+    history = History(tmp_path)
+    try:
+        steps = trace(tmp_path / "o", [history]).steps
+    finally:
+        history.close()
+    assert [step.made.job for step in steps] == ["r", "w"]
+    assert [(item.path, item.maker, item.note) for item in steps[0].inputs] == [("p", 1, "a pipe")]
