@@ -35,6 +35,7 @@ STATES: dict[str, str] = {
     "run_started": "Running", "run_resumed": "Running", "run_paused": "Paused",
     "run_completed": "Completed", "run_cancelled": "Cancelled",
 }  # fmt: skip
+CACHING = "no-cache"  # the word of this API, which is shorter than that of the other
 KEEP_ALIVE = 15.0  # seconds of silence before a comment, or between heartbeats
 TYPES = frozenset(
     {"state_change", "progress", "node_complete", "token", "error", "heartbeat"}
@@ -156,7 +157,9 @@ def follow(execution_id: str) -> Response:
         if typed is None:
             raise
         return _one_error(error)
-    return stream(_subscription(execution_id, typed))
+    response = stream(_subscription(execution_id, typed))
+    response.headers["Cache-Control"] = CACHING
+    return response
 
 
 def _subscription(execution_id: str, typed: Typed | None) -> Subscription:
@@ -214,4 +217,4 @@ def _one_error(error: OxoflowError) -> Response:
     def frames() -> Iterable[bytes]:
         yield f"event: error\ndata: {error.message}\n\n".encode()
 
-    return Response(frames(), headers=HEADERS)
+    return Response(frames(), headers={**HEADERS, "Cache-Control": CACHING})

@@ -582,6 +582,8 @@ def test_a_stream_survives_the_death_of_the_server(mortal: OxifyServer) -> None:
     connection.request("GET", f"/api/v1/executions/{execution}/stream")
     response = connection.getresponse()
     assert response.headers["Content-Type"].startswith("text/event-stream")
+    assert response.headers["Cache-Control"] == "no-cache"
+    assert response.headers["X-Accel-Buffering"] == "no"
     last = response.readline().decode().strip().removeprefix("id: ")
     mortal.kill()
     connection.close()
