@@ -6,6 +6,7 @@ no layout: paths are given by the caller.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -42,7 +43,8 @@ def replace_file(path: Path, content: bytes) -> None:
         draft.rename(path)
         sync_directory(path.parent)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that refused the one may refuse the other
+            draft.unlink(missing_ok=True)
         raise trouble(path, error) from error
 
 

@@ -21,6 +21,7 @@ from oxoflow.engine.parts import Parts
 from oxoflow.engine.rundir import ControlMessage
 from oxoflow.engine.scheduler import Capacity, Scheduler, Status
 from oxoflow.engine.tasks import Tasks
+from oxoflow.errors import DiskTrouble
 from oxoflow.lang.model import Job
 from oxoflow.record import dataclass, replace
 
@@ -133,7 +134,11 @@ class RuleRun:
         self._stop()
 
     def may_start(self) -> bool:
-        return not self._user_paused and self._has_room()
+        try:
+            return not self._user_paused and self._has_room()
+        except DiskTrouble as error:  # what runs must be ended before the run can say so
+            self.broke(error, None)
+            return False
 
     def _has_room(self) -> bool:
         """Hold everything back while the disk is nearly full, and say so once."""
