@@ -33,7 +33,7 @@ link() {
     site=$(echo "$venv"/lib/python3*/site-packages)
     echo "$here" >"$site/oxoflow.pth"
     # -P: a directory named oxoflow where the command is typed must not be imported
-    printf '#!/bin/sh\nexec %q -P -m oxoflow "$@"\n' "$python" >"$venv/bin/oxoflow"
+    printf '#!/bin/sh\nexec %q -P %q "$@"\n' "$python" "$here/oxoflow/__main__.py" >"$venv/bin/oxoflow"
     chmod +x "$venv/bin/oxoflow"
     "$python" -m compileall -q "$here/oxoflow" "$here/app.py"
 }

@@ -9,6 +9,8 @@ import re
 import signal
 from collections.abc import Mapping
 
+from oxoflow.lang.latepattern import late
+
 TIMED_OUT = 124
 BEFORE_SPAWN = -1  # the exit code of a job that failed without, or after, its command
 _CODES: Mapping[int, str] = {
@@ -38,7 +40,7 @@ _SIGNALS: Mapping[int, str] = {
 }
 # What programs say, whatever they return, when the machine and not the work is at fault.
 _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), cause)
+    (late(pattern, re.IGNORECASE), cause)
     for pattern, cause in (
         (r"no space left on device|\bENOSPC\b", "the disk is full; free some space"),
         (r"disk quota exceeded|\bEDQUOT\b", "the quota is used up; free some of it"),
@@ -55,7 +57,7 @@ _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
     )
 )
-_NO_MEMORY = re.compile(
+_NO_MEMORY = late(
     r"out of memory|cannot allocate memory|MemoryError|bad_alloc|OutOfMemoryError|oom-kill"
     r"|cannot allocate vector|memory exhausted|unable to allocate",
     re.IGNORECASE,

@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import stat
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,7 +89,7 @@ class ResultCache:
         text = json.dumps(asdict(entry), ensure_ascii=False).encode("utf-8", "surrogateescape")
         place = self._entry(key)
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = place.with_name(f".{uuid.uuid4().hex}")
+        draft = place.with_name(f".{os.urandom(16).hex()}")
         draft.write_bytes(text)
         draft.rename(place)
         return added
@@ -132,7 +131,7 @@ class ResultCache:
     def _add(self, source: str, target: str, sha256: str) -> None:
         """Copy a file in; one that changed meanwhile is not what its key promises."""
         os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-        draft = f"{os.path.dirname(target)}/.{uuid.uuid4().hex}"
+        draft = f"{os.path.dirname(target)}/.{os.urandom(16).hex()}"
         try:
             _, digest = share(source, draft, link=False)
             if digest != sha256:

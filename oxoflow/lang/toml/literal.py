@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 
+from oxoflow.lang.latepattern import late
 from oxoflow.lang.toml.scan import STRING, key_parts
 from oxoflow.record import dataclass, field
 
 DEEPEST = 32  # nested deeper than this, a value is a scalar to us: kept as spelled
 
-_TOKEN = re.compile(
+_TOKEN = late(
     rf"(?P<space>[ \t]++)|(?P<line>\n)|(?P<comment>#[^\n]*+)|(?P<mark>[\[\]{{}},=])"
     rf"|(?P<text>(?:{STRING}|[^\s\[\]{{}},=#\"'][^\[\]{{}},=#\"'\n]*+)+|[\"'])"
 )

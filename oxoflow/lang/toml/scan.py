@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import tomli
 
+from oxoflow.lang.latepattern import late
+
 BASIC = r'"(?:[^"\\\n]++|\\.)*+"'
 LITERAL = r"'[^'\n]*+'"
 LONG_BASIC = r'"""(?:[^"\\]++|\\[\s\S]|"(?!""))*+"""(?:"{0,2})'
@@ -23,16 +25,16 @@ STRING = f"{LONG_BASIC}|{LONG_LITERAL}|{BASIC}|{LITERAL}"
 
 _KEY_PART = rf"(?:[A-Za-z0-9_-]++|{BASIC}|{LITERAL})"
 _KEY = rf"{_KEY_PART}(?:[ \t]*+\.[ \t]*+{_KEY_PART})*+"
-_PARTS = re.compile(_KEY_PART)
-_PAIR = re.compile(rf"({_KEY})[ \t]*+=[ \t]*+")
-_HEADER = re.compile(rf"\[(\[)?[ \t]*+({_KEY})[ \t]*+\](?(1)\])")
-_SPACE = re.compile(r"[ \t]*+")
-_BLANK = re.compile(r"(?:[ \t]*+\n)++")
-_COMMENT = re.compile(r"[ \t]*+(#[^\n]*+)?")
-_STRING = re.compile(STRING)
-_BARE = re.compile(r"[^\n#]*+")
-_NESTED = re.compile(rf"{STRING}|#[^\n]*+|[\[\]{{}}]|[^\[\]{{}}\"'#]++|[\"']")
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+\Z")
+_PARTS = late(_KEY_PART)
+_PAIR = late(rf"({_KEY})[ \t]*+=[ \t]*+")
+_HEADER = late(rf"\[(\[)?[ \t]*+({_KEY})[ \t]*+\](?(1)\])")
+_SPACE = late(r"[ \t]*+")
+_BLANK = late(r"(?:[ \t]*+\n)++")
+_COMMENT = late(r"[ \t]*+(#[^\n]*+)?")
+_STRING = late(STRING)
+_BARE = late(r"[^\n#]*+")
+_NESTED = late(rf"{STRING}|#[^\n]*+|[\[\]{{}}]|[^\[\]{{}}\"'#]++|[\"']")
+_BARE_KEY = late(r"[A-Za-z0-9_-]+\Z")
 
 
 class Kind(Enum):
