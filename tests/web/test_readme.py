@@ -6,12 +6,14 @@ from pathlib import Path
 
 from flask import Flask
 
+from oxoflow.openapi.contract import ROUTES
 from oxoflow.settings import OPTIONS
 from tests.server_process import ServerProcess
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 ROUTE = re.compile(r"^\| (GET|POST|PUT|PATCH|DELETE) \| `([^`]+)` \|", re.MULTILINE)
+WHO = re.compile(r"^\| ([A-Z]+) \| `(/[^`]*)` \| (\w+)(\*?) \|", re.MULTILINE)
 SETTING = re.compile(r"^\| `([A-Z_]+)`(?:, `--[^|]*`)? \|([^|]*)\|", re.MULTILINE)
 
 
@@ -33,6 +35,14 @@ def test_the_table_of_routes_names_every_route_and_no_other(app: Flask) -> None:
     told = set(ROUTE.findall(README))
     assert served - told == set(), "missing in README"
     assert told - served == set(), "in README, but not served"
+
+
+def test_the_table_of_routes_says_who_may_call_them() -> None:
+    told = {(method, path): (who, star) for method, path, who, star in WHO.findall(README)}
+    for route in ROUTES:
+        open_on_loopback = route.oxify and route.role not in (None, "admin")
+        expected = (route.role or "anyone", "*" if open_on_loopback else "")
+        assert told[route.method, route.path] == expected, route.path
 
 
 def test_the_table_of_settings_gives_every_setting_with_its_default() -> None:
