@@ -50,13 +50,14 @@ class Options:
     config: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()  # paths of what came with the submission
     seeded: bool = False  # something is copied into the directory before the runner begins
+    force: tuple[str, ...] = ()  # rules that run whatever is known of them
 
     def to_json(self) -> str:
         return json.dumps(
             {
                 "max_jobs": self.max_jobs, "keep_going": self.keep_going,
                 "targets": self.targets, "samples": self.samples, "config": dict(self.config),
-                "files": self.files, "seeded": self.seeded,
+                "files": self.files, "seeded": self.seeded, "force": self.force,
             },
             ensure_ascii=False,
         )  # fmt: skip
@@ -67,7 +68,7 @@ class Options:
         return Options(
             body.get("max_jobs"), body.get("keep_going"), tuple(body.get("targets", ())),
             tuple(body.get("samples", ())), body.get("config", {}), tuple(body.get("files", ())),
-            bool(body.get("seeded")),
+            bool(body.get("seeded")), tuple(body.get("force", ())),
         )  # fmt: skip
 
 

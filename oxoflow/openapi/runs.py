@@ -49,6 +49,7 @@ RESUME = (
     Query("last_event_id", "The same, for clients that cannot set headers.", TEXT),
     Query("named", "1: each event has an `event:` line with its type.", TEXT),
 )
+PLAIN_VALUES = map_of({"type": ["string", "number", "boolean"]})
 
 LAUNCH = request_object(
     {
@@ -59,11 +60,19 @@ LAUNCH = request_object(
         "keep_going": FLAG,
         "targets": list_of(text(1000, 1), maxItems=1000),
         "samples": list_of(text(1000, 1), maxItems=1000),
-        "config_overrides": map_of({"type": ["string", "number", "boolean"]}),
+        "config_overrides": PLAIN_VALUES,
         "files": {**map_of(TEXT), "maxProperties": 1000},
         "uploads": {**map_of(TEXT), "maxProperties": 1000},
         "tags": list_of(text(64, 1), maxItems=20),
         "idempotency_key": text(200, 1),
+    }
+)
+RETRY = request_object(
+    {
+        "mode": one_of("failed", "all"),
+        "max_jobs": whole(1, 10_000),
+        "from_rule": text(1000, 1),
+        "config_overrides": PLAIN_VALUES,
     }
 )
 
@@ -121,10 +130,10 @@ ROUTES = (
     ),
     Route(
         "POST", RUN + "/retry", "retryRun",
-        "Queue a new run that begins with the verified results of this one", TAG,
+        "Queue a new run that begins with the verified results of this one; `from_rule` runs again "
+        "in any case, and what its change reaches with it", TAG,
         ok(ref("Retried")), role="user",
-        body=request_object({"mode": one_of("failed", "all"), "max_jobs": whole(1, 10_000)}),
-        body_required=False, errors=(400, 409),
+        body=RETRY, body_required=False, errors=(400, 409),
     ),
     Route(
         "GET", RUN + "/plan", "planRun", "Which jobs would run now, and why", TAG,

@@ -38,6 +38,7 @@ def workflow_command(run: Run, directory: Path, threads: int) -> list[str]:
     if options.keep_going:
         command.append("-k")
     command += selection(options)
+    command += [f"--force={name}" for name in options.force]
     if options.seeded:
         return [*SEEDER, str(directory), *command]
     return command

@@ -49,15 +49,16 @@ class ConfinedView:
 def plan_launch(asked: Mapping[str, Any]) -> dict[str, Any]:
     """What a submission needs to know of its text; raises WorkflowError with the line.
 
-    With `preview` (the echoed config) the answer is that of a dry run. A target that means no job
-    is told as `wrong_target`.
+    With `preview` (the echoed config) the answer is that of a dry run. A name in `targets` or
+    `force` that means no job is told as `wrong_name`, with the list as `named_in`.
     """
     loaded = _load(asked)
-    for target in asked["targets"]:
-        try:
-            jobs_called(loaded.dag, target)
-        except UsageError as error:
-            return {"wrong_target": str(error)}
+    for place in ("targets", "force"):
+        for name in asked[place]:
+            try:
+                jobs_called(loaded.dag, name)
+            except UsageError as error:
+                return {"wrong_name": str(error), "named_in": place}
     if asked.get("preview") is not None:
         return {"preview": dry_run_body(loaded, asked["preview"])}
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,12 @@ from oxoflow.web.launches import enqueue
 from oxoflow.web.run_detail import forget
 from oxoflow.web.runs import own_run
 from oxoflow.web.staging import link, planned, staged
-from oxoflow.web.submission import read_words, wrong
+from oxoflow.web.submission import read_overrides, read_words, wrong
 from oxoflow.web.waiting import may_wait
 from oxoflow.workspace import WORKFLOW_FILE, read_small
 
 MODES = ("failed", "all")
+RETRY_FIELDS = {"mode": str, "max_jobs": int, "from_rule": str, "config_overrides": dict}
 LARGEST_TEXT = 64 * 1024**2
 
 blueprint = Blueprint("run_again", __name__)
@@ -36,19 +38,30 @@ blueprint = Blueprint("run_again", __name__)
 @blueprint.post("/api/runs/<run_id>/retry")
 @role("user")
 def retry(run_id: str) -> Response:
-    """Queue a new run that begins with the results of an old one, or, with mode all, without."""
+    """Queue a new run that begins with the results of an old one, or, with mode all, without.
+
+    `from_rule` runs that rule again whatever became of it; what hangs below follows where its
+    inputs change. `config_overrides` change single values of the old run's config.
+    """
     old = _over(own_run(run_id))
-    body = json_body(optional={"mode": str, "max_jobs": int}, may_be_empty=True)
+    body = json_body(optional=RETRY_FIELDS, may_be_empty=True)
     mode = body.get("mode") or "failed"
     if mode not in MODES:
         raise wrong("mode", f"must be {' or '.join(MODES)}")
+    options = replace(
+        old.options,
+        seeded=True,
+        max_jobs=body.get("max_jobs") or old.options.max_jobs,
+        config={**old.options.config, **read_overrides(body)},
+        force=_from_rule(body),
+    )
     directory = _directory(old)
     text = _text(directory)
     copies = [Copy(str(directory), name, name) for name in old.options.files]
     new_id = str(uuid.uuid4())
     with staged(new_id, text, {}) as stage:
         link(stage.directory, copies, "the run that is repeated")
-        found = planned(text, stage.directory, old.options)
+        found = planned(text, stage.directory, options)
         order = found["order"]
         results_of = directory if mode == "failed" else None
         seed = seed_order(copies, results_of)
@@ -59,9 +72,7 @@ def retry(run_id: str) -> Response:
             workflow_name=found["workflow_name"],
             rules_total=len(order),
             created_at=instant(),
-            options=replace(
-                old.options, seeded=True, max_jobs=body.get("max_jobs") or old.options.max_jobs
-            ),
+            options=options,
             retry_of=old.id,
             tags=old.tags,
             outputs=found["outputs"],
@@ -105,6 +116,11 @@ def clean(run_id: str) -> Response:
         return reply({"run_id": run.id, **_ask(directory, [*words, "--force"])})
     finally:
         forget(run.id)
+
+
+def _from_rule(body: Mapping[str, Any]) -> tuple[str, ...]:
+    name = body.get("from_rule")
+    return read_words({"from_rule": [name]}, "from_rule") if name is not None else ()
 
 
 def _ask(directory: Path, words: list[str]) -> Any:

@@ -72,7 +72,7 @@ def planned(
 ) -> dict[str, Any]:
     """What a worker finds out about a text before it is queued (`planning.plan_launch`).
 
-    Raises WorkflowError, and Unprocessable for a target that means no job.
+    Raises WorkflowError, and Unprocessable for a target or a rule to repeat that means no job.
     """
     asked = {
         "toml_content": text,
@@ -81,9 +81,11 @@ def planned(
         "overrides": dict(options.config),
         "samples": list(options.samples),
         "targets": list(options.targets),
+        "force": list(options.force),
         "preview": preview,
     }
     found = services().texts("launch", asked)
-    if "wrong_target" in found:
-        raise wrong("targets", f"names no job: {found['wrong_target']}")
+    if "wrong_name" in found:
+        field = "from_rule" if found["named_in"] == "force" else "targets"
+        raise wrong(field, f"names no job: {found['wrong_name']}")
     return found

@@ -74,7 +74,7 @@ def read_submission() -> Submission:
             keep_going=_first(body.get("keep_going"), config["keep_going"]),
             targets=read_words(body, "targets"),
             samples=read_words(body, "samples"),
-            config=_overrides(body.get("config_overrides") or {}),
+            config=read_overrides(body),
         ),
         dry_run=bool(config["dry_run"]),
         files=files,
@@ -150,9 +150,10 @@ def read_words(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _overrides(config: dict[str, Any]) -> dict[str, str]:
+def read_overrides(body: Mapping[str, Any]) -> dict[str, str]:
+    """The config values of `config_overrides`, as texts."""
     found = {}
-    for name, value in config.items():
+    for name, value in (body.get("config_overrides") or {}).items():
         if not CONFIG_KEY.fullmatch(name):
             raise wrong("config_overrides", f"has a key that cannot be: '{name[:100]}'")
         if not isinstance(value, str | int | float | bool):

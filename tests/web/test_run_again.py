@@ -104,6 +104,61 @@ def test_a_retry_of_everything_begins_without_results(running: Services, user: F
     assert (place(running, new) / "good.txt").read_text() != made
 
 
+STEPS = """
+[workflow]
+name = "steps"
+[config]
+word = "one"
+code = "3"
+[[rules]]
+name = "first"
+output = ["first.txt"]
+shell = "date +%N > first.stamp; echo fixed > first.txt"
+[[rules]]
+name = "second"
+input = ["first.txt"]
+output = ["second.txt"]
+shell = "echo {config.word} > second.txt"
+[[rules]]
+name = "third"
+input = ["second.txt"]
+output = ["third.txt"]
+shell = "cat second.txt > third.txt; exit {config.code}"
+[[rules]]
+name = "other"
+output = ["other.txt"]
+shell = "echo other > other.txt"
+"""
+
+
+def test_a_retry_takes_changed_config_and_begins_at_a_named_rule(
+    running: Services, user: FlaskClient
+) -> None:
+    first = launch(user, STEPS)
+    assert finished(user, first)["status"] == "failed"
+    body: dict[str, Any] = {"config_overrides": {"code": 0}}
+    second = user.post(f"/api/runs/{first}/retry", json=body).json["run_id"]
+    assert finished(user, second)["status"] == "success"
+    skipped = {"first": "skipped", "second": "skipped", "other": "skipped"}
+    assert statuses(user, second) == {**skipped, "third": "success"}
+    body = {"from_rule": "second", "config_overrides": {"word": "two"}}
+    third = user.post(f"/api/runs/{second}/retry", json=body).json["run_id"]
+    assert finished(user, third)["status"] == "success"
+    assert statuses(user, third) == {**skipped, "second": "success", "third": "success"}
+    assert (place(running, third) / "third.txt").read_text() == "two\n"
+    assert (place(running, second) / "third.txt").read_text() == "one\n"
+    fourth = user.post(f"/api/runs/{third}/retry", json={"from_rule": "first"}).json["run_id"]
+    assert finished(user, fourth)["status"] == "success"
+    assert statuses(user, fourth)["first"] == "success"
+    assert statuses(user, fourth)["second"] == "skipped", "its input came out the same"
+    plan = user.get(f"/api/runs/{fourth}/plan").json
+    assert plan["summary"]["skip"] == 4, "what was forced once is not forced again"
+    refused = user.post(f"/api/runs/{fourth}/retry", json={"from_rule": "nosuch"})
+    assert refused.status_code == 422
+    assert "from_rule" in refused.json["detail"]
+    assert "nosuch" in refused.json["detail"]
+
+
 def test_a_retry_takes_no_result_that_was_changed_and_follows_no_link(
     running: Services, user: FlaskClient
 ) -> None:
