@@ -54,7 +54,7 @@ def plan_launch(asked: Mapping[str, Any]) -> dict[str, Any]:
     """
     loaded = _load(asked)
     for place in ("targets", "force"):
-        for name in asked[place]:
+        for name in asked.get(place, ()):
             try:
                 jobs_called(loaded.dag, name)
             except UsageError as error:
