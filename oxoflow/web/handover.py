@@ -18,6 +18,8 @@ from waitress.server import BaseWSGIServer, MultiSocketServer, TcpWSGIServer, cr
 from waitress.task import WSGITask
 from waitress.utilities import build_http_date
 
+from oxoflow.web.refusing import RefusalTask
+
 Receiver = Callable[[socket.socket, bytes], None]  # (the connection, the head of the response)
 Server = MultiSocketServer | BaseWSGIServer
 
@@ -119,6 +121,7 @@ class HandoverChannel(HTTPChannel):
     """
 
     task_class = HandoverTask
+    error_task_class = RefusalTask
     heir: tuple[Receiver, bytes] | None = None
 
     def handle_close(self) -> None:

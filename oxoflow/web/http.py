@@ -23,6 +23,7 @@ from oxoflow import errors
 from oxoflow.db import DatabaseTrouble
 from oxoflow.openapi.contract import complaint
 from oxoflow.web.services import Services, services
+from oxoflow.web.shape import compact, error_body, speaks_oxify
 
 __all__ = [
     "Services",
@@ -41,8 +42,6 @@ __all__ = [
 log = logging.getLogger("oxoflow.web")
 
 OXIFY_VERSION = "v1"  # of the graph routes; every answer of theirs names it
-OXIFY_PREFIXES = ("/api/v1", "/health", "/livez", "/readyz", "/api-docs", "/swagger-ui")
-DEEPEST = 64  # levels of nesting in a JSON body
 TYPE_NAMES = {
     str: "a string", int: "a whole number", float: "a number", bool: "true or false",
     dict: "an object", list: "a list",
@@ -82,32 +81,19 @@ HTTP_NAMES = {
 }
 
 
-def compact(value: Any) -> str:
-    """JSON without blanks, keys in the order given."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-
-
 def reply(body: Any, status: int = 200) -> Response:
     """A JSON answer."""
     data = compact(body).encode("utf-8", "replace") + b"\n"
     return Response(data, status, content_type="application/json")
 
 
-def speaks_oxify(path: str) -> bool:
-    """Whether errors below this path have the keys `error` and `message`."""
-    return any(path == prefix or path.startswith(prefix + "/") for prefix in OXIFY_PREFIXES)
-
-
 def error_reply(
     status: int, error: str, detail: str | None, name: str, retry_after: int | None = None
 ) -> Response:
     """The one form of every error answer, in the shape its path speaks."""
-    if speaks_oxify(request.path):
-        body: dict[str, Any] = {"error": name, "message": f"{error}: {detail}" if detail else error}
-    else:
-        body = {"error": error, "detail": detail}
-        if status == 429:
-            body["retry_after_secs"] = retry_after
+    body = error_body(request.path, error, detail, name)
+    if status == 429 and not speaks_oxify(request.path):
+        body["retry_after_secs"] = retry_after
     response = reply(body, status)
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
