@@ -77,8 +77,9 @@ def _recorded(record: RunRecord, evidence: Evidence, now: float) -> Ending:
     """The end that the runner wrote down, as far as its exit code agrees."""
     status = _STATUS_OF[record.state]
     error = record.error if isinstance(record.error, str) else None
-    if status is Status.SUCCESS and evidence.exit_code:
-        # the record says one thing and the process another: the process is not forged
+    if status is Status.SUCCESS and (evidence.exit_code or 0) > 0:
+        # The record says one thing and the process another: the process is not forged. A signal
+        # says nothing: it can hit a runner that has recorded its success and is about to leave.
         status, error = Status.FAILED, f"the runner ended with exit code {evidence.exit_code}"
     code = evidence.exit_code if evidence.exit_code is not None else record.exit_code
     return Ending(

@@ -164,6 +164,17 @@ def test_a_runner_killed_before_its_first_record_is_revived_too(desk: Desk, unti
     assert (desk.directory(run) / "lives").read_text() == "xxx"
 
 
+def test_a_runner_killed_after_it_recorded_its_success_has_succeeded(
+    desk: Desk, until: Until
+) -> None:
+    desk.supervisor()
+    run = desk.submit(
+        "begin(); directory.write_run(replace(record, state=RunState.SUCCESS, exit_code=0));"
+        " os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert until(lambda: over(desk, run)).status is Status.SUCCESS
+
+
 def test_a_runner_that_refuses_to_begin_is_not_revived(desk: Desk, until: Until) -> None:
     desk.kinds["workflow"] = Kind(launch.workflow_command, revive=revive)
     desk.supervisor()
