@@ -13,7 +13,6 @@ import os
 import stat
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 from oxoflow.engine.matching import is_glob
 from oxoflow.engine.records import FileHash
@@ -140,8 +139,22 @@ class WorkFiles:
             if known is None or self._paranoid or not _same(known, status):
                 unknown.append(path)
         if len(unknown) > 1:
-            with ThreadPoolExecutor(READERS) as pool:
-                list(pool.map(self.digest, unknown))
+            self._read_together(unknown)
+
+    def _read_together(self, left: list[str]) -> None:
+        def read() -> None:
+            while left:
+                try:
+                    path = left.pop()
+                except IndexError:  # another thread took the last one
+                    return
+                self.digest(path)
+
+        threads = [threading.Thread(target=read) for _ in range(min(READERS, len(left)))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     def take_learned(self) -> list[FileHash]:
         """Give the hashes learned since the last call, for the state file."""

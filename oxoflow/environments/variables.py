@@ -28,7 +28,8 @@ def rule_variables(
     }
     own = _own_environment()
     if own is not None:
-        if _same(kept.get("VIRTUAL_ENV"), own):
+        active = kept.get("VIRTUAL_ENV")
+        if active is not None and os.path.realpath(active) == os.path.realpath(own):
             kept.pop("VIRTUAL_ENV")
             kept.pop("VIRTUAL_ENV_PROMPT", None)
         kept.pop("__PYVENV_LAUNCHER__", None)
@@ -39,11 +40,10 @@ def rule_variables(
 
 def rule_path(path: str, own: Path | None, launcher: Path | None) -> str:
     """PATH without the `bin` of our own environment, and with `launcher` behind everything."""
-    places = [
-        place
-        for place in path.split(os.pathsep)
-        if place and (own is None or not _same(place, own / "bin"))
-    ]
+    places = [place for place in path.split(os.pathsep) if place]
+    if own is not None:
+        programs = os.path.realpath(own / "bin")
+        places = [place for place in places if os.path.realpath(place) != programs]
     if launcher is not None:
         places.append(str(launcher))
     return os.pathsep.join(places)
@@ -67,9 +67,3 @@ def defines_functions(variables: Mapping[str, str]) -> bool:
 
 def _own_environment() -> Path | None:
     return Path(sys.prefix) if sys.prefix != sys.base_prefix else None
-
-
-def _same(place: str | None, directory: Path) -> bool:
-    return place is not None and (
-        Path(place) == directory or os.path.realpath(place) == os.path.realpath(directory)
-    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from oxoflow.lang.patterns import Pattern, compile_pattern
 from oxoflow.record import dataclass
@@ -48,9 +49,6 @@ _SHAPES: tuple[tuple[str, str, str], ...] = (
         "starts processes without end",
     ),
 )
-_COMPILED: tuple[tuple[str, Pattern, str], ...] = tuple(
-    (category, compile_pattern(f"(?m){shape}"), effect) for category, shape, effect in _SHAPES
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +67,16 @@ def find_dangers(text: str) -> Iterator[Danger]:
     if "#" in text:
         text = _COMMENT_LINE.sub("", text)
     text = text.replace("\\\n", " ")
-    for category, pattern, effect in _COMPILED:
+    for category, pattern, effect in _compiled():
         match = pattern.search(text)
         if match is not None:
             start = text.rfind("\n", 0, match.start() + 1) + 1
             line = text[start : start + 200].strip().partition("\n")[0]
             yield Danger(category, line[:80], effect)
+
+
+@cache
+def _compiled() -> tuple[tuple[str, Pattern, str], ...]:
+    return tuple(
+        (category, compile_pattern(f"(?m){shape}"), effect) for category, shape, effect in _SHAPES
+    )

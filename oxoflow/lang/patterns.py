@@ -5,14 +5,11 @@ Owns the use of RE2: a hostile pattern cannot freeze the process. Nothing else c
 
 from __future__ import annotations
 
-from typing import Protocol
-
-import re2
+import importlib
+from functools import cache
+from typing import Any, Protocol
 
 MAX_PATTERN = 2000
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
-_OPTIONS.max_mem = 8 * 1024 * 1024
 
 
 class Match(Protocol):
@@ -43,8 +40,9 @@ def compile_pattern(text: str) -> Pattern:
     """Compile, or raise ValueError saying what is wrong with the pattern."""
     if len(text) > MAX_PATTERN:
         raise ValueError(f"the pattern is longer than {MAX_PATTERN} characters")
+    re2, options = _engine()
     try:
-        compiled: Pattern = re2.compile(text, _OPTIONS)
+        compiled: Pattern = re2.compile(text, options)
     except re2.error as error:
         reason = error.args[0] if error.args else "unreadable"
         reason = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
@@ -52,3 +50,13 @@ def compile_pattern(text: str) -> Pattern:
             reason += " (look-around and back-references are not supported)"
         raise ValueError(reason) from None
     return compiled
+
+
+@cache
+def _engine() -> tuple[Any, Any]:
+    """Load RE2, which most workflows never need, and set its bounds."""
+    re2 = importlib.import_module("re2")
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = 8 * 1024 * 1024
+    return re2, options
