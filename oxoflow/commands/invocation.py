@@ -14,10 +14,11 @@ from oxoflow.commands.arguments import Arguments, settle_pairs
 from oxoflow.commands.loading import Place
 from oxoflow.engine.capacity import Limits
 from oxoflow.engine.eviction import DEFAULT_LIMIT
-from oxoflow.engine.load import Loaded, load_file, read_text
+from oxoflow.engine.load import DirectoryView, Loaded, directory_of, load_file, read_text
 from oxoflow.engine.plan import PlanOptions
 from oxoflow.engine.reuse import Caching
 from oxoflow.errors import OxoflowError
+from oxoflow.lang.includes import resolve_includes
 from oxoflow.lang.parse import parse_workflow
 from oxoflow.record import asdict, dataclass, field, fields, replace
 from oxoflow.settings import load_limits
@@ -79,9 +80,20 @@ class Invocation:
     def settings(self) -> dict[str, Any]:
         """Give what `run.json` keeps: everything but sensitive values and one-time wishes."""
         kept = asdict(replace(self, force=(), rerun=False, paranoid=False))
-        secret = _sensitive_keys(Path(self.file)) if self.config else frozenset()
-        kept["config"] = {key: text for key, text in self.config.items() if key not in secret}
+        kept["config"] = self._open_config() if self.config else {}
         return kept
+
+    def _open_config(self) -> dict[str, str]:
+        """Give the values that are not sensitive; none of a text that does not say which are."""
+        file, root = Path(self.file), Path(self.workdir)
+        try:
+            workflow = parse_workflow(read_text(file), load_limits())
+        except OxoflowError:
+            return {}
+        view = DirectoryView(str(root.absolute()))
+        whole, _ = resolve_includes(workflow, view, directory_of(file, root))
+        secret = {key for key, entry in whole.declared.items() if entry.sensitive}
+        return {key: text for key, text in self.config.items() if key not in secret}
 
 
 def from_arguments(arguments: Arguments, place: Place) -> Invocation:
@@ -137,11 +149,3 @@ def from_settings(settings: Mapping[str, Any], workdir: Path) -> Invocation | No
     if moved and not Path(values["file"]).exists():
         values["file"] = str(workdir / Path(values["file"]).name)
     return Invocation(**values)
-
-
-def _sensitive_keys(file: Path) -> frozenset[str]:
-    try:
-        declared = parse_workflow(read_text(file), load_limits()).declared
-    except OxoflowError:
-        return frozenset()
-    return frozenset(key for key, entry in declared.items() if entry.sensitive)

@@ -107,8 +107,8 @@ def _job_json(decision: Decision, planner: Planner) -> dict[str, Any]:
             for reason in decision.reasons
         ],
         "command": planner.renderer.masked(command) if command else command,
-        "inputs": list(rendered.inputs),
-        "outputs": list(rendered.outputs),
+        "inputs": [planner.renderer.masked(path) for path in rendered.inputs],
+        "outputs": [planner.renderer.masked(path) for path in rendered.outputs],
     }
 
 

@@ -61,7 +61,7 @@ class JobLogs:
     def note(self, text: str) -> None:
         """Add a line of our own to stderr."""
         try:
-            os.write(self.err, f"{text}\n".encode("utf-8", "replace"))
+            os.write(self.err, f"{self._mask.text(text)}\n".encode("utf-8", "replace"))
         except OSError as error:
             raise trouble(self._paths[1], error) from error
 

@@ -33,7 +33,7 @@ from oxoflow.engine.scheduler import Status
 from oxoflow.engine.scratch import bring_home, make_scratch, remove_scratch
 from oxoflow.engine.shadow import fill_shadow
 from oxoflow.errors import RunError
-from oxoflow.record import dataclass, field
+from oxoflow.record import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +280,7 @@ class JobLife:
             failure = Failure(failure.code, "ended because the run was stopped")
         elif self.prepared.on_failure is not None and self.usage.attempt > 0:
             self._hook(self.prepared.on_failure)
+        failure = replace(failure, error=tools.preparer.mask.text(failure.error))
         protected = self.prepared.protected
         clean_up(tools.root, self.decision.outputs, self.before, protected)
         clean_up(tools.root, self.prepared.rendered.temp_output, {}, protected)

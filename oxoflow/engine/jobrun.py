@@ -166,6 +166,7 @@ class JobRunner:
         return JobEnd(decision.index, Status.SKIPPED)
 
     def _refuse(self, index: int, job: Job, words: str) -> JobEnd:
+        words = self.tools.preparer.mask.text(words)
         self.tools.reporter.failed(job, Usage(), Failure(BEFORE_SPAWN, words), None, "")
         return JobEnd(index, Status.FAILED, words)
 

@@ -114,7 +114,9 @@ def open_parts(
     stack.callback(events.close)
     copier = LogCopier(directory.execution_log)
     stack.callback(copier.close)
-    recorder = Recorder(state, events, report, _observers(copier, options.observe))
+    recorder = Recorder(
+        state, events, report, _observers(copier, options.observe), planner.renderer.mask
+    )
     stack.callback(recorder.close)
     reporter = Reporter(recorder, run_id)
     table = ProcessTable()

@@ -1,25 +1,33 @@
 """Write state and events from one thread, in batches, state first (design 5, 6).
 
-Owns the queue between the threads that run jobs and the files that remember. Whoever puts
-something in goes on at once; `flush` waits until all of it is written. The first disk trouble
-stops all writing and is reported once: nothing half-written is followed by anything else.
+Owns the queue between the threads that run jobs and the files that remember; no sensitive value
+gets past it, whoever words an event. Whoever puts something in goes on at once; `flush` waits until
+all of it is written. The first disk trouble stops all writing and is reported once: nothing
+half-written is followed by anything else.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from oxoflow.engine.events import Event, EventWriter
+from oxoflow.engine.masking import NO_MASK, Mask
 from oxoflow.engine.records import Change, Done, Failed, Started
 from oxoflow.engine.state import State
 from oxoflow.errors import RunError
+from oxoflow.record import replace
 
 _GROUP_SECONDS = 0.04  # commits are at least this far apart, so that a busy run writes few
 
+# What a record says in words of commands and of ours.
+_TEXTS: Mapping[type, tuple[str, ...]] = {
+    Done: ("command",),
+    Failed: ("command", "error", "stderr_tail"),
+}
 _Item = Event | list[Event] | Change | threading.Event | None
 
 
@@ -35,7 +43,9 @@ class Recorder:
         events: EventWriter,
         report: Callable[[RunError], None],
         observe: Callable[[Event], None] | None = None,
+        mask: Mask = NO_MASK,
     ) -> None:
+        self._mask = mask
         self._state = state
         self._writer = events
         self._report = report
@@ -50,15 +60,29 @@ class Recorder:
         self, type: str, job: str | None = None, rule: str | None = None, **data: Any
     ) -> None:
         """Have an event written after every change put in before it."""
-        self._queue.put(Event(type, job, rule, data))
+        self._queue.put(self._without_secrets(Event(type, job, rule, data)))
 
     def events(self, events: list[Event]) -> None:
         """Have many events written."""
-        self._queue.put(events)
+        self._queue.put(
+            [self._without_secrets(event) for event in events] if self._mask else events
+        )
 
     def change(self, change: Change) -> None:
         """Have a change of the state written."""
+        if self._mask and isinstance(change, Done | Failed):
+            texts = {name: self._masked(getattr(change, name)) for name in _TEXTS[type(change)]}
+            change = change._replace(**texts)
         self._queue.put(change)
+
+    def _without_secrets(self, event: Event) -> Event:
+        if not self._mask:
+            return event
+        data = {name: self._masked(value) for name, value in event.data.items()}
+        return replace(event, data=data)
+
+    def _masked(self, value: Any) -> Any:
+        return self._mask.text(value) if isinstance(value, str) else value
 
     def flush(self) -> None:
         """Wait until everything put in so far is written; raises what stopped the writing."""

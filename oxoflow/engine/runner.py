@@ -25,6 +25,7 @@ from oxoflow.engine.files import WorkFiles
 from oxoflow.engine.identity import new_id
 from oxoflow.engine.load import Loaded
 from oxoflow.engine.logs import LogCopier
+from oxoflow.engine.masking import NO_MASK
 from oxoflow.engine.narration import outcome_words
 from oxoflow.engine.options import Counts, Outcome, RunOptions, add_counts
 from oxoflow.engine.parts import Parts, open_parts
@@ -86,6 +87,7 @@ class _Run:
         self._started = time.time()
         self._words: SimpleQueue[object] = SimpleQueue()
         self._stopping = threading.Event()
+        self._mask = NO_MASK  # until the workflow is known
         self._record = RunRecord(
             run_id=launch.run_id if launch else new_id(),
             nonce=launch.nonce if launch else None,
@@ -140,6 +142,7 @@ class _Run:
         loaded = with_references(loaded, WorkFiles(str(directory.root)))
         capacity = find_capacity(loaded.workflow, options.limits)
         planner = Planner(loaded, state, directory.root, options.plan, capacity)
+        self._mask = planner.renderer.mask
         plan = without(planner.plan(), known)
         chosen = [decision for decision in plan.decisions if needs_work(decision)]
         jobs = [decision.job for decision in chosen]
@@ -279,6 +282,7 @@ class _Run:
     def _end_broken(self, error: BaseException) -> None:
         """Record, as far as the disk lets us, that the run could not go on."""
         words = error.message if isinstance(error, OxoflowError) else f"internal error: {error!r}"
+        words = self._mask.text(words)
         code = error.exit_code if isinstance(error, OxoflowError) else 1
         outcome = Outcome(self._record.run_id, RunState.FAILED, code, error=words)
         with contextlib.suppress(OxoflowError, OSError):

@@ -82,6 +82,20 @@ def _complaint(key: str, text: str, declaration: ConfigDeclaration, view: FileVi
         if declaration.type == "path" and declaration.must_exist:
             return "must name an existing path, but is empty"
         return None
+    if declaration.sensitive:
+        return _secret_complaint(text, declaration, view)
+    return _value_complaint(text, declaration, view)
+
+
+def _secret_complaint(text: str, declaration: ConfigDeclaration, view: FileView) -> str | None:
+    """What is wrong with a value that must not be shown."""
+    if _value_complaint(text, declaration, view) is None:
+        return None
+    asked = declaration.choices and f"one of: {', '.join(declaration.choices)}"
+    return f"(sensitive, not shown) must be {asked or 'of the declared type and range'}"
+
+
+def _value_complaint(text: str, declaration: ConfigDeclaration, view: FileView) -> str | None:
     if declaration.choices and text not in declaration.choices:
         return f"is {text!r}, but must be one of: {', '.join(declaration.choices)}"
     return (
