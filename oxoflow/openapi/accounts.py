@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oxoflow.openapi.route import Query, Route, ok
+from oxoflow.openapi.route import LOCATION, Query, Route, ok
 from oxoflow.openapi.schemas import ROLE
 from oxoflow.openapi.shapes import (
     COUNT,
@@ -95,7 +95,7 @@ ROUTES = (
         "POST", "/api/users", "createUser", "Make an account with a stored password", ACCOUNTS,
         ok(
             answer_object(id=UUID, username=TEXT, role=ROLE, status=one_of("created")),
-            "The account", 201,
+            "The account", 201, headers=LOCATION,
         ),
         role="admin",
         body=request_object({"role": ROLE}, username=text(64, 1), password=TEXT),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oxoflow.openapi.route import BY_PAGES, PAGES, Answer, Route, ok
+from oxoflow.openapi.route import BY_PAGES, LOCATION, PAGES, Answer, Route, ok
 from oxoflow.openapi.shapes import (
     COUNT,
     TEXT,
@@ -56,7 +56,7 @@ ROUTES = (
     Route(
         "POST", "/api/workflows/save", "saveWorkflow", "Save a text, or the next state of one", TAG,
         ok(answer_object(id=UUID, status=one_of("updated")), "Updated")
-        | ok(answer_object(id=UUID, status=one_of("saved")), "Saved", 201),
+        | ok(answer_object(id=UUID, status=one_of("saved")), "Saved", 201, headers=LOCATION),
         role="user",
         body=request_object(
             {"version": text(64, 1), "id": TEXT, "files": map_of(TEXT)},

@@ -61,6 +61,7 @@ BY_PAGES = (
     Query("page", "Which page, from 1; without it and per_page the list is whole.", WHOLE),
     Query("per_page", "How many on a page, 1 to 1000; 100 when absent.", WHOLE),
 )
+LOCATION: Mapping[str, str] = {"Location": "The path at which it can be read."}
 PAGES: Mapping[str, str] = {
     "X-Total-Count": "How many there are on all pages.",
     "X-Total-Pages": "How many pages there are.",

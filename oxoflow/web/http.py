@@ -31,6 +31,7 @@ __all__ = [
     "check_members",
     "checked_word",
     "compact",
+    "created",
     "error_reply",
     "json_body",
     "query_number",
@@ -85,6 +86,13 @@ def reply(body: Any, status: int = 200) -> Response:
     """A JSON answer."""
     data = compact(body).encode("utf-8", "replace") + b"\n"
     return Response(data, status, content_type="application/json")
+
+
+def created(body: Any, path: str) -> Response:
+    """The answer that something was made; `path` is where it can be read, without the base path."""
+    response = reply(body, 201)
+    response.headers["Location"] = request.script_root + path
+    return response
 
 
 def error_reply(

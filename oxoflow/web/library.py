@@ -24,7 +24,7 @@ from oxoflow.record import asdict, replace
 from oxoflow.web.bundle import read_bundle, write_bundle
 from oxoflow.web.deeds import deed
 from oxoflow.web.guards import role, signed_in
-from oxoflow.web.http import checked_word, compact, json_body, reply, services
+from oxoflow.web.http import checked_word, compact, created, json_body, reply, services
 from oxoflow.web.paging import tell_page, wanted_page
 
 LONGEST_NAME, LONGEST_VERSION = 200, 64
@@ -55,7 +55,8 @@ def save() -> Response:
         _bundled(files) if files else None,
     )
     if workflow_id is None:
-        return reply({"id": store_new(content), "status": "saved"}, 201)
+        new_id = store_new(content)
+        return created({"id": new_id, "status": "saved"}, f"/api/workflows/saved/{new_id}")
     if files is None:  # not mentioned: the files stay
         saved = find_workflow(services().db.read(), g.account.id, workflow_id)
         content = replace(content, bundle=saved.bundle if saved else None)

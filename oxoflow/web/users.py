@@ -27,7 +27,7 @@ from oxoflow.errors import Conflict, InvalidInput, NotFound
 from oxoflow.settings import ENVIRONMENT_ACCOUNTS
 from oxoflow.web.deeds import deed
 from oxoflow.web.guards import role
-from oxoflow.web.http import Unprocessable, json_body, reply, services
+from oxoflow.web.http import Unprocessable, created, json_body, reply, services
 
 RESERVED = frozenset({*ENVIRONMENT_ACCOUNTS, LOCAL_ACCOUNT})
 
@@ -102,8 +102,8 @@ def create() -> Response:
         append_deed(connection, what, now)
 
     services().db.write(work)
-    created = {"id": user.id, "username": name, "role": chosen.value, "status": "created"}
-    return reply(created, 201)
+    told = {"id": user.id, "username": name, "role": chosen.value, "status": "created"}
+    return created(told, f"/api/users/{user.id}")
 
 
 @blueprint.patch("/<user_id>")

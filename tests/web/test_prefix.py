@@ -13,6 +13,10 @@ def test_everything_lives_below_the_prefix(make_app: MakeApp) -> None:
     answer = client.post("/oxo-flow/api/auth/login", json=login)
     assert "Path=/oxo-flow" in answer.headers["Set-Cookie"]
     assert client.get("/oxo-flow/api/auth/me").json["username"] == "user"
+    save = {"name": "mine", "toml_content": "[workflow]\nname = 'x'"}
+    made = client.post("/oxo-flow/api/workflows/save", json=save)
+    assert made.headers["Location"] == f"/oxo-flow/api/workflows/saved/{made.json['id']}"
+    assert client.get(made.headers["Location"]).json["name"] == "mine"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ def create(admin: FlaskClient, **change: object) -> str:
 def test_a_created_user_logs_in_with_its_role(app: Flask, admin: FlaskClient) -> None:
     answer = admin.post("/api/users", json=ADA | {"role": "viewer"})
     assert answer.status_code == 201
+    assert admin.get(answer.headers["Location"]).json["username"] == "ada"
     assert answer.json == {
         "id": answer.json["id"],
         "username": "ada",
