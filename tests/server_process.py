@@ -32,14 +32,16 @@ class ServerProcess:
         wanted = {"RATE_LIMIT": "0"} | variables
         chosen = {f"OXO_FLOW_{name}": text for name, text in wanted.items()}
         self.environ = inherited | PASSWORDS | chosen
+        self.wrapper: list[str] = []  # words before the server's own command
         self.process: subprocess.Popen[str] | None = None
         self._tokens: dict[str, str] = {}
 
     def start(self) -> "ServerProcess":
         """Start, and return when the address is printed, which is after the socket is bound."""
+        server = [sys.executable, str(ROOT / "app.py")]
         with (self.home.parent / f"{self.home.name}.stderr").open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "app.py"), "--port", "0", "--home", str(self.home)],
+                [*self.wrapper, *server, "--port", "0", "--home", str(self.home)],
                 env=self.environ,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -125,6 +127,10 @@ class ServerProcess:
             assert status == 200, answer
             self._tokens[user] = answer["token"]
         return self._tokens[user]
+
+    def forget_tokens(self) -> None:
+        """Log in anew when next asked."""
+        self._tokens.clear()
 
     def submit(self, text: str, user: str = "user", **more: Any) -> str:
         """Submit a workflow; returns the run's id."""

@@ -121,21 +121,24 @@ def _known(error: errors.OxoflowError) -> Response:
         text, detail = "Workflow cannot be planned", detail or error.message
     elif status == 500:
         log.error("%s %s: %s (%s)", request.method, request.path, text, detail)
-        detail = None if not isinstance(error, DatabaseTrouble) else _database_word(detail)
+        stored = isinstance(error, (DatabaseTrouble, errors.DiskTrouble))
+        detail = _storage_word(detail) if stored else None
     return error_reply(status, text, detail, name, getattr(error, "retry_after", None))
 
 
-def _database_word(detail: str | None) -> str:
+def _storage_word(detail: str | None) -> str:
     """The reason in words that tell nothing of the inside."""
     text = (detail or "").lower()
-    if "full" in text:
+    if "full" in text or "no space" in text or "quota" in text:
         return "the disk is full"
+    if "read-only" in text:
+        return "the disk is read-only"
     return "another process holds it" if "locked" in text else "see the server's log"
 
 
 def _database(error: sqlite3.Error) -> Response:
     log.error("%s %s: database: %s", request.method, request.path, error)
-    return error_reply(500, "Database error", _database_word(str(error)), "StorageError")
+    return error_reply(500, "Database error", _storage_word(str(error)), "StorageError")
 
 
 def _http(error: HTTPException) -> Response:

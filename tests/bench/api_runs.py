@@ -16,7 +16,7 @@ from tests.server_process import ServerProcess
 
 CLIENTS = 50
 TEXT = '[workflow]\nname = "w"\n[[rules]]\nname = "a"\noutput = ["t"]\nshell = "true > {output}"\n'
-PAGE = "/api/runs?page=1&per_page=20"
+PAGE = "/api/runs?page=1&per_page=10"
 BODY = json.dumps({"toml_content": TEXT}).encode()
 
 

@@ -119,6 +119,7 @@ def test_a_body_above_the_limit_is_413(make_app: MakeApp) -> None:
         (errors.RateLimited("slow", None, 7), 429, "slow", "RateLimited"),
         (errors.Unavailable("later", None, 3), 503, "later", "ServiceUnavailable"),
         (errors.DiskTrouble("disk", "/secret"), 500, "disk", "StorageError"),
+        (errors.DiskTrouble("disk", "No space left on device"), 500, "disk", "StorageError"),
         (sqlite3.OperationalError("/secret"), 500, "Database error", "StorageError"),
         (sqlite3.OperationalError("disk is full"), 500, "Database error", "StorageError"),
         (RuntimeError("/secret"), 500, "Internal server error", "InternalError"),
