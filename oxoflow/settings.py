@@ -253,7 +253,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("MAX_RUNS", _whole(0), "max(2, cores)", "runs at a time; 0 lets all wait"),
     Option("MAX_RUNS_PER_USER", _whole(1), "4", "runs at a time for one user"),
     Option("MAX_PENDING_PER_USER", _whole(0), "50", "waiting runs of one user"),
-    Option("STREAMS_PER_USER", _whole(1), "8", "event streams of one user; beyond that 429"),
+    Option("STREAMS_PER_USER", _whole(0), "8", "event streams of one user; beyond that 429"),
     Option("MAX_STREAMS", _whole(1), "2000", "event streams together; beyond that 503"),
     Option("EVENT_DAYS", _whole(1), "30", "days for which events can be replayed"),
     Option(

@@ -75,7 +75,7 @@ MALFORMED = [
     ("MAX_BODY", "0"),
     ("MAX_RUNS", "1.5"),
     ("MAX_RUNS_PER_USER", "0"),
-    ("STREAMS_PER_USER", "0"),
+    ("STREAMS_PER_USER", "-1"),
     ("MAX_STREAMS", ""  "x"),
     ("EVENT_DAYS", "0"),
     ("PASS_ENV", "A-B"),
