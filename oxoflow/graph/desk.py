@@ -99,9 +99,9 @@ class ExecutionDesk:
         """Note a step as done."""
         self.journal.add_step(at, output, variables)
 
-    def commit(self) -> None:
-        """Put what was noted on the disk."""
-        self.journal.commit()
+    def commit(self, sync: bool = True) -> None:
+        """Write what was noted; with `sync`, be sure that it survives a power cut."""
+        self.journal.commit(sync)
 
     def failed_attempts(self, at: str) -> int:
         """How many attempts of the node at a place failed before this life."""

@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from oxoflow.engine.disk import trouble
+from oxoflow.graph import model as m
 from oxoflow.graph.results import How, NodeResult
+from oxoflow.graph.rules import bodies
 from oxoflow.record import dataclass, field
 
 NAME = "journal.jsonl"
+REPEATABLE = (m.Start, m.End, m.IfElse, m.Switch, m.Loop, m.TryCatch, m.Parallel)
 MAX_READ = 256 * 1024 * 1024  # bytes of a journal that are read
 
 
@@ -95,6 +98,11 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
+
+
+def is_repeatable(kind: m.Kind) -> bool:
+    """Whether no harm is done if a power cut makes a node run again: it only computes."""
+    return isinstance(kind, REPEATABLE) and not bodies(kind)
 
 
 def read_journal(path: Path) -> Memory:

@@ -15,17 +15,15 @@ from typing import Any
 
 from oxoflow.engine.events import Event, EventWriter
 from oxoflow.engine.rundir import ControlMessage, read_control
-from oxoflow.graph import model as m
 from oxoflow.graph.asking import Asking
 from oxoflow.graph.compile import Program, Step
 from oxoflow.graph.driver import Driver
-from oxoflow.graph.journal import Journal, Memory
+from oxoflow.graph.journal import Journal, Memory, is_repeatable
 from oxoflow.graph.results import How, NodeResult
 
 LOOK = 0.2  # seconds between looks at the control directory
 SHOWN = 4000  # characters of a result that an event carries
 TYPES = {How.SUCCESS: "node.completed", How.FAILURE: "node.failed", How.SKIPPED: "node.skipped"}
-REPEATABLE = (m.Start, m.End, m.IfElse, m.Switch)  # no harm if a power cut makes them run again
 
 
 class Reporting:
@@ -74,7 +72,7 @@ class Reporting:
     def ended(self, step: Step, result: NodeResult) -> None:
         """A node ended."""
         self._journal.add_result(step.node.id, result)
-        self._must_sync = self._must_sync or not isinstance(step.node.kind, REPEATABLE)
+        self._must_sync = self._must_sync or not is_repeatable(step.node.kind)
         self.count += 1
         self._tell_ended(step, result)
 

@@ -192,8 +192,8 @@ class Desk(Protocol):
         """Note a step as done; `commit` makes it last."""
         ...
 
-    def commit(self) -> None:
-        """Put what was noted on the disk."""
+    def commit(self, sync: bool = True) -> None:
+        """Write what was noted; with `sync`, be sure that it survives a power cut."""
         ...
 
     def failed_attempts(self, at: str) -> int:

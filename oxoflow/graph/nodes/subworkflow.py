@@ -13,6 +13,7 @@ from oxoflow.errors import InvalidInput
 from oxoflow.graph import model as m
 from oxoflow.graph.compile import Step, compile_graph
 from oxoflow.graph.driver import Driver, Options
+from oxoflow.graph.journal import is_repeatable
 from oxoflow.graph.results import How, NodeResult, result_of
 from oxoflow.graph.scope import Values
 from oxoflow.graph.template import resolve
@@ -95,6 +96,7 @@ class _Silent:
     def __init__(self, context: Context, stack: contextlib.ExitStack) -> None:
         self._context = context
         self._stack = stack
+        self._must_sync = False
         self.count = 0
 
     def started(self, step: Step) -> None:
@@ -104,9 +106,11 @@ class _Silent:
         at = f"{self._context.at}/{step.node.id}"
         body = {"how": result.how.value, "output": result.output, "error": result.error}
         self._context.desk.note(at, body, result.variables)
+        self._must_sync = self._must_sync or not is_repeatable(step.node.kind)
 
     def commit(self) -> None:
-        self._context.desk.commit()
+        self._context.desk.commit(self._must_sync)
+        self._must_sync = False
 
     def retrying(self, step: Step, retry: int, most: int, seconds: float, reason: str) -> None:
         return
