@@ -12,7 +12,8 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cached_property
 
 from oxoflow.engine.matching import is_glob
 from oxoflow.engine.records import FileHash
@@ -26,21 +27,30 @@ RECORDS = ".oxo-flow"
 class WorkFiles:
     """The files below `root`, by paths relative to it. Safe to share between threads.
 
-    Content is read at most once per file identity (size, mtime, ctime, inode): `known` are hashes
-    from earlier runs, `learned` collects new ones until somebody takes them to be kept.
+    Content is read at most once per file identity (size, mtime, ctime, inode). `known` gives the
+    hashes from earlier runs and is asked when the first content is; new ones are collected until
+    somebody takes them to be kept.
     """
 
     def __init__(
-        self, root: str, known: Mapping[str, FileHash] | None = None, *, paranoid: bool = False
+        self,
+        root: str,
+        known: Callable[[], Mapping[str, FileHash]] = dict,
+        *,
+        paranoid: bool = False,
     ) -> None:
         self.root = root
-        self._known = dict(known or {})
+        self._ask_known = known
         self._read: set[str] = set()  # with paranoid: what was read by this process
         self._paranoid = paranoid
         self._learned: list[FileHash] = []
         self._memory: dict[str, os.stat_result | None] | None = None
         self._lock = threading.Lock()
         self._readers = threading.BoundedSemaphore(READERS)
+
+    @cached_property
+    def _known(self) -> dict[str, FileHash]:
+        return dict(self._ask_known())
 
     def full(self, path: str) -> str:
         """Give the path as this process must open it."""

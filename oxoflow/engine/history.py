@@ -56,7 +56,7 @@ class History:
         self.records: dict[str, Record] = self._state.records()
         self.outputs: dict[str, OutputRecord] = self._state.outputs()
         self._files: dict[str, FileHash] = self._state.files()
-        self._reader = WorkFiles(str(root), self._files)
+        self._reader = WorkFiles(str(root), lambda: self._files)
 
     def close(self) -> None:
         self._state.close()

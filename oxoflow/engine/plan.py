@@ -67,7 +67,7 @@ class Planner:
         capacity: Capacity,
     ) -> None:
         self.dag = loaded.dag
-        self.files = WorkFiles(str(workdir), state.files(), paranoid=options.paranoid)
+        self.files = WorkFiles(str(workdir), state.files, paranoid=options.paranoid)
         self.renderer = Renderer(loaded.workflow, capacity, workdir=str(workdir))
         selected = _selected(loaded, options)
         self.pipes = find_pipes(self.dag, self.renderer, selected, self._holds(loaded))

@@ -12,9 +12,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from oxoflow.engine.records import (
     Accepted,
@@ -33,6 +34,7 @@ from oxoflow.engine.records import (
 )
 from oxoflow.errors import DiskTrouble, RunError
 
+_Row = TypeVar("_Row", Record, Known, OutputRecord, FileHash)
 SCHEMA_VERSION = 2
 _DDL = """
 -- One row a job: all that planning needs, narrow so that one scan is cheap.
@@ -167,22 +169,22 @@ class State:
             "SELECT job, rule, status, key, static, removed, started_at, finished_at, exit_code,"
             " attempts, wall_s, cpu_s, peak_mb, read_bytes, written_bytes FROM jobs"
         )
-        return {row[0]: Record._make(row) for row in rows}
+        return _by_name(Record, rows)
 
     def known(self) -> dict[str, Known]:
         """Give what planning needs of every job, in one scan."""
         rows = self._all("SELECT job, status, key, static, removed FROM jobs")
-        return {row[0]: Known._make(row) for row in rows}
+        return _by_name(Known, rows)
 
     def outputs(self) -> dict[str, OutputRecord]:
         """Give the recorded outputs by path."""
         rows = self._all("SELECT path, job, size, mtime_ns, checksum FROM outputs")
-        return {row[0]: OutputRecord._make(row) for row in rows}
+        return _by_name(OutputRecord, rows)
 
     def files(self) -> dict[str, FileHash]:
         """Give the known contents by path."""
         rows = self._all("SELECT path, size, mtime_ns, ctime_ns, inode, sha256 FROM files")
-        return {row[0]: FileHash._make(row) for row in rows}
+        return _by_name(FileHash, rows)
 
     def detail(self, job: str) -> Detail:
         """Give what is known about one job beyond its record; all None when unknown."""
@@ -301,6 +303,12 @@ def _connect(path: Path | None, read_only: bool) -> sqlite3.Connection:
     except sqlite3.OperationalError:
         # a directory in which we may not write: SQLite cannot share it, but it can be read
         return _prepared(f"{uri}?mode=ro&immutable=1", path, create=False)
+
+
+def _by_name(kind: type[_Row], rows: Iterable[tuple[Any, ...]]) -> dict[str, _Row]:
+    """Give rows as named tuples by their first column; `_make` takes four times as long."""
+    make = partial(tuple.__new__, kind)
+    return {row[0]: make(row) for row in rows}
 
 
 def _from_version_1(connection: sqlite3.Connection, *, in_place: bool) -> sqlite3.Connection:

@@ -28,7 +28,7 @@ def test_a_file_has_the_sha256_of_its_content(files, tmp_path):
 def test_an_unchanged_file_is_never_read_twice(files, tmp_path, monkeypatch):
     files.digest("a.txt")
     learned = {entry.path: entry for entry in files.take_learned()}
-    later = WorkFiles(str(tmp_path), learned)
+    later = WorkFiles(str(tmp_path), lambda: learned)
     monkeypatch.setattr(hashlib, "file_digest", lambda *_: pytest.fail("read again"))
     assert later.digest("a.txt") == sha(b"a")
     assert later.identify("a.txt") == sha(b"a")
@@ -47,8 +47,8 @@ def test_a_rewrite_of_the_same_size_with_its_time_restored_is_noticed(files, tmp
 def test_paranoid_reads_again_but_once_a_process(files, tmp_path):
     files.digest("a.txt")
     learned = {entry.path: entry._replace(sha256="stale") for entry in files.take_learned()}
-    assert WorkFiles(str(tmp_path), learned).digest("a.txt") == "stale"
-    paranoid = WorkFiles(str(tmp_path), learned, paranoid=True)
+    assert WorkFiles(str(tmp_path), lambda: learned).digest("a.txt") == "stale"
+    paranoid = WorkFiles(str(tmp_path), lambda: learned, paranoid=True)
     assert not isinstance(paranoid.identify("a.txt"), str)
     assert paranoid.digest("a.txt") == sha(b"a")
     assert paranoid.identify("a.txt") == sha(b"a")

@@ -22,7 +22,8 @@ _PREFIX = "config."
 def config_checks(rule: Rule, known: Collection[str], guess: Guesser) -> Iterator[Diagnostic]:
     """Yield the undefined keys of one rule, each once."""
     told: set[str] = set()
-    for field, text in rule_texts(rule):
+    texts = rule_texts(rule) if _may_hold_keys(rule) else ()
+    for field, text in texts:
         if MARK in text:
             for key in keys_in([text]):
                 if key not in known and key not in told:
@@ -36,6 +37,15 @@ def config_checks(rule: Rule, known: Collection[str], guess: Guesser) -> Iterato
             message = f"rule '{rule.name}': config.{key} is not defined, so {effect}"
             hint = guess.meant(key, known, "config.{}") or f"add {key} = … to [config]"
             yield warning("E005", message, rule=rule.name, key=field, suggestion=hint)
+
+
+def _may_hold_keys(rule: Rule) -> bool:
+    """Say, without naming any text, whether one of a plain rule's holds a key; True if unsure."""
+    if rule.envvars or rule.params or rule.expand_inputs or rule.transform:
+        return True
+    paths = (*rule.input.paths, *rule.output.paths)
+    texts = (rule.shell, rule.script, rule.log, rule.pre_exec, rule.on_success, rule.on_failure)
+    return MARK in "\n".join([*paths, *filter(None, texts), rule.checkpoint_manifest or ""])
 
 
 def rule_texts(rule: Rule) -> Iterator[tuple[str, str]]:
