@@ -63,10 +63,10 @@ def show_plan(arguments: Arguments) -> int:
         plan = Plan(tuple(d for d in plan.decisions if d.index in wanted), plan.summary)
     if arguments.json:
         print(json.dumps(plan_json(plan, planner), indent=1))
-    elif arguments.why:
-        print("\n".join(explain(decision, loaded.dag) for decision in plan.decisions))
-    else:
-        print("\n".join(_lines(plan, loaded)))
+        return 0
+    words = (explain(d, loaded.dag) for d in plan.decisions) if arguments.why else None
+    lines = words or _lines(plan, loaded)
+    print("\n".join(planner.renderer.masked(line) for line in lines))
     return 0
 
 
@@ -97,18 +97,22 @@ def plan_json(plan: Plan, planner: Planner) -> dict[str, Any]:
 
 def _job_json(decision: Decision, planner: Planner) -> dict[str, Any]:
     rendered = planner.renderer.render(decision.job)
-    command = rendered.command
+    command, masked = rendered.command, planner.renderer.masked
     return {
         "job": decision.job.name,
         "rule": decision.job.rule.name,
         "verdict": decision.verdict.value,
         "reasons": [
-            {"part": reason.part, "old": reason.old, "new": reason.new}
+            {
+                "part": masked(reason.part),
+                "old": masked(reason.old) if reason.old else reason.old,
+                "new": masked(reason.new) if reason.new else reason.new,
+            }
             for reason in decision.reasons
         ],
-        "command": planner.renderer.masked(command) if command else command,
-        "inputs": [planner.renderer.masked(path) for path in rendered.inputs],
-        "outputs": [planner.renderer.masked(path) for path in rendered.outputs],
+        "command": masked(command) if command else command,
+        "inputs": [masked(path) for path in rendered.inputs],
+        "outputs": [masked(path) for path in rendered.outputs],
     }
 
 

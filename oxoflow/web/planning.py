@@ -106,5 +106,7 @@ def declared(loaded: Loaded) -> dict[str, str]:
         except WorkflowError:  # the run will say so
             continue
         for path in outputs:
+            if renderer.masked(path) != path:
+                continue  # a sensitive value is never stored, not even in a name
             found.setdefault(posixpath.normpath(path), job.rule.name)
     return dict(list(found.items())[:MOST_DECLARED])
