@@ -8,6 +8,7 @@ when named, so that a start stays under a tenth of a second.
 from __future__ import annotations
 
 import difflib
+import gc
 import importlib
 import io
 import json
@@ -22,6 +23,8 @@ from oxoflow.record import dataclass
 
 INTERRUPTED = 130
 _SHOWN = 50  # diagnostics that are listed
+# New objects before Python looks for cycles: a command of ten thousand jobs ends before that.
+_GC_THRESHOLDS = (1_000_000, 20, 50)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ VERBS: Mapping[str, Entry] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; prints its own errors."""
     words = list(sys.argv[1:] if argv is None else argv)
+    gc.set_threshold(*_GC_THRESHOLDS)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names need not be text
