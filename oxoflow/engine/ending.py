@@ -116,9 +116,16 @@ def has_leftovers(table: ProcessTable) -> bool:
 
 
 def end_dead_run(
-    run_id: str, started: Iterable[ProcessIdentity], workdir: Path, limit: float = 5.0
+    run_id: str,
+    started: Iterable[ProcessIdentity],
+    workdir: Path,
+    limit: float = 5.0,
+    superseded: Callable[[], bool] = lambda: False,
 ) -> Receipt:
-    """Kill what a run left whose runner died: by recorded process, marker, or open job log."""
+    """Kill what a run left whose runner died: by recorded process, marker, or open job log.
+
+    Once it is `superseded`, what works in the directory is not of that run: nothing more is done.
+    """
     marker = f"{MARKER}={run_id}".encode()
     known = {process.pid: process for process in started if process.boot_id == boot_id()}
 
@@ -128,7 +135,7 @@ def end_dead_run(
         }
         roots.discard(os.getpid())
         found = {pid: processes[pid] for pid in roots} | descendants(roots, processes)
-        return _alive(found)
+        return {} if superseded() else _alive(found)
 
     ending = _Ending(find)
     ending.look()

@@ -1,7 +1,8 @@
 """Take over a working directory from a run whose runner died.
 
 Owns the two duties of design 5: end what still lives of that run, and remove what its interrupted
-jobs left half-done. Must be called under the workdir lock, before anything new is recorded.
+jobs left half-done. But for `end_abandoned`, to be called under the workdir lock, before anything
+new is recorded.
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ from oxoflow.engine.events import Event, EventWriter, read_events, timestamp
 from oxoflow.engine.journal import Start, read_journal
 from oxoflow.engine.outputs import clean_up
 from oxoflow.engine.records import Failed, Record
-from oxoflow.engine.rundir import RunDirectory, RunState
+from oxoflow.engine.rundir import (
+    ProcessIdentity,
+    RunDirectory,
+    RunRecord,
+    RunState,
+    lock_holder,
+)
 from oxoflow.engine.state import State
 from oxoflow.errors import RunError
 
@@ -30,15 +37,35 @@ def end_predecessor(directory: RunDirectory) -> Receipt | None:
     previous = directory.read_run()
     if previous is None or previous.state is not RunState.RUNNING:
         return None
-    starts = read_journal(directory.started, previous.boot_id)
-    processes = [start.process for start in starts.values() if start.process is not None]
-    receipt = end_dead_run(previous.run_id, processes, directory.root)
+    receipt = end_dead_run(previous.run_id, _started(directory, previous), directory.root)
     if receipt.left:
         raise RunError(
             f"{receipt.left} processes of the interrupted run {previous.run_id} in "
             f"'{directory.root}' cannot be ended; end them by hand, then run again"
         )
     return receipt
+
+
+def end_abandoned(directory: RunDirectory, run_id: str) -> None:
+    """End what lives of a run whose runner is gone, without the lock.
+
+    As soon as another run holds that, it is for that one to do: it may have processes of its own.
+    """
+    record = directory.read_run()
+    if record is None or record.run_id != run_id or record.state is not RunState.RUNNING:
+        return
+    end_dead_run(
+        run_id,
+        _started(directory, record),
+        directory.root,
+        superseded=lambda: lock_holder(directory.lock) is not None,
+    )
+
+
+def _started(directory: RunDirectory, record: RunRecord) -> list[ProcessIdentity]:
+    """The processes of which a run noted that it started them."""
+    starts = read_journal(directory.started, record.boot_id).values()
+    return [start.process for start in starts if start.process is not None]
 
 
 def clean_after(directory: RunDirectory, state: State) -> tuple[str, ...]:

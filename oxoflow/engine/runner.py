@@ -49,6 +49,7 @@ from oxoflow.engine.state import State
 from oxoflow.engine.tasks import make_tasks, needs_work
 from oxoflow.engine.tidying import tidy
 from oxoflow.engine.undeclared import find_undeclared
+from oxoflow.engine.watchdog import Watchdog
 from oxoflow.errors import OxoflowError
 from oxoflow.record import asdict, dataclass, replace
 
@@ -98,6 +99,7 @@ class _Run:
             settings=options.settings,
         )
         self._control = Control(directory.control, self._record.run_id, self._words.put)
+        self._watchdog = Watchdog(directory, self._record.run_id)
 
     def run(self, load: Callable[[], Loaded]) -> Outcome:
         """Record the run, carry it out, and record its end whatever comes."""
@@ -116,6 +118,7 @@ class _Run:
         with contextlib.ExitStack() as stack:
             state = State(directory.state)
             stack.callback(state.close)
+            stack.callback(self._watchdog.stop)
             clean_after(directory, state)
             reentries = Reentries(state, directory.root, options)
             loaded: Loaded | None = reentries.replay(load())
@@ -148,6 +151,8 @@ class _Run:
         jobs = [decision.job for decision in chosen]
         check_budget(jobs, options.limits)
         _mark_planned(state, chosen)
+        if chosen:
+            self._watchdog.start()
         tasks = make_tasks(
             chosen, loaded.dag, capacity, state.records() if chosen else {}, planner.pipes
         )

@@ -12,7 +12,7 @@ import pytest
 from oxoflow.engine.identity import all_processes
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.trees import descendants
-from tests.engine.running import events, execute, records, rule, start
+from tests.engine.running import events, execute, processes_in, records, rule, start
 
 SAMPLES = 25
 KILLS = 25
@@ -111,14 +111,5 @@ def test_after_many_kills_the_results_are_those_of_an_undisturbed_run(tmp_path, 
     completed = [event.job for event in events(rough, "rule_completed")]
     assert len(completed) == len(set(completed)), "a completed job was repeated"
     assert set(completed) == set(records(rough)), "a completed job has no event"
-    marker = f"OXORUN_ID={RunDirectory(rough).read_run().run_id}".encode()
-    assert not [pid for pid in all_processes() if _has(pid, marker)]
+    assert processes_in(rough) == []
     assert kills == KILLS
-
-
-def _has(pid: int, marker: bytes) -> bool:
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as handle:
-            return marker in handle.read()
-    except OSError:
-        return False
