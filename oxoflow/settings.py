@@ -51,6 +51,7 @@ class Settings:
     streams_per_user: int = 8
     max_streams: int = 2000
     event_days: int = 30
+    cache_size: int = 50 * 1024**3  # bytes of results kept for one user; 0 keeps none
     pass_env: tuple[str, ...] = ()
     data_roots: tuple[Path, ...] = ()
     allowed_hosts: tuple[str, ...] = ()  # names, addresses and networks, besides loopback
@@ -139,6 +140,10 @@ def _size(text: str) -> int:
     if match is None or int(match[1]) < 1:
         raise ValueError("is not a size; write bytes or for example 2M")
     return int(match[1]) * SIZE_UNITS[match[2]]
+
+
+def _size_or_none(text: str) -> int:
+    return 0 if text.strip() == "0" else _size(text)
 
 
 def _base_path(text: str) -> str:
@@ -256,6 +261,10 @@ OPTIONS: tuple[Option, ...] = (
     Option("STREAMS_PER_USER", _whole(0), "8", "event streams of one user; beyond that 429"),
     Option("MAX_STREAMS", _whole(1), "2000", "event streams together; beyond that 503"),
     Option("EVENT_DAYS", _whole(1), "30", "days for which events can be replayed"),
+    Option(
+        "CACHE_SIZE", _size_or_none, "50 GiB",
+        "results kept for a user's later runs; 0 keeps none",
+    ),
     Option(
         "PASS_ENV", _names, "empty",
         "further variables that rules may see, separated by commas",

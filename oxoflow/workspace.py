@@ -13,6 +13,7 @@ import re
 import shutil
 import stat
 import threading
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +23,7 @@ from oxoflow.record import dataclass
 WORKFLOW_FILE = "workflow.oxoflow"
 EXECUTION_LOG = "execution.log"
 RECORDS = ".oxo-flow"
+CACHE = "cache"
 DEEPEST = 8  # levels of directories in a listing (4.4)
 MOST_FILES = 1000
 MOST_LOOKED_AT = 50_000  # entries, so that a directory of millions cannot hold a request
@@ -62,6 +64,21 @@ class Workspace:
             raise NotFound("Run not found")
         return self.root / "users" / username / "runs" / run_id
 
+    def cache(self, username: str) -> Path:
+        """Where the results of a user's runs are kept for the next ones; raises NotFound."""
+        if not _COMPONENT.fullmatch(username):
+            raise NotFound("User not found")
+        return self.root / "users" / username / CACHE
+
+    def caches(self) -> tuple[Path, ...]:
+        """The caches of all users."""
+        return tuple(self.root.glob(f"users/*/{CACHE}"))
+
+    def forget_cache(self, username: str) -> None:
+        """Take a user's kept results out of sight at once and delete them in the background."""
+        with contextlib.suppress(FileNotFoundError):
+            self._throw_away(self.cache(username), uuid.uuid4().hex)
+
     def uploads(self, username: str) -> Path:
         """Where a user's uploads lie, each a file directly below; raises NotFound like above."""
         if not _COMPONENT.fullmatch(username):
@@ -100,11 +117,16 @@ class Workspace:
 
     def discard(self, username: str, run_id: str) -> None:
         """Take a run directory out of sight at once and delete it in the background."""
+        with contextlib.suppress(FileNotFoundError):
+            self._throw_away(self.run_directory(username, run_id), run_id)
+
+    def _throw_away(self, directory: Path, name: str) -> None:
         trash = self.root / "trash"
         trash.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            self.run_directory(username, run_id).rename(trash / run_id)
-        self.empty_trash()
+        try:
+            directory.rename(trash / name)
+        finally:
+            self.empty_trash()
 
     def empty_trash(self) -> None:
         """Delete what was discarded, also before the last start, without waiting for it."""
@@ -128,6 +150,11 @@ class Workspace:
 def disk_trouble(error: OSError) -> DiskTrouble:
     """What to tell a user when the disk refuses: the fact, without a path of the server."""
     return DiskTrouble("The workspace cannot be written", os.strerror(error.errno or 0))
+
+
+def cache_beside(run_directory: Path) -> Path:
+    """The cache of the user to whom a run directory belongs."""
+    return run_directory.parents[1] / CACHE
 
 
 def is_upload_name(name: str) -> bool:

@@ -49,7 +49,7 @@ class Invocation:
     enforce_memory: bool = False
     disk_reserve: int = 0
     cache: str | None = None
-    cache_mb: int | None = None
+    cache_bytes: int | None = None
 
     def load(self) -> Loaded:
         """Load the workflow as it was asked for."""
@@ -70,7 +70,7 @@ class Invocation:
         """Give where results are shared."""
         if self.cache is None:
             return None
-        limit = DEFAULT_LIMIT if self.cache_mb is None else self.cache_mb * 1024**2
+        limit = DEFAULT_LIMIT if self.cache_bytes is None else self.cache_bytes
         return Caching(Path(self.cache), limit)
 
     def plan_options(self) -> PlanOptions:
@@ -122,7 +122,7 @@ def from_arguments(arguments: Arguments, place: Place) -> Invocation:
         enforce_memory=arguments.enforce_memory,
         disk_reserve=arguments.disk_reserve or 0,
         cache=cache_place(arguments),
-        cache_mb=arguments.cache_size,
+        cache_bytes=arguments.cache_size,
     )
 
 

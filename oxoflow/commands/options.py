@@ -5,6 +5,7 @@ Owns flags and their help; what they mean is done by the verbs. Parsing is in `a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -55,9 +56,17 @@ def _duration(text: str) -> float:
     return parse_duration(text, plain=True)
 
 
+def _size(text: str) -> int:
+    match = re.fullmatch(r"(\d{1,15})([KMGT]?)(?:I?B)?", text.strip().upper(), re.ASCII)
+    if match is None:
+        raise ValueError(text)
+    return int(match[1]) << 10 * " KMGT".index(match[2] or " ")
+
+
 positive = named("number above zero", lambda text: _at_least(1, int(text)))
 number = named("number", lambda text: _at_least(0, int(text)))
 duration = named("duration (such as 90s, 1h30m or 24:00:00)", _duration)
+size = named("size (bytes, or for example 500M or 50G)", _size)
 memory = named("memory size (such as 8G or 500M)", parse_memory)
 
 
@@ -97,7 +106,7 @@ CACHING = (
     value("--cache", metavar="DIR", help="take results that other runs left there, and leave ours"),
     value(
         "--cache-size",
-        type=memory,
+        type=size,
         metavar="SIZE",
         help="how much may be kept there; what was used longest ago goes first (default: 50G)",
     ),

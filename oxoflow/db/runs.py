@@ -51,6 +51,7 @@ class Options:
     files: tuple[str, ...] = ()  # paths of what came with the submission
     seeded: bool = False  # something is copied into the directory before the runner begins
     force: tuple[str, ...] = ()  # rules that run whatever is known of them
+    no_cache: bool = False  # results of other runs are neither taken nor left
 
     def to_json(self) -> str:
         return json.dumps(
@@ -58,6 +59,7 @@ class Options:
                 "max_jobs": self.max_jobs, "keep_going": self.keep_going,
                 "targets": self.targets, "samples": self.samples, "config": dict(self.config),
                 "files": self.files, "seeded": self.seeded, "force": self.force,
+                "no_cache": self.no_cache,
             },
             ensure_ascii=False,
         )  # fmt: skip
@@ -68,7 +70,7 @@ class Options:
         return Options(
             body.get("max_jobs"), body.get("keep_going"), tuple(body.get("targets", ())),
             tuple(body.get("samples", ())), body.get("config", {}), tuple(body.get("files", ())),
-            bool(body.get("seeded")), tuple(body.get("force", ())),
+            bool(body.get("seeded")), tuple(body.get("force", ())), bool(body.get("no_cache")),
         )  # fmt: skip
 
 

@@ -79,13 +79,17 @@ ROUTES = (
             answer_object(
                 limits=answer_object(
                     running=COUNT, pending=COUNT, streams=COUNT, requests=COUNT,
-                    window_secs=NUMBER, body_bytes=COUNT,
+                    window_secs=NUMBER, body_bytes=COUNT, cache_bytes=COUNT,
                 ),
-                used=answer_object(running=COUNT),
+                used=answer_object(running=COUNT, cache_bytes=COUNT, cache_results=COUNT),
                 pending=COUNT,
             )
         ),
         role="viewer",
+    ),
+    Route(
+        "DELETE", "/api/cache", "clearCache", "Forget the results kept for one's later runs",
+        ACCOUNTS, ok(answer_object(status=one_of("deleted"))), role="user",
     ),
     Route(
         "GET", "/api/users", "listUsers", "Every account", ACCOUNTS,

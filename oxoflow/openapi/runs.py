@@ -65,6 +65,7 @@ LAUNCH = request_object(
         "uploads": {**map_of(TEXT), "maxProperties": 1000},
         "tags": list_of(text(64, 1), maxItems=20),
         "idempotency_key": text(200, 1),
+        "no_cache": FLAG,
     }
 )
 RETRY = request_object(

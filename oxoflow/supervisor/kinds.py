@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from oxoflow.db.runs import Run
 from oxoflow.record import dataclass, field
@@ -29,4 +30,6 @@ class Kind:
     revive: Callable[[sqlite3.Connection, Run], None] | None = None
 
 
-WORKFLOW = Kind(workflow_command)
+def workflows(cache_size: int) -> Kind:
+    """Submitted workflows; their owner's results are shared up to so many bytes, 0 for none."""
+    return Kind(partial(workflow_command, cache_size=cache_size))

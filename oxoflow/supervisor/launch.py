@@ -17,7 +17,7 @@ from oxoflow import sandbox
 from oxoflow.db.runs import Options, Run
 from oxoflow.engine.identity import ProcessIdentity, identify
 from oxoflow.record import dataclass
-from oxoflow.workspace import RECORDS, WORKFLOW_FILE, open_below
+from oxoflow.workspace import RECORDS, WORKFLOW_FILE, cache_beside, open_below
 
 ROOT = Path(__file__).resolve().parents[2]  # the directory that holds the package `oxoflow`
 PROGRAM = (sys.executable, "-s", "-m", "oxoflow")  # what a person types as `oxoflow`
@@ -30,14 +30,14 @@ PASSED_FAMILIES = ("LC_", "CONDA_", "MAMBA_", "MODULE", "LMOD_")
 Command = Callable[[Run, Path, int], Sequence[str]]
 
 
-def workflow_command(run: Run, directory: Path, threads: int) -> list[str]:
-    """What a person would type to run a submitted workflow."""
+def workflow_command(run: Run, directory: Path, threads: int, cache_size: int = 0) -> list[str]:
+    """What a person would type to run a submitted workflow; `cache_size` bytes may be shared."""
     options = run.options
     command = [*PROGRAM, "run", str(directory / WORKFLOW_FILE), "--workdir", str(directory)]
     command += ["-j", str(threads)]
     if options.keep_going:
         command.append("-k")
-    command += selection(options)
+    command += selection(options) + sharing(options, directory, cache_size)
     command += [f"--force={name}" for name in options.force]
     if options.seeded:
         return [*SEEDER, str(directory), *command]
@@ -49,6 +49,13 @@ def selection(options: Options) -> list[str]:
     words = [f"--config={name}={value}" for name, value in options.config.items()]
     words += [f"--target={target}" for target in options.targets]
     return words + [f"--samples={samples}" for samples in options.samples]
+
+
+def sharing(options: Options, directory: Path, cache_size: int) -> list[str]:
+    """Where results of the owner's other runs may be taken and left, as flags."""
+    if options.no_cache or not cache_size:
+        return []
+    return [f"--cache={cache_beside(directory)}", f"--cache-size={cache_size}"]
 
 
 @dataclass(slots=True)

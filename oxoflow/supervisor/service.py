@@ -39,8 +39,9 @@ from oxoflow.settings import Settings, limit_variables
 from oxoflow.supervisor import signals
 from oxoflow.supervisor.admission import Holding, Limits
 from oxoflow.supervisor.gate import Gate
+from oxoflow.supervisor.housekeeping import bound_caches
 from oxoflow.supervisor.ingest import Harvest, event_of, harvest, store
-from oxoflow.supervisor.kinds import WORKFLOW, Kind
+from oxoflow.supervisor.kinds import Kind, workflows
 from oxoflow.supervisor.launch import runner_environment
 from oxoflow.supervisor.live import LARGEST_FILE, Live
 from oxoflow.supervisor.messages import tell, tell_to_end
@@ -72,9 +73,10 @@ class Supervisor:
         self._workspace = workspace
         self._poke = poke
         self._event_days = settings.event_days
+        self._cache_size = settings.cache_size
         self._most_pending = settings.max_pending_per_user
         cores = len(os.sched_getaffinity(0))
-        self._kinds = {"workflow": WORKFLOW, **(kinds or {})}
+        self._kinds = {"workflow": workflows(settings.cache_size), **(kinds or {})}
         limits = limit_variables(settings.limits)
         self._environment = {**runner_environment(environ, settings.pass_env), **limits}
         self._gate = Gate(
@@ -352,8 +354,9 @@ class Supervisor:
             self._poke()
 
     def _sweep(self) -> None:
-        """Forget events that are too old to be replayed, and delete what was discarded."""
+        """Forget events that are too old to be replayed, and delete what is not kept longer."""
         self._workspace.empty_trash()
+        bound_caches(self._workspace, self._cache_size)
         oldest = instant(time.time() - self._event_days * 24 * HOUR)
         while self._db.write(lambda c: delete_events_before(c, oldest)):
             pass

@@ -14,7 +14,7 @@ from oxoflow.db.instants import instant
 from oxoflow.db.runs import NewRun, Run
 from oxoflow.errors import Conflict, Unavailable
 from oxoflow.record import replace
-from oxoflow.supervisor.launch import selection
+from oxoflow.supervisor.launch import selection, sharing
 from oxoflow.supervisor.seed import SEED_FILE, Copy
 from oxoflow.supervisor.seed import order as seed_order
 from oxoflow.web.deeds import deed, write_deed
@@ -54,6 +54,7 @@ def retry(run_id: str) -> Response:
         max_jobs=body.get("max_jobs") or old.options.max_jobs,
         config={**old.options.config, **read_overrides(body)},
         force=_from_rule(body),
+        no_cache=old.options.no_cache or mode == "all",
     )
     directory = _directory(old)
     text = _text(directory)
@@ -97,6 +98,7 @@ def plan(run_id: str) -> Response:
     run = own_run(run_id)
     directory = _directory(run)
     words = ["plan", str(directory / WORKFLOW_FILE), "--workdir", str(directory)]
+    words += sharing(run.options, directory, services().settings.cache_size)
     return reply(_ask(directory, [*words, *selection(run.options)]))
 
 

@@ -33,7 +33,7 @@ CONFIG_KEY = re.compile(r"\w[\w.-]{0,199}")
 FIELDS: Mapping[str, type] = {
     "toml_content": str, "workflow_id": str, "config": dict, "max_jobs": int, "keep_going": bool,
     "targets": list, "samples": list, "config_overrides": dict, "files": dict, "uploads": dict,
-    "tags": list, "idempotency_key": str,
+    "tags": list, "idempotency_key": str, "no_cache": bool,
 }  # fmt: skip
 
 
@@ -75,6 +75,7 @@ def read_submission() -> Submission:
             targets=read_words(body, "targets"),
             samples=read_words(body, "samples"),
             config=read_overrides(body),
+            no_cache=bool(body.get("no_cache")),
         ),
         dry_run=bool(config["dry_run"]),
         files=files,
@@ -174,7 +175,8 @@ def _key(body: Mapping[str, Any]) -> str | None:
 
 
 def _digest(body: Mapping[str, Any]) -> str:
-    known = {name: body.get(name) for name in FIELDS if name != "idempotency_key"}
+    left_out = ("idempotency_key", *(() if body.get("no_cache") else ("no_cache",)))
+    known = {name: body.get(name) for name in FIELDS if name not in left_out}
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 

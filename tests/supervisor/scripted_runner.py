@@ -36,6 +36,8 @@ parser.add_argument("-k", action="store_true")
 parser.add_argument("--config", action="append", default=[])
 parser.add_argument("--target", action="append", default=[])
 parser.add_argument("--samples", action="append", default=[])
+parser.add_argument("--cache")
+parser.add_argument("--cache-size")
 parser.add_argument("--launch")
 given = parser.parse_args()
 

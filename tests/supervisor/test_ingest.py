@@ -12,7 +12,7 @@ from oxoflow.db.jobs import list_jobs
 from oxoflow.db.runs import Phase, Run, find_run_of_anyone
 from oxoflow.engine.events import EventLine
 from oxoflow.supervisor.ingest import LARGEST_DATA, clean, harvest, store
-from oxoflow.supervisor.kinds import WORKFLOW, Kind
+from oxoflow.supervisor.kinds import Kind, workflows
 from tests.supervisor.conftest import Desk
 
 NOW = 1_800_000_000.0
@@ -29,7 +29,7 @@ def run(desk: Desk) -> Run:
 
 
 def take(desk: Desk, run: Run, *lines: EventLine, old: int = 0, new: int = 10) -> bool:
-    found = harvest(run, WORKFLOW, list(lines), NOW)
+    found = harvest(run, workflows(0), list(lines), NOW)
     return desk.db.write(lambda c: store(c, run, found, old, new))
 
 
@@ -128,12 +128,12 @@ def test_a_malformed_plan_plans_nothing(desk: Desk, run: Run, jobs: Any) -> None
     ],
 )  # fmt: skip
 def test_a_time_that_cannot_be_true_becomes_now(desk: Desk, run: Run, time: str) -> None:
-    found = harvest(run, WORKFLOW, [EventLine(1, time, "warning", None, None, {}, 0)], NOW)
+    found = harvest(run, workflows(0), [EventLine(1, time, "warning", None, None, {}, 0)], NOW)
     assert found.events[0].time == "2027-01-15T08:00:00.000Z"
 
 
 def test_a_believable_time_is_kept(desk: Desk, run: Run) -> None:
-    assert harvest(run, WORKFLOW, [line("warning")], NOW).events[0].time == TIME
+    assert harvest(run, workflows(0), [line("warning")], NOW).events[0].time == TIME
 
 
 def test_clean_keeps_what_is_plain() -> None:
@@ -168,4 +168,4 @@ def test_a_kind_adds_its_own_types_and_may_wait(desk: Desk, run: Run) -> None:
     assert json.loads(found.events[0].data)["result"] == {"a": [1]}
     assert desk.db.write(lambda c: store(c, run, found, 0, 10))
     assert desk.now(run.id).idle
-    assert harvest(run, WORKFLOW, lines, NOW).waits is None
+    assert harvest(run, workflows(0), lines, NOW).waits is None

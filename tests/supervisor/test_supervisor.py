@@ -47,7 +47,8 @@ def test_the_runner_gets_what_was_submitted(desk: Desk, until: Until) -> None:
         "-k",
     ]
     expected += ["--config=k=a b", "--target=x", "--target=y", "--samples=s1", "--samples=s2"]
-    expected.append("--launch")
+    cache = desk.home / "workspace/users/ann/cache"
+    expected += [f"--cache={cache}", f"--cache-size={50 * 1024**3}", "--launch"]
     assert argv[:-1] == expected
 
 
