@@ -136,6 +136,7 @@ def test_uploads_belong_to_their_owner(
         ({"tags": [""]}, "tags"),
         ({"tags": list("abcdefghijklmnopqrstuvwxyz")}, "tags"),
         ({"max_jobs": 0}, "max_jobs"),
+        ({"no_cache": "yes"}, "no_cache"),
         ({"idempotency_key": "x" * 201}, "idempotency_key"),
         ({"workflow_id": "x"}, "workflow_id"),
     ],
@@ -157,6 +158,7 @@ def test_samples_targets_overrides_and_limits_reach_the_runner(
     answer = send(
         user, toml_content=text, targets=["a"], samples=["first:1"], max_jobs=1, keep_going=True,
         config_overrides={"n": 3, "on": True, "t": "-x y"}, tags=["pilot", "pilot", "x"],
+        no_cache=True,
     )  # fmt: skip
     assert answer.status_code == 200, answer.json
     finished(user, answer.json["run_id"])
