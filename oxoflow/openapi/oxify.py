@@ -9,6 +9,7 @@ from oxoflow.openapi.shapes import (
     ANYTHING,
     COUNT,
     FLAG,
+    FREE,
     INSTANT,
     NUMBER,
     TEXT,
@@ -19,7 +20,6 @@ from oxoflow.openapi.shapes import (
     list_of,
     map_of,
     nullable,
-    one_of,
     ref,
     request_object,
 )
@@ -30,115 +30,6 @@ PAGING = (
     Query("offset", "How many to leave out at the beginning.", WHOLE),
 )
 MESSAGE = answer_object(message=TEXT)
-FREE: Schema = {"type": "object", "additionalProperties": True}
-
-SCHEMAS: dict[str, Schema] = {
-    "Graph": {
-        "type": "object",
-        "description": "An OxiFY workflow: nodes and the edges between them.",
-        "properties": {"metadata": FREE, "nodes": list_of(FREE), "edges": list_of(FREE)},
-        "required": ["metadata", "nodes", "edges"],
-    },
-    "ExecutionState": {
-        "description": "A word, or the reason of a failure.",
-        "anyOf": [
-            one_of("Running", "Completed", "Cancelled", "Paused"),
-            answer_object(Failed=TEXT),
-        ],
-    },
-    "ExecutionSummary": answer_object(
-        execution_id=UUID,
-        workflow_id=UUID,
-        state=ref("ExecutionState"),
-        started_at=nullable(INSTANT),
-        completed_at=nullable(INSTANT),
-    ),
-    "Executions": answer_object(executions=list_of(ref("ExecutionSummary")), total=COUNT),
-    "NodeExecutionResult": answer_object(
-        node_id=TEXT,
-        node_name=TEXT,
-        kind=TEXT,
-        started_at=INSTANT,
-        completed_at=nullable(INSTANT),
-        result=ANYTHING,
-        retry_count=COUNT,
-        metrics=nullable(FREE),
-    ),
-    "Execution": answer_object(
-        execution_id=UUID,
-        workflow_id=UUID,
-        state=ref("ExecutionState"),
-        variables=FREE,
-        node_results=list_of(ref("NodeExecutionResult")),
-    ),
-    "Finding": answer_object(code=TEXT, message=TEXT, node_id=nullable(TEXT)),
-    "GraphVersion": answer_object(
-        id=UUID,
-        workflow_id=UUID,
-        version=COUNT,
-        description=nullable(TEXT),
-        workflow_name=TEXT,
-        created_at=INSTANT,
-        created_by=TEXT,
-    ),
-    "Approval": answer_object(
-        id=UUID,
-        execution_id=UUID,
-        node_id=TEXT,
-        description=nullable(TEXT),
-        timeout_seconds=nullable(WHOLE),
-        status=one_of("Pending", "Approved", "Rejected", "TimedOut"),
-        requested_at=INSTANT,
-        message=TEXT,
-        approvers=list_of(TEXT),
-        context_data=ANYTHING,
-        resolved_at=nullable(INSTANT),
-        resolved_by=nullable(TEXT),
-        comments=nullable(TEXT),
-    ),
-    "Form": answer_object(
-        id=UUID,
-        execution_id=UUID,
-        node_id=TEXT,
-        description=nullable(TEXT),
-        timeout_seconds=nullable(WHOLE),
-        status=one_of("Pending", "Submitted", "TimedOut"),
-        requested_at=INSTANT,
-        title=TEXT,
-        fields=list_of(FREE),
-        allowed_submitters=list_of(TEXT),
-        submitted_at=nullable(INSTANT),
-        submitted_by=nullable(TEXT),
-        form_data=nullable(FREE),
-    ),
-    "Checkpoint": answer_object(
-        id=TEXT,
-        workflow_id=UUID,
-        execution_id=UUID,
-        completed_nodes_count=COUNT,
-        current_level=COUNT,
-        paused=FLAG,
-        reason=TEXT,
-        created_at=INSTANT,
-    ),
-    "Collection": answer_object(
-        name=TEXT, dimension=COUNT, provider=TEXT, vector_count=COUNT, created_at=INSTANT
-    ),
-    "ToolServer": answer_object(
-        server_id=TEXT,
-        transport_type=one_of("http", "stdio"),
-        health=TEXT,
-        weight=WHOLE,
-        tags=list_of(TEXT),
-        metrics=FREE,
-    ),
-    "OxifyLogin": answer_object(
-        access_token=TEXT,
-        token_type=TEXT,
-        expires_in=WHOLE,
-        user=answer_object(id=UUID, email=TEXT, name=TEXT, roles=list_of(TEXT)),
-    ),
-}
 
 
 def batch(**item: Schema) -> Schema:

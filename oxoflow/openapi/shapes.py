@@ -19,6 +19,7 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 INSTANT: Schema = {"type": "string", "format": "date-time"}
 UUID: Schema = {"type": "string", "format": "uuid"}
 ANYTHING: Schema = {}
+FREE: Schema = {"type": "object", "additionalProperties": True}
 WORKFLOW_TEXT: Schema = {
     "type": "string",
     "description": "A workflow in the .oxoflow language.",
