@@ -11,9 +11,10 @@ from typing import Any
 from oxoflow.engine.dag import Dag, topological_order
 from oxoflow.engine.load import Checked, check_text
 from oxoflow.engine.select import RuleGraph, parents_of, rule_graph
-from oxoflow.errors import Diagnostic, GraphError, ParseError, Severity
+from oxoflow.errors import Diagnostic, GraphError, ParseError, Severity, WorkflowError
 from oxoflow.lang.deadline import Deadline
 from oxoflow.lang.model import Workflow
+from oxoflow.lang.positions import locate
 from oxoflow.settings import load_limits
 
 SECONDS = 3.0  # for one text
@@ -50,6 +51,15 @@ def rule_order(graph: RuleGraph) -> list[str]:
     # Two rules can need each other's jobs in turn although the jobs form no cycle.
     rest = [at for at in range(len(graph.names)) if at not in set(order)]
     return [graph.names[at] for at in (*order, *rest)]
+
+
+def located(error: WorkflowError, text: str) -> WorkflowError:
+    """The same error, naming the line of what is wrong; the error itself if it does already."""
+    found = tuple(locate(text, error.diagnostics))
+    first = next((item for item in found if item.severity is Severity.ERROR), None)
+    if first is None or f"line {first.line}" in error.message:
+        return error
+    return type(error)(worded(found), found)
 
 
 def worded(diagnostics: Sequence[Diagnostic]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from oxoflow.engine.draw import to_dot
 from oxoflow.engine.load import load_text
-from oxoflow.errors import Diagnostic, ParseError
+from oxoflow.errors import Diagnostic, ParseError, WorkflowError
 from oxoflow.lang.container import export
 from oxoflow.lang.deadline import Deadline
 from oxoflow.lang.diff import diff
@@ -30,6 +30,7 @@ from oxoflow.web.looking import (
     counted,
     folded,
     graph_of,
+    located,
     look_at,
     placed,
     rule_order,
@@ -160,7 +161,8 @@ def difference(asked: Fields) -> Answer:
         try:
             sides.append(parse_workflow(asked[name], load_limits()))
         except ParseError as error:
-            raise ParseError(f"{name}: {error.message}", error.diagnostics) from None
+            words = located(error, asked[name]).message
+            raise ParseError(f"{name}: {words}", error.diagnostics) from None
     found = diff(*sides)
     return {"diff_count": len(found), "diffs": [asdict(item) for item in found]}
 
@@ -206,5 +208,9 @@ VERBS: Mapping[str, Callable[[Fields], Answer]] = {
 
 
 def do_here(verb: str, asked: Fields) -> Answer:
-    """Do a verb in this process; raises WorkflowError."""
-    return VERBS[verb](asked)
+    """Do a verb in this process; raises WorkflowError, which names a line where there is one."""
+    try:
+        return VERBS[verb](asked)
+    except WorkflowError as error:
+        text = asked.get("toml_content")
+        raise (error if text is None else located(error, text)) from None

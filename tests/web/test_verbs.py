@@ -1,6 +1,7 @@
 """The anonymous verbs: exact keys, exact errors, and nothing looked up on the host."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -262,6 +263,11 @@ def test_diff_tells_meaning_from_spelling(client: FlaskClient) -> None:
         answer = diff(a, b)
         assert (answer.status_code, answer.json["error"]) == (400, "Invalid workflow TOML")
         assert side in answer.json["detail"]
+    detail = diff(TWO, "[workflow]\nname = 'x'\n[[rules]]\nname = 'a'\noutput = ['y']").json[
+        "detail"
+    ]
+    assert detail.startswith("toml_b: ")
+    assert "(line 5 column 1)" in detail
     assert client.post("/api/workflows/diff", json={"toml_a": TWO}).status_code == 422
 
 
@@ -300,10 +306,21 @@ def test_a_broken_text_is_400_with_its_line(client: FlaskClient, verb: str) -> N
     assert "line 3" in answer.json["detail"]
 
 
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "validate"])
+def test_a_text_that_is_toml_but_no_workflow_is_400_with_its_line(
+    client: FlaskClient, verb: str
+) -> None:
+    answer = ask(client, verb, "[workflow]\nname = 'x'\n[[rules]]\nname = 'a'\noutput = ['y']")
+    assert (answer.status_code, answer.json["error"]) == (400, "Invalid workflow TOML")
+    assert answer.json["detail"].count("line") == 1
+    assert "(line 5 column 1)" in answer.json["detail"]
+
+
 @pytest.mark.parametrize("verb", ["dag", "dry-run"])
 def test_a_cycle_is_422(client: FlaskClient, verb: str) -> None:
     answer = ask(client, verb, CYCLE)
     assert (answer.status_code, answer.json["error"]) == (422, "DAG construction failed")
+    assert re.search(r"\(line \d+ column \d+\)", answer.json["detail"])
     assert "cycle" in answer.json["detail"]
 
 
