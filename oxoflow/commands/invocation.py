@@ -40,6 +40,7 @@ class Invocation:
     force: tuple[str, ...] = ()
     rerun: bool = False
     paranoid: bool = False
+    skip_ref_build: bool = False
     jobs: int = 1
     keep_going: bool = False
     timeout: float | None = None
@@ -75,7 +76,9 @@ class Invocation:
 
     def plan_options(self) -> PlanOptions:
         """Give what is to be planned."""
-        return PlanOptions(self.target, self.until, self.force, self.rerun, self.paranoid)
+        return PlanOptions(
+            self.target, self.until, self.force, self.rerun, self.paranoid, self.skip_ref_build
+        )
 
     def settings(self) -> dict[str, Any]:
         """Give what `run.json` keeps: everything but sensitive values and one-time wishes."""
@@ -113,6 +116,7 @@ def from_arguments(arguments: Arguments, place: Place) -> Invocation:
         force=tuple(arguments.force),
         rerun=arguments.rerun,
         paranoid=arguments.paranoid,
+        skip_ref_build=arguments.skip_ref_build,
         jobs=arguments.jobs,
         keep_going=arguments.keep_going,
         timeout=arguments.timeout,

@@ -118,4 +118,5 @@ PLANNING = (
     several("--force", metavar="RULE", help="run this rule or job whatever is known"),
     flag("--rerun", help="run everything selected, whatever is known"),
     flag("--paranoid", help="read every input again, trusting no file time"),
+    flag("--skip-ref-build", help="take references as they are; build none"),
 )

@@ -41,6 +41,7 @@ def plan_options(arguments: Arguments) -> PlanOptions:
         force=tuple(arguments.force),
         rerun=arguments.rerun,
         paranoid=arguments.paranoid,
+        skip_references=arguments.skip_ref_build,
     )
 
 
@@ -52,7 +53,8 @@ def show_plan(arguments: Arguments) -> int:
     try:
         options = RunOptions(place.workdir, plan=plan_options(arguments))
         loaded = Reentries(state, place.workdir, options).replay(loaded)
-        loaded = with_references(loaded, DirectoryView(str(place.workdir)))
+        if not options.plan.skip_references:
+            loaded = with_references(loaded, DirectoryView(str(place.workdir)))
         capacity = find_capacity(loaded.workflow, Limits())
         planner = Planner(loaded, state, place.workdir, options.plan, capacity)
         plan = with_reuse(planner.plan(), planner, cache_place(arguments))

@@ -29,7 +29,8 @@ _NAMED = 3  # parents that a reason spells out
 class PlanOptions:
     """What a caller wants planned: everything, or what `targets` and `until` need.
 
-    `force` names rules or jobs that run whatever is known; `rerun` forces all selected.
+    `force` names rules or jobs that run whatever is known; `rerun` forces all selected. With
+    `skip_references` those are taken as they are, and none is built.
     """
 
     targets: tuple[str, ...] = ()
@@ -37,6 +38,7 @@ class PlanOptions:
     force: tuple[str, ...] = ()
     rerun: bool = False
     paranoid: bool = False
+    skip_references: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,8 @@ class _Run:
     ) -> _Round:
         """Plan and run everything but the jobs that an earlier round knew."""
         directory, options = self._directory, self._options
-        loaded = with_references(loaded, WorkFiles(str(directory.root)))
+        if not options.plan.skip_references:
+            loaded = with_references(loaded, WorkFiles(str(directory.root)))
         capacity = find_capacity(loaded.workflow, options.limits)
         planner = Planner(loaded, state, directory.root, options.plan, capacity)
         self._mask = planner.renderer.mask

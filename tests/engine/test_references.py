@@ -1,10 +1,15 @@
 """References are built before what uses them, once on the machine, and again when they changed."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
-from tests.engine.running import events, execute, rule
+from oxoflow.engine.plan import PlanOptions
+from oxoflow.engine.rundir import RunDirectory
+from tests.engine.running import ROOT, events, execute, rule
 from tests.engine.several import run_at_once
 
 BUILD = "echo built >> count; cat {input} > {output}"
@@ -103,3 +108,32 @@ def test_a_source_that_a_rule_makes_comes_before_the_reference(work, tmp_path):
     )
     assert outcome.exit_code == 0
     assert started(work) == ["fetch", "reference:g", "use"]
+
+
+def test_skip_ref_build_takes_references_as_they_are(work, tmp_path):
+    environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    (work / "ref").mkdir()
+    (work / "ref/g.idx").write_text("mine\n")
+    (work / "g.fa").write_text("newer\n")
+    skipping = PlanOptions(skip_references=True)
+    assert execute(work, flow(), environ=environ, plan=skipping).exit_code == 0
+    assert started(work) == ["use"]
+    assert (work / "used").read_text() == "mine\n"
+    assert execute(work, flow(), environ=environ).exit_code == 0
+    assert "reference:g" in started(work)
+
+
+def test_the_flag_reaches_plan_run_and_what_resume_repeats(work):
+    (work / "w.oxoflow").write_text("[workflow]\nname = 'w'\n" + flow())
+    flags = ["w.oxoflow", "--skip-ref-build"]
+
+    def program(*words: str) -> str:
+        command = [sys.executable, "-m", "oxoflow", *words]
+        env = os.environ | {"PYTHONPATH": str(ROOT), "HOME": str(work)}
+        return subprocess.run(command, cwd=work, env=env, capture_output=True, text=True).stdout
+
+    assert "reference:g" in program("plan", "w.oxoflow")
+    assert "reference:g" not in program("plan", *flags)
+    assert "reference:g" not in program("run", *flags)
+    assert RunDirectory(work).read_run().settings["skip_ref_build"] is True
+    assert "reference:g" not in program("resume", ".")
