@@ -48,6 +48,7 @@ class Reply:
         self._response = response
         self._token = token
         self._announced = response.length  # bytes of the body; None: nobody said
+        self.received = 0  # bytes of the body so far
 
     @property
     def is_bounded(self) -> bool:
@@ -69,6 +70,7 @@ class Reply:
         while piece := self._response.read1(65536):
             self._token.check()
             size += len(piece)
+            self.received += len(piece)
             if size > most:
                 raise NodeFailure(f"the answer is larger than {most} bytes", retry=False)
             yield piece

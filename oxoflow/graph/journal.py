@@ -60,7 +60,7 @@ class Journal:
             "how": result.how.value, "started": result.started, "completed": result.completed,
             "output": result.output, "error": result.error, "retries": result.retries,
             "variables": dict(result.variables),
-            "usage": None if result.usage is None else dict(result.usage),
+            "usage": dict(result.usage),
         }  # fmt: skip
         self._add(line)
         self.ended.add(at)
@@ -134,7 +134,7 @@ def _result(line: Mapping[str, Any]) -> NodeResult:
         error=None if error is None else str(error),
         retries=int(line["retries"]),
         variables=dict(line["variables"]),
-        usage=dict(usage) if isinstance(usage, dict) else None,
+        usage=dict(usage) if isinstance(usage, dict) else {},
     )
 
 

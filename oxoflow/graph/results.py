@@ -11,6 +11,8 @@ from oxoflow.graph.document import KIND_NAMES
 from oxoflow.graph.model import Node
 from oxoflow.record import dataclass, field
 
+MEASURED = ("token_usage", "bytes_transferred", "memory_bytes")
+
 
 class How(Enum):
     """The ways a node can end."""
@@ -34,7 +36,7 @@ class NodeResult:
     error: str | None = None  # of a failure
     retries: int = 0
     variables: Mapping[str, Any] = field(default_factory=dict)
-    usage: Mapping[str, Any] | None = None
+    usage: Mapping[str, Any] = field(default_factory=dict)  # metrics that the node measured
 
     @property
     def duration_ms(self) -> int:
@@ -63,15 +65,16 @@ class NodeResult:
     def _metrics(self) -> dict[str, Any] | None:
         if self.how is How.SKIPPED and not self.retries:
             return None
-        return {
+        metrics: dict[str, Any] = {
             "duration_ms": self.duration_ms,
-            "token_usage": None if self.usage is None else dict(self.usage),
+            "token_usage": None,
             "cost_usd": None,
             "api_calls": self.retries + 1 if self.kind in ("LLM", "Tool") else 0,
             "bytes_transferred": 0,
             "memory_bytes": None,
             "custom": {},
         }
+        return metrics | {name: self.usage[name] for name in MEASURED if name in self.usage}
 
 
 def result_of(node: Node, how: How, started: float, completed: float, **more: Any) -> NodeResult:

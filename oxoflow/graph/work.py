@@ -124,7 +124,7 @@ class Outcome:
 
     output: Any
     variables: Mapping[str, Any] = field(default_factory=dict)
-    usage: Mapping[str, Any] | None = None  # metrics beyond the duration (2.5)
+    usage: Mapping[str, Any] = field(default_factory=dict)  # metrics beyond the duration (2.5)
 
 
 @dataclass(frozen=True, slots=True)

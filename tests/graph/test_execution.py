@@ -39,6 +39,7 @@ def test_start_code_end_completes_with_its_variables_and_results(begin: Begin) -
     }  # fmt: skip
     assert (item["kind"], item["retry_count"]) == ("Code", 0)
     assert item["metrics"]["duration_ms"] >= 0
+    assert item["metrics"]["memory_bytes"] > 1_000_000
     assert done.record is not None
     assert (done.record.exit_code, done.record.error) == (0, None)
     assert done.types() == [

@@ -147,6 +147,16 @@ def test_tools_go_in_and_their_calls_come_back(begin: Begin, fake: Fake) -> None
     assert fake.seen[1].json["tools"][0]["input_schema"] == {"type": "object"}
 
 
+def test_a_key_that_comes_back_as_tokens_is_struck_out(begin: Begin, fake: Fake) -> None:
+    pieces = sse({"choices": [{"delta": {"content": "you sent k-12345678"}}]})
+    fake.replies = [Reply(200, None, {"Content-Type": "text/event-stream"}, pieces=pieces)]
+    extra = {"stream": True, "api_key": "k-12345678"}
+    done = begin(line(llm("openai", fake.url, extra_params=extra)), variables={"word": "x"}).run()
+    assert fake.seen[0].headers["authorization"] == "Bearer k-12345678"
+    assert done.output("Ask")["response"] == "you sent ***"
+    assert "k-12345678" not in done.directory.events.read_text()
+
+
 def test_images_go_with_the_prompt(begin: Begin, fake: Fake) -> None:
     images = [{"data": "QUJD", "source_type": "Base64", "media_type": "image/jpeg"}]
     for provider, reply in (("openai", OPENAI), ("anthropic", ANTHROPIC), ("ollama", OLLAMA)):

@@ -28,6 +28,8 @@ def test_a_post_sends_json_and_gives_status_and_data(begin: Begin, fake: Fake) -
     doc = line(tool(fake.url, "POST /echo/{{name}}", {"id": "{{sample}}", "deep": ["v{{n}}"]}))
     done = begin(doc, variables={"sample": {"k": 1}, "n": 2, "name": "a b"}).run()
     assert done.output("T") == {"status": 201, "data": {"made": [1]}}
+    moved = len('{"id":{"k":1},"deep":["v2"]}') + len('{"made": [1]}')
+    assert done.item("T")["metrics"]["bytes_transferred"] == moved
     seen = fake.seen[0]
     assert (seen.method, seen.path) == ("POST", "/echo/a%20b")
     assert seen.json == {"id": {"k": 1}, "deep": ["v2"]}

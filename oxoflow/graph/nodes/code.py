@@ -25,6 +25,8 @@ OPEN_FILES = 512
 FILE_BYTES = 2 * 1024**3
 TAIL = 2000  # characters of stderr in a failure
 
+Made = tuple[Any, int]  # the value, and the bytes of memory at the peak
+
 
 def run_code(kind: m.Code, context: Context) -> Outcome:
     """Run the code over its inputs; its value becomes the variable `output`."""
@@ -36,11 +38,12 @@ def run_code(kind: m.Code, context: Context) -> Outcome:
     inputs = {name: _input(name, context) for name in kind.inputs}
     directory = context.desk.scratch(context)
     try:
-        result = run(kind.code, inputs, context, directory)
+        result, peak = run(kind.code, inputs, context, directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     output = {"runtime": kind.runtime, "output": kind.output, "result": result}
-    return Outcome(output, {kind.output: result} if kind.output else {})
+    named = {kind.output: result} if kind.output else {}
+    return Outcome(output, named, {"memory_bytes": peak})
 
 
 def _input(name: str, context: Context) -> Any:
@@ -50,7 +53,7 @@ def _input(name: str, context: Context) -> Any:
         raise NodeFailure(f"Variable not found: {name}", retry=False) from None
 
 
-def _python(code: str, inputs: dict[str, Any], context: Context, directory: Path) -> Any:
+def _python(code: str, inputs: dict[str, Any], context: Context, directory: Path) -> Made:
     outputs = context.scope.outputs()
     used = {name: value for name, value in outputs.items() if name in code and name not in inputs}
     job = {
@@ -64,8 +67,9 @@ def _python(code: str, inputs: dict[str, Any], context: Context, directory: Path
     }
     (directory / "job.json").write_text(compact(job), encoding="utf-8")
     argv = [sys.executable, "-I", str(CHILD), str(directory)]
-    _check_exit(run_program(argv, context, directory, {}))
-    return _python_result(directory / "result.json")
+    finished = run_program(argv, context, directory, {})
+    _check_exit(finished)
+    return _python_result(directory / "result.json"), finished.peak_bytes
 
 
 def _python_result(path: Path) -> Any:
@@ -82,7 +86,7 @@ def _python_result(path: Path) -> Any:
         raise NodeFailure(f"the result is not JSON: {error}", retry=False) from None
 
 
-def _shell(code: str, inputs: dict[str, Any], context: Context, directory: Path) -> Any:
+def _shell(code: str, inputs: dict[str, Any], context: Context, directory: Path) -> Made:
     variables = {}
     for name, value in inputs.items():
         text = value if isinstance(value, str) else compact(value)
@@ -98,7 +102,7 @@ def _shell(code: str, inputs: dict[str, Any], context: Context, directory: Path)
     argv = ["bash", "-euo", "pipefail", "-c", limits + code]
     finished = run_program(argv, context, directory, variables)
     _check_exit(finished)
-    return parsed(finished.stdout.decode("utf-8", "replace").strip())
+    return parsed(finished.stdout.decode("utf-8", "replace").strip()), finished.peak_bytes
 
 
 def _cpu_seconds(context: Context) -> int:
@@ -113,7 +117,7 @@ def _check_exit(finished: Finished) -> None:
         raise NodeFailure(f"exit code {finished.code}" + (f": {said}" if said else ""))
 
 
-RUNTIMES: dict[str, Callable[[str, dict[str, Any], Context, Path], Any]] = {
+RUNTIMES: dict[str, Callable[[str, dict[str, Any], Context, Path], Made]] = {
     "python": _python,
     "shell": _shell,
     "bash": _shell,

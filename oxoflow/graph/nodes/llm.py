@@ -68,10 +68,10 @@ def run_llm(kind: m.Llm, context: Context) -> Outcome:
     ask = _ask(kind, context)
     target = _target(kind, place, context)
     try:
-        answer = _call(place.provider, ask, target, context)
+        answer, moved = _call(place.provider, ask, target, context)
     except NodeFailure as failure:
         raise _without_key(failure, target.key) from None
-    return _outcome(kind, ask, answer, target.key)
+    return _outcome(kind, ask, answer, target.key, moved)
 
 
 def _ask(kind: m.Llm, context: Context) -> Ask:
@@ -119,7 +119,8 @@ def _host(authority: str) -> str:
     return authority.partition(":")[0]
 
 
-def _call(provider: Provider, ask: Ask, target: Target, context: Context) -> Answer:
+def _call(provider: Provider, ask: Ask, target: Target, context: Context) -> tuple[Answer, int]:
+    """The answer, and how many bytes went to and fro."""
     accept = "text/event-stream, application/json" if ask.stream else "application/json"
     headers = {"Content-Type": "application/json", "Accept": accept}
     headers |= provider.headers(target.key)
@@ -129,12 +130,13 @@ def _call(provider: Provider, ask: Ask, target: Target, context: Context) -> Ans
         if reply.status >= 300:
             raise reply.refusal(reply.read(64 * 1024).decode("utf-8", "replace").strip())
         if ask.stream and reply.content_type in STREAMS:
-            with _Tokens(context) as tokens:
+            with _Tokens(context, target.key) as tokens:
                 answer = provider.read_stream(reply.lines(), tokens.add)
             if not (answer.whole or reply.is_bounded):
                 raise NodeFailure("the model's stream broke off before its end")
-            return answer
-        return provider.read(_json(reply))
+        else:
+            answer = provider.read(_json(reply))
+        return answer, len(body) + reply.received
 
 
 def _json(reply: Reply) -> dict[str, Any]:
@@ -150,8 +152,11 @@ def _json(reply: Reply) -> dict[str, Any]:
 class _Tokens:
     """Tell tokens as events, several in one, in order."""
 
-    def __init__(self, context: Context, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, context: Context, key: str | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._context = context
+        self._key = key
         self._clock = clock
         self._parts: list[str] = []
         self._told = 0.0
@@ -169,7 +174,7 @@ class _Tokens:
             self._tell()
 
     def _tell(self) -> None:
-        text = "".join(self._parts)
+        text = _struck("".join(self._parts), self._key)
         for piece in _pieces(text, 2000):
             self._context.desk.emit("llm.token", self._context, text=piece)
         self._parts.clear()
@@ -180,7 +185,7 @@ def _pieces(text: str, size: int) -> Iterable[str]:
     return (text[at : at + size] for at in range(0, len(text), size))
 
 
-def _outcome(kind: m.Llm, ask: Ask, answer: Answer, key: str | None) -> Outcome:
+def _outcome(kind: m.Llm, ask: Ask, answer: Answer, key: str | None, moved: int) -> Outcome:
     usage = answer.usage
     output: dict[str, Any] = {
         "provider": kind.provider,
@@ -192,9 +197,9 @@ def _outcome(kind: m.Llm, ask: Ask, answer: Answer, key: str | None) -> Outcome:
     }
     if answer.tool_calls:
         output["tool_calls"] = [dict(call) for call in answer.tool_calls]
-    spent = None
+    spent: dict[str, Any] = {"bytes_transferred": moved}
     if usage is not None:
-        spent = {
+        spent["token_usage"] = {
             "input_tokens": usage.prompt,
             "output_tokens": usage.completion,
             "total_tokens": usage.prompt + usage.completion,

@@ -34,6 +34,7 @@ class Finished:
     code: int
     stdout: bytes
     stderr: bytes
+    peak_bytes: int = 0  # of memory
 
 
 def run_program(
@@ -70,7 +71,8 @@ def run_program(
     if _left_something(table):
         end_job(table, child)
     context.token.check()
-    return Finished(ended.code, _read(outputs[0], MAX_OUTPUT), _tail(outputs[1], 64 * 1024))
+    said = _read(outputs[0], MAX_OUTPUT), _tail(outputs[1], 64 * 1024)
+    return Finished(ended.code, *said, round(ended.peak_mb * 1024 * 1024))
 
 
 def _left_something(table: ProcessTable) -> bool:

@@ -36,11 +36,11 @@ def run_tool(kind: m.Tool, context: Context) -> Outcome:
         return load(LOCAL[server])(filled, context)
     plain = PLAIN.fullmatch(name)
     if server.startswith(("http://", "https://")) and plain is not None:
-        return Outcome(_call(server, plain[1], plain[2], filled.parameters, context))
+        return _call(server, plain[1], plain[2], filled.parameters, context)
     return load("mcp:run_mcp")(filled, context)
 
 
-def _call(server: str, method: str, path: str, parameters: Any, context: Context) -> Any:
+def _call(server: str, method: str, path: str, parameters: Any, context: Context) -> Outcome:
     """A plain HTTP call: parameters in the query, or as a JSON body."""
     url = server.rstrip("/") + quote(path, safe="/%?&=:@!$'()*+,;~-._")
     headers = {"Accept": "application/json, */*"}
@@ -56,7 +56,8 @@ def _call(server: str, method: str, path: str, parameters: Any, context: Context
         text = reply.read().decode("utf-8", "replace")
         if reply.status >= 400:
             raise reply.refusal(text.strip())
-        return {"status": reply.status, "data": parsed(text)}
+        moved = {"bytes_transferred": len(body or b"") + reply.received}
+        return Outcome({"status": reply.status, "data": parsed(text)}, usage=moved)
 
 
 def _query(parameters: Any) -> str:
