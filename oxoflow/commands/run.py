@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from oxoflow.backends.local import LocalBackend
 from oxoflow.commands.arguments import Arguments, Verb
 from oxoflow.commands.display import Display, LiveDisplay, PlainDisplay
 from oxoflow.commands.eta import Estimator
@@ -69,7 +70,8 @@ def carry_out(
     settings = (recorded or invocation).settings()
     if launch is not None:
         # what is wrong with the workflow must stand in run.json, so it is loaded by the runner
-        return run_workflow(invocation.load, _options(invocation, settings, None, launch)).exit_code
+        options = _options(invocation, settings, None, launch)
+        return run_workflow(invocation.load, options, LocalBackend()).exit_code
     loaded = invocation.load()
     tails = _Tails()
     display = None if as_json else _display(loaded, directory, invocation)
@@ -83,7 +85,8 @@ def carry_out(
             observer(event)
 
     try:
-        outcome = run_workflow(lambda: loaded, _options(invocation, settings, observe, None))
+        options = _options(invocation, settings, observe, None)
+        outcome = run_workflow(lambda: loaded, options, LocalBackend())
     finally:
         if display is not None:
             display.close()

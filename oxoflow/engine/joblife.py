@@ -22,6 +22,7 @@ from oxoflow.engine.failures import (
 from oxoflow.engine.jobtools import JobTools
 from oxoflow.engine.journal import Shape
 from oxoflow.engine.outputs import clean_up, shapes_before, verify
+from oxoflow.engine.placing import Attempt
 from oxoflow.engine.preparing import Prepared
 from oxoflow.engine.process import Exit, SpawnFailed
 from oxoflow.engine.products import settle
@@ -206,12 +207,28 @@ class JobLife:
         argv, cages = self.prepared.argv, self.tools.cages
         memory_mb = self.prepared.rendered.memory_mb
         if cages is None or memory_mb is None:
-            return self._command(argv, self.cwd), False
+            return self._place(argv), False
         with cages.enter(f"{self.decision.index}.{self.usage.attempt}", memory_mb) as cage:
-            ended = self._command(cage.argv(argv), self.cwd)
+            ended = self._place(cage.argv(argv))
             return ended, ended.code != 0 and cage.killed()
 
+    def _place(self, argv: tuple[str, ...]) -> Exit:
+        """Have the attempt carried out wherever jobs go."""
+        tools, prepared = self.tools, self.prepared
+        attempt = Attempt(
+            self.decision.job.name,
+            f"{self.decision.index}.{self.usage.attempt}",
+            argv,
+            self.cwd,
+            prepared.rendered.env,
+            prepared.timeout,
+            prepared.rendered.threads,
+            prepared.rendered.memory_mb,
+        )
+        return tools.backend.run(attempt, tools.commands, self.logs)
+
     def _command(self, argv: tuple[str, ...], cwd: str) -> Exit:
+        """Run a hook; it runs here, wherever jobs go (5.5)."""
         return self.tools.commands.run(
             argv,
             job=self.decision.job.name,

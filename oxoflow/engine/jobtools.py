@@ -13,6 +13,7 @@ from oxoflow.engine.journal import Journal
 from oxoflow.engine.linked import Linked
 from oxoflow.engine.logs import LogCopier
 from oxoflow.engine.outputs import ParentDirectories
+from oxoflow.engine.placing import Backend
 from oxoflow.engine.plan import Planner
 from oxoflow.engine.preparing import Preparer
 from oxoflow.engine.provisioning import Provisioner
@@ -30,6 +31,7 @@ class JobTools:
     journal: Journal
     preparer: Preparer
     commands: Commands
+    backend: Backend
     reporter: Reporter
     copier: LogCopier
     retry: int

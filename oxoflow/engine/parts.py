@@ -29,6 +29,7 @@ from oxoflow.engine.metering import Duty, Meter
 from oxoflow.engine.narration import Narrator
 from oxoflow.engine.options import RunOptions
 from oxoflow.engine.outputs import ParentDirectories
+from oxoflow.engine.placing import Backend
 from oxoflow.engine.plan import Plan, Planner
 from oxoflow.engine.preparing import Preparer
 from oxoflow.engine.process import ProcessTable
@@ -100,6 +101,7 @@ def open_parts(
     stack: contextlib.ExitStack,
     directory: RunDirectory,
     options: RunOptions,
+    backend: Backend,
     run_id: str,
     state: State,
     loaded: Loaded,
@@ -150,6 +152,7 @@ def open_parts(
         journal,
         Preparer(loaded.workflow, planner, site, options.timeout),
         Commands(directory, table, meter, encode(variables)),
+        backend,
         reporter,
         copier,
         options.retry,

@@ -29,6 +29,7 @@ from oxoflow.engine.masking import NO_MASK
 from oxoflow.engine.narration import outcome_words
 from oxoflow.engine.options import Counts, Outcome, RunOptions, add_counts
 from oxoflow.engine.parts import Parts, open_parts
+from oxoflow.engine.placing import Backend
 from oxoflow.engine.plan import Plan, Planner, without
 from oxoflow.engine.process import adopt_orphans, deny_inspection
 from oxoflow.engine.records import Planned
@@ -56,8 +57,8 @@ from oxoflow.record import asdict, dataclass, replace
 _LAST_GRACE = 1.0  # for what jobs left running behind them
 
 
-def run(load: Callable[[], Loaded], options: RunOptions) -> Outcome:
-    """Run what `load` gives, under the directory's lock, and return what came of it.
+def run(load: Callable[[], Loaded], options: RunOptions, backend: Backend) -> Outcome:
+    """Run what `load` gives, its jobs by `backend`, and return what came of it.
 
     Raises WorkdirLocked when another run is at work there, and any other OxoflowError when the run
     cannot begin or go on; these are in run.json and among the events as well.
@@ -70,7 +71,7 @@ def run(load: Callable[[], Loaded], options: RunOptions) -> Outcome:
         adopt_orphans()
         deny_inspection()
         end_predecessor(directory)
-        return _Run(directory, options).run(load)
+        return _Run(directory, options, backend).run(load)
     finally:
         lock.release()
 
@@ -78,12 +79,13 @@ def run(load: Callable[[], Loaded], options: RunOptions) -> Outcome:
 class _Run:
     """One run; everything in it happens while the lock is held."""
 
-    def __init__(self, directory: RunDirectory, options: RunOptions) -> None:
+    def __init__(self, directory: RunDirectory, options: RunOptions, backend: Backend) -> None:
         launch = options.launch
         me = identify(os.getpid())
         assert me is not None
         self._directory = directory
         self._options = options
+        self._backend = backend
         self._begun = time.monotonic()
         self._started = time.time()
         self._words: SimpleQueue[object] = SimpleQueue()
@@ -161,6 +163,7 @@ class _Run:
             stack,
             directory,
             options,
+            self._backend,
             self._record.run_id,
             state,
             loaded,

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from oxoflow.backends.local import LocalBackend
 from oxoflow.engine.capacity import Limits
 from oxoflow.engine.events import EventLine, read_events
 from oxoflow.engine.files import WorkFiles
@@ -49,6 +50,7 @@ def execute(
             plan=plan or PlanOptions(),
             **options,
         ),
+        LocalBackend(),
     )
 
 
