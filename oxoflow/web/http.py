@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
@@ -34,6 +35,7 @@ __all__ = [
     "created",
     "error_reply",
     "json_body",
+    "query_flag",
     "query_number",
     "register",
     "reply",
@@ -41,6 +43,9 @@ __all__ = [
 ]
 
 log = logging.getLogger("oxoflow.web")
+
+WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,40}")
+FLAGS = {"1": True, "true": True, "0": False, "false": False, "": False}
 
 OXIFY_VERSION = "v1"  # of the graph routes; every answer of theirs names it
 TYPE_NAMES = {
@@ -281,8 +286,14 @@ def query_number(name: str, default: int, low: int, high: int) -> int:
     text = request.args.get(name)
     if text is None:
         return default
-    try:
-        number = int(text[:20])
-    except ValueError:
-        raise errors.InvalidInput("Invalid query", f"'{name}' must be a whole number") from None
-    return max(low, min(high, number))
+    if WHOLE_NUMBER.fullmatch(text) is None:
+        raise errors.InvalidInput("Invalid query", f"'{name}' must be a whole number")
+    return max(low, min(high, int(text)))
+
+
+def query_flag(name: str) -> bool:
+    """Whether a flag of the query is set; InvalidInput for what is neither yes nor no."""
+    text = request.args.get(name, "0").lower()
+    if text not in FLAGS:
+        raise errors.InvalidInput("Invalid query", f"'{name}' must be 1 or 0")
+    return FLAGS[text]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from oxoflow.db.audit import append_deed
 from oxoflow.db.instants import instant
@@ -13,7 +13,7 @@ from oxoflow.db.runs import Phase, Run, Status, delete_run
 from oxoflow.errors import Conflict, InvalidInput
 from oxoflow.web.deeds import deed, write_deed
 from oxoflow.web.guards import role
-from oxoflow.web.http import reply, services
+from oxoflow.web.http import query_flag, reply, services
 from oxoflow.web.run_detail import forget
 from oxoflow.web.runs import own_run
 from oxoflow.web.waiting import may_wait
@@ -29,7 +29,7 @@ blueprint = Blueprint("run_control", __name__)
 def cancel_or_purge(run_id: str) -> Response:
     """End a run; with `?purge=1` remove one that is over, its files included."""
     run = own_run(run_id)
-    if request.args.get("purge", "0") not in ("", "0", "false"):
+    if query_flag("purge"):
         return reply(purge(run))
     return reply(cancel(run))
 

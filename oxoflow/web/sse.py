@@ -21,7 +21,7 @@ from oxoflow.errors import Forbidden, InvalidInput, Unauthorized, Unavailable
 from oxoflow.supervisor.settle import TERMINAL_TYPES
 from oxoflow.web.guards import COOKIE, find_account, signed_in
 from oxoflow.web.handover import Handover, can_hand_over
-from oxoflow.web.http import query_number, reply, services
+from oxoflow.web.http import query_flag, query_number, reply, services
 from oxoflow.web.hub import Reserved
 from oxoflow.web.limits import address
 from oxoflow.web.listener import Subscription
@@ -111,7 +111,7 @@ def _wire() -> SseWire:
 
 def wants(flag: str) -> bool:
     """Whether a flag of the query is set."""
-    return request.args.get(flag, "0") not in ("", "0", "false")
+    return query_flag(flag)
 
 
 @blueprint.post("/api/events/ticket")

@@ -258,6 +258,8 @@ def test_a_removed_run_is_gone_with_its_files(running: Services, user: FlaskClie
     locked.mkdir()
     (locked / "file").touch()
     locked.chmod(0)
+    for unclear in ("no", "yes", "2", "-1"):
+        assert user.delete(f"/api/runs/{run_id}?purge={unclear}").status_code == 400
     assert user.delete(f"/api/runs/{run_id}?purge=1").json == {"status": "deleted"}
     assert user.get(f"/api/runs/{run_id}").status_code == 404
     assert user.get("/api/runs").json == []

@@ -222,7 +222,9 @@ def test_a_text_without_findings_has_one_empty_page(client: FlaskClient) -> None
     assert (body["pagination"]["total_items"], body["pagination"]["total_pages"]) == (0, 1)
 
 
-@pytest.mark.parametrize("query", ["page=x", "per_page=1.5", "page=", "page=1e3"])
+@pytest.mark.parametrize(
+    "query", ["page=x", "per_page=1.5", "page=", "page=1e3", "page=1_0", "page=%D9%A3", "page=1%20"]
+)
 def test_a_page_that_is_no_number_is_400(client: FlaskClient, query: str) -> None:
     assert ask(client, f"lint/paginated?{query}", TWO).status_code == 400
 
