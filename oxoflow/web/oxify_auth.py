@@ -32,9 +32,13 @@ AT = "_at_"
 blueprint = make_blueprint(__name__, public=True)
 
 
+def email_of(username: str) -> str:
+    """The e-mail address of an account; its user name when it has none."""
+    return username.replace(AT, "@", 1)
+
+
 def _shown(user_id: str, username: str, role: str) -> dict[str, Any]:
-    email = username.replace(AT, "@", 1)
-    return {"id": user_id, "email": email, "name": username, "roles": [role]}
+    return {"id": user_id, "email": email_of(username), "name": username, "roles": [role]}
 
 
 def _answer(user: User, token: str, status: int) -> Response:

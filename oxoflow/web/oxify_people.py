@@ -29,6 +29,7 @@ from oxoflow.web.oxify import (
     needed,
     uuid_of,
 )
+from oxoflow.web.oxify_auth import email_of
 from oxoflow.web.oxify_executions import own_execution
 
 LISTS = {"approval": "approvers", "form": "allowed_submitters"}
@@ -37,10 +38,10 @@ blueprint = make_blueprint(__name__)
 
 
 def _named(question: Question) -> bool:
-    """Whether the caller is named in the question: by id, user name or role."""
+    """Whether the caller is named in the question: by id, e-mail address, user name or role."""
     names = question.body.get(LISTS[question.kind])
     account = g.account
-    own = (account.id, account.username, account.role.value)
+    own = (account.id, email_of(account.username), account.username, account.role.value)
     return isinstance(names, list) and any(name in own for name in names)
 
 

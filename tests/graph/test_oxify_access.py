@@ -1,9 +1,15 @@
 """Who may use the OxiFY routes: open on plain loopback, closed when anything stands between."""
 
+import uuid
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from oxoflow.db.instants import instant
+from oxoflow.db.questions import Question, Standing, insert_question
+from oxoflow.db.runs import find_run_of_anyone
+from oxoflow.web.services import Services
 from tests.graph.building import code, line
 from tests.web.conftest import MakeApp, log_in
 
@@ -146,3 +152,58 @@ def test_login_gives_our_token_and_is_throttled(client: FlaskClient) -> None:
     statuses = [client.post(path, json=bad).status_code for _ in range(8)]
     assert statuses[0] == 401
     assert statuses[-1] == 429
+
+
+def ask(services: Services, owner: FlaskClient, approvers: list[str]) -> str:
+    """The path of an approval that an execution of the owner waits for."""
+    graph = owner.post(LIST, json={"workflow": SHELL}).json["id"]
+    execution = owner.post(f"{LIST}/{graph}/execute").json["execution_id"]
+    user_id = find_run_of_anyone(services.db.read(), execution).user_id
+    number = str(uuid.uuid4())
+    body = {"message": "ok?", "approvers": approvers}
+    asked = Question(number, execution, user_id, "approval", "n", body, Standing.PENDING, instant())
+    services.db.write(lambda connection: insert_question(connection, asked))
+    return f"/api/v1/approvals/{number}"
+
+
+@pytest.mark.parametrize(
+    ("approvers", "owner", "other"),
+    [
+        ([], 200, 404),
+        (["nobody"], 403, 404),
+        (["user"], 200, 200),  # the name of the owner, and the role of both
+        (["ann@lab.example"], 403, 200),
+        (["nobody", "ann_at_lab.example"], 403, 200),
+        (["ID"], 403, 200),
+    ],
+)
+def test_who_is_named_may_answer_and_nobody_else(
+    app: Flask, services: Services, admin: FlaskClient, approvers: list[str], owner: int, other: int
+) -> None:
+    """Other users do not see a question that names neither them nor their role."""
+    given = {"email": "ann@lab.example", "password": "long enough"}
+    made = admin.post("/api/v1/auth/register", json=given).json
+    ann = app.test_client(use_cookies=False)
+    ann.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {made['access_token']}"
+    ann_is = made["user"]["id"]
+    named = [ann_is if name == "ID" else name for name in approvers]
+    boss = log_in(app, "user")
+    statuses = []
+    for client in (boss, ann):
+        path = ask(services, boss, named)
+        statuses.append(client.post(f"{path}/approve").status_code)
+        listed = [each["id"] for each in client.get("/api/v1/approvals").json]
+        assert (path.rpartition("/")[2] in listed) is (statuses[-1] == 403)
+    assert statuses == [owner, other]
+
+
+def test_a_viewer_may_not_answer_and_an_admin_always_may(
+    services: Services, user: FlaskClient, viewer: FlaskClient, admin: FlaskClient
+) -> None:
+    path = ask(services, user, ["viewer"])
+    assert viewer.get(path).status_code == 200
+    assert viewer.post(f"{path}/approve").status_code == 403
+    done = admin.post(f"{path}/reject", json={"comments": "no"})
+    assert done.status_code == 200
+    shown = user.get(path).json
+    assert (shown["status"], shown["resolved_by"], shown["comments"]) == ("Rejected", "admin", "no")
