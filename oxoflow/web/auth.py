@@ -10,7 +10,7 @@ from oxoflow.access.sessions import LIFETIME
 from oxoflow.errors import Conflict, Unauthorized
 from oxoflow.record import replace
 from oxoflow.web.deeds import deed, write_deed
-from oxoflow.web.guards import COOKIE, check_origin, find_account, signed_in
+from oxoflow.web.guards import COOKIE, check_origin, demand_login, find_account, signed_in
 from oxoflow.web.http import json_body, reply, services
 from oxoflow.web.limits import address
 
@@ -63,6 +63,7 @@ def log_out() -> Response:
 @signed_in
 def log_out_everywhere() -> Response:
     """End every session of this account, this one too; keys stay."""
+    demand_login()
     account = g.account
     ended = services().access.sessions.end_all(account.id)
     write_deed(deed("logout_all", account.username, account))
@@ -75,6 +76,7 @@ def log_out_everywhere() -> Response:
 @signed_in
 def change_password() -> Response:
     """Change one's own stored password; every session ends."""
+    demand_login()
     body = json_body(required={"current": str, "new": str})
     access, account = services().access, g.account
     user = access.check_slowly(account.username, body["current"], address())

@@ -99,6 +99,12 @@ def demand(needed: Role) -> Account:
     return account
 
 
+def demand_login() -> None:
+    """Keys, sessions and passwords are for people: what a leaked key can do ends with the key."""
+    if g.account.via is Via.KEY:
+        raise Forbidden("Not allowed with an API key", "log in to manage keys, sessions, passwords")
+
+
 def signed_in(view: View) -> View:
     """Only for accounts of any role."""
     return role(Role.VIEWER)(view)

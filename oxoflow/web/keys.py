@@ -8,26 +8,19 @@ from typing import Any
 
 from flask import Blueprint, Response, g
 
-from oxoflow.access import Via
 from oxoflow.access.keys import Scope, new_key, store_key
 from oxoflow.db.audit import append_deed
 from oxoflow.db.instants import instant
 from oxoflow.db.keys import ApiKey, list_keys, revoke_key
-from oxoflow.errors import Forbidden, NotFound
+from oxoflow.errors import NotFound
 from oxoflow.web.deeds import deed
-from oxoflow.web.guards import signed_in
+from oxoflow.web.guards import demand_login, signed_in
 from oxoflow.web.http import Unprocessable, checked_word, json_body, reply, services
 
 LONGEST_NAME = 100
 MOST_DAYS = 3650
 
 blueprint = Blueprint("keys", __name__, url_prefix="/api/auth/keys")
-
-
-def demand_login() -> None:
-    """Keys are managed by people: a key cannot make another that outlives it."""
-    if g.account.via is Via.KEY:
-        raise Forbidden("Not allowed with an API key", "log in to manage keys")
 
 
 def _shown(key: ApiKey) -> dict[str, Any]:

@@ -14,9 +14,10 @@ ORDER = ("viewer", "user", "admin")
 # A stream without an end, and log-outs, which would end the sessions in use: test_sse, test_auth.
 APART = ("/api/events", "/api/auth/logout", "/api/auth/logout/all")
 ASKED = [route for route in ROUTES if route.path not in APART]
+LOGOUT_ALL = next(route for route in ROUTES if route.name == "logoutAll")
 NOBODYS = "00000000-0000-4000-8000-000000000000"
 SCOPES = {"read": "viewer", "write": "user", "admin": "admin"}
-MANAGES_KEYS = frozenset({"makeKey", "revokeKey"})  # people only
+FOR_PEOPLE = frozenset({"makeKey", "revokeKey", "changePassword", "logoutAll"})
 
 
 def ask(client: FlaskClient, route: Route, **headers: str) -> int:
@@ -69,9 +70,9 @@ def test_a_key_does_what_its_scope_and_its_owners_role_allow_on_every_route(
     for owner, scope in itertools.product(ORDER, SCOPES):
         made = clients[owner].post("/api/auth/keys", json={"name": "x", "scope": scope})
         reach = min(ORDER.index(owner), ORDER.index(SCOPES[scope]))
-        for route in ASKED:
+        for route in (*ASKED, LOGOUT_ALL):
             least = -1 if route.role is None else ORDER.index(route.role)
-            allowed = reach >= least and route.name not in MANAGES_KEYS
+            allowed = reach >= least and route.name not in FOR_PEOPLE
             status = ask(client, route, **{"X-API-Key": made.json["key"]})
             if let_in(status) != allowed:
                 wrong.append((route.method, route.path, owner, scope, status))
