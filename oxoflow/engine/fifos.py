@@ -73,12 +73,13 @@ class Fifo:
             os.close(self._open(os.O_RDONLY))
 
     def close(self) -> None:
-        """Give up both ends and remove the pipe."""
+        """Give up both ends and remove the pipe, or the file that took its place."""
         for descriptor in (self._reader, self._writer, self._watch):
             if descriptor >= 0:
                 os.close(descriptor)
         self._reader = self._writer = self._watch = -1
-        remove_pipe(self._path, only=True)
+        with contextlib.suppress(IsADirectoryError):
+            remove_pipe(self._path)
 
     def _open(self, way: int) -> int:
         """Open it again by what we hold: its path may be somebody else's by now."""

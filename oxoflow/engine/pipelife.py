@@ -161,7 +161,7 @@ class _Attempt:
                 fifo.end_reading()
             if pipe.writer == at and failure is None:
                 wrong = fifo.end_writing()
-                if wrong is not None and not self._is_done(pipe.reader):
+                if wrong is not None:
                     words = f"the command succeeded, but with the pipe '{pipe.path}' it {wrong}"
                     life.logs.note(f"oxoflow: {words}")
                     failure = Failure(BEFORE_SPAWN, words)
@@ -176,9 +176,6 @@ class _Attempt:
         no_files = not life.decision.outputs
         gone = bool(readers) and self._done.issuperset(readers)
         return failure.code == _BROKEN_PIPE and no_files and gone
-
-    def _is_done(self, index: int) -> bool:
-        return index in self._done
 
     def _end_others(self) -> None:
         table = self.group.tools.commands.table

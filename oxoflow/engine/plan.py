@@ -16,7 +16,7 @@ from oxoflow.engine.fingerprint import Fingerprint
 from oxoflow.engine.load import Loaded
 from oxoflow.engine.pipes import find_pipes
 from oxoflow.engine.render import Capacity, Renderer
-from oxoflow.engine.select import ancestors, jobs_called
+from oxoflow.engine.select import ancestors, descendants, jobs_called
 from oxoflow.engine.state import State
 from oxoflow.lang.condition import evaluate
 from oxoflow.lang.model import Job
@@ -160,11 +160,24 @@ class Planner:
         self._forced.update((index, Reason("forced")) for index in indexes)
 
 
-def without(plan: Plan, names: Collection[str]) -> Plan:
-    """Give a plan without the decisions on some jobs; the summary counts what is left."""
-    if not names:
+def later(plan: Plan, planner: Planner, known: Collection[str], failed: Collection[str]) -> Plan:
+    """Give what a plan adds to earlier ones of the same run, which knew some jobs.
+
+    These are the jobs of new names, and whatever reads what they make: it is to be up to date too.
+    Jobs that failed or were blocked are not tried again. The summary counts what is left.
+    """
+    if not known:
         return plan
-    decisions = tuple(d for d in plan.decisions if d.job.name not in names)
+    dag, group_of = planner.dag, planner.pipes.group_of
+    fresh = [at for at, job in enumerate(dag.jobs) if job.name not in known]
+    below = descendants(dag, fresh)
+    below |= {one for at in below for one in group_of.get(at, ())}
+    decisions = tuple(
+        d
+        for d in plan.decisions
+        if d.job.name not in known
+        or (d.index in below and d.verdict is not Verdict.SKIP and d.job.name not in failed)
+    )
     counted = Counter(decision.verdict.value for decision in decisions)
     summary = {verdict.value: counted[verdict.value] for verdict in Verdict}
     return Plan(decisions, {"jobs": len(decisions), **summary})

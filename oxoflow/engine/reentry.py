@@ -1,8 +1,8 @@
 """Let a finished checkpoint rule bring new samples and pairs into the run (3.2).
 
 Owns the manifest, its record in the state, and the workflow that grows by it. A run goes round by
-round: when everything that was planned has ended, what the manifests add is expanded, and only jobs
-of new names are run. Earlier additions are replayed from their record, so that two runs on the same
+round: when everything that was planned has ended, what the manifests add is expanded; the jobs of
+new names are run, and those that read what these make are brought up to date. Earlier additions are replayed from their record, so that two runs on the same
 results plan the same jobs; a checkpoint that will run again has its addition revoked first.
 """
 
@@ -139,10 +139,11 @@ class Reentries:
         self._rounds = 0
         self._records = _read_records(state.meta(_META))
 
-    def replay(self, loaded: Loaded) -> Loaded:
+    def replay(self, loaded: Loaded, *, keep: bool = False) -> Loaded:
         """Give the workflow as earlier checkpoints left it; those that will run again do not count.
 
-        Raises RunError when a record contradicts the workflow.
+        With `keep` the records of those are deleted, too. Raises RunError when a record contradicts
+        the workflow.
         """
         if not self._records:
             return loaded
@@ -152,7 +153,8 @@ class Reentries:
             if record.job in valid:
                 loaded = self._grow(loaded, [record])
                 kept.append(record)
-        self._keep(kept)
+        if keep:
+            self._keep(kept)
         return loaded
 
     def grown(self, loaded: Loaded, renderer: Renderer) -> Loaded | None:

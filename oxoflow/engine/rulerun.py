@@ -76,6 +76,11 @@ class RuleRun:
         """How many jobs ended how."""
         return Counts(**self._tally)
 
+    @property
+    def not_done(self) -> list[str]:
+        """The jobs that failed, and those that could not run for it."""
+        return [*(job for job, _ in self.failures), *self.blocked]
+
     def abandon(self) -> None:
         """The loop is over: jobs that were to go on never will."""
         self._tally["interrupted"] += self._jobs.abandon()

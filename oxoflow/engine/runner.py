@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -30,7 +30,7 @@ from oxoflow.engine.narration import outcome_words
 from oxoflow.engine.options import Counts, Outcome, RunOptions, add_counts
 from oxoflow.engine.parts import Parts, open_parts
 from oxoflow.engine.placing import Backend
-from oxoflow.engine.plan import Plan, Planner, without
+from oxoflow.engine.plan import Plan, Planner, later
 from oxoflow.engine.process import adopt_orphans, deny_inspection
 from oxoflow.engine.records import Planned
 from oxoflow.engine.recovery import clean_after, end_predecessor
@@ -123,12 +123,11 @@ class _Run:
             stack.callback(self._watchdog.stop)
             clean_after(directory, state)
             reentries = Reentries(state, directory.root, options)
-            loaded: Loaded | None = reentries.replay(load())
+            loaded: Loaded | None = reentries.replay(load(), keep=True)
             rounds: list[_Round] = []
             while loaded is not None:
                 with contextlib.ExitStack() as inner:
-                    known = rounds[-1].loaded.dag.index if rounds else {}
-                    rounds.append(self._round(inner, state, loaded, known))
+                    rounds.append(self._round(inner, state, loaded, rounds))
                     loaded = self._next(rounds[-1], reentries)
                     if loaded is None:
                         outcome = self._conclude(rounds, state)
@@ -140,16 +139,18 @@ class _Run:
         stack: contextlib.ExitStack,
         state: State,
         loaded: Loaded,
-        known: Mapping[str, int],
+        rounds: Sequence[_Round],
     ) -> _Round:
-        """Plan and run everything but the jobs that an earlier round knew."""
+        """Plan and run what no earlier round has run, or not yet with what came since."""
+        known = rounds[-1].loaded.dag.index if rounds else {}
+        failed = {job for each in rounds for job in each.rules.not_done}
         directory, options = self._directory, self._options
         if not options.plan.skip_references:
             loaded = with_references(loaded, WorkFiles(str(directory.root)))
         capacity = find_capacity(loaded.workflow, options.limits)
         planner = Planner(loaded, state, directory.root, options.plan, capacity)
         self._mask = planner.renderer.mask
-        plan = without(planner.plan(), known)
+        plan = later(planner.plan(), planner, known, failed)
         chosen = [decision for decision in plan.decisions if needs_work(decision)]
         jobs = [decision.job for decision in chosen]
         check_budget(jobs, options.limits)

@@ -1,6 +1,9 @@
 """Checkpoints that bring samples and pairs into the run (spec/oxoflow-format.md 3.2)."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -9,7 +12,7 @@ from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.state import State
 from oxoflow.errors import RunError
 from oxoflow.lang.model import Pair, SampleGroup, Workflow
-from tests.engine.running import event_of, events, execute, kinds, rule
+from tests.engine.running import ROOT, event_of, events, execute, kinds, rule
 
 GROUP = "[[sample_groups]]\nname = 'batch'\nsamples = ['S1']\n"
 ANALYZE = rule(
@@ -77,6 +80,45 @@ def test_a_checkpoint_that_runs_again_revokes_what_it_added(tmp_path):
     assert started(tmp_path) == ["find", "analyze_batch_S3"]
     assert '"S3"' in reentries(tmp_path)
     assert '"S2"' not in reentries(tmp_path)
+
+
+GATHER = rule("gather", "cat {input} > {output}", input=["out/*"], output=["all"]) + rule(
+    "count", "wc -l < {input} > {output}", input=["all"], output=["n"]
+)
+
+
+def test_what_reads_new_results_is_brought_up_to_date_in_the_same_run(tmp_path):
+    manifest(tmp_path, "S2")
+    flow = FLOW.replace("touch split", "for s in 1 2 3; do echo $s > split/S$s; done; : split")
+    assert execute(tmp_path, flow + GATHER).exit_code == 0
+    assert (tmp_path / "all").read_text() == "1\n2\n"
+    assert (tmp_path / "n").read_text() == "2\n"
+    assert execute(tmp_path, flow + GATHER).counts.succeeded == 0
+
+
+def test_what_failed_beside_a_checkpoint_is_not_tried_again_with_the_new_results(tmp_path):
+    manifest(tmp_path, "S2")
+    broken = GATHER.replace("wc -l", "echo x >> tries; false")
+    assert execute(tmp_path, FLOW + broken, keep_going=True).counts.failed == 1
+    assert (tmp_path / "tries").read_text() == "x\n"
+
+
+def test_planning_a_checkpoint_that_will_run_again_changes_nothing(tmp_path):
+    manifest(tmp_path, "S2")
+    (tmp_path / "w.oxoflow").write_text(f"[workflow]\nname = 'w'\n{FLOW}")
+    assert execute(tmp_path, FLOW).exit_code == 0
+    before = reentries(tmp_path)
+    manifest(tmp_path, "S3")
+    answer = subprocess.run(
+        [sys.executable, "-m", "oxoflow", "plan", "w.oxoflow"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "analyze_batch_S2" not in answer.stdout
+    assert reentries(tmp_path) == before
 
 
 def test_nothing_new_is_nothing_recorded(tmp_path):
