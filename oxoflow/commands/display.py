@@ -14,7 +14,7 @@ from typing import TextIO
 
 from oxoflow.commands.eta import Estimator
 from oxoflow.engine.events import Event
-from oxoflow.engine.narration import ENDS, Narrator, duration_words, ends_a_job, event_words
+from oxoflow.engine.narration import Narrator, duration_words, end_of, ends_a_job, event_words
 
 _REDRAW_SECONDS = 0.2
 _ESTIMATE_SECONDS = 2.0
@@ -51,12 +51,13 @@ class LiveDisplay:
         self._estimator = estimator
         self._lock = threading.Lock()
         self._running: dict[str, float] = {}
-        self._counts = dict.fromkeys(("done", "skipped", "failed", "blocked"), 0)
+        self._counts = dict.fromkeys(("done", "skipped", "failed", "blocked", "stopped"), 0)
         self._drawn = 0
         self._begun = time.monotonic()
         self._estimate: tuple[float, float] | None = None
         self._next_estimate = 0.0
         self._paused = False
+        self._stopping = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._redraw_often, name="display", daemon=True)
         self._thread.start()
@@ -84,7 +85,7 @@ class LiveDisplay:
             self._estimator.started(job, now)
         elif ends_a_job(event):
             self._running.pop(job, None)
-            self._counts[ENDS[event.type]] += 1
+            self._counts[end_of(event)] += 1
             seconds = event.data.get("duration_secs") if event.type == "rule_completed" else None
             self._estimator.ended(job, seconds)
         elif event.type == "jobs_planned":
@@ -93,6 +94,8 @@ class LiveDisplay:
             self._estimator.planned(job for job, _, verdict in rows if verdict != "skip")
         elif event.type in ("run_paused", "run_resumed"):
             self._paused = event.type == "run_paused"
+        elif event.type == "run_cancelling":
+            self._stopping = True
 
     def _redraw_often(self) -> None:
         while not self._over.wait(_REDRAW_SECONDS):
@@ -123,6 +126,8 @@ class LiveDisplay:
         return [line[: width - 1] for line in lines]
 
     def _estimate_words(self, now: float) -> list[str]:
+        if self._stopping:
+            return ["stopping"]
         if now >= self._next_estimate:
             began = time.monotonic()
             self._estimate = self._estimator.remaining(now)

@@ -183,6 +183,8 @@ def _print_summary(outcome: Outcome, name: str, tails: _Tails) -> None:
     if len(outcome.failures) > _FAILURES_SHOWN:
         print(f"\nand {len(outcome.failures) - _FAILURES_SHOWN} more failures: oxoflow status")
     print(f"{name}: {outcome_words(outcome)}")
+    if outcome.state is RunState.CANCELLED:
+        print("'oxoflow resume' goes on with it")
     if outcome.error and not outcome.failures:
         print(f"oxoflow: {outcome.error}", file=sys.stderr)
 

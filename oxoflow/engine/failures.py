@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from oxoflow.lang.latepattern import late
 
 TIMED_OUT = 124
+STOPPED = "ended because the run was stopped"  # the error of a job that did not fail by itself
 BEFORE_SPAWN = -1  # the exit code of a job that failed without, or after, its command
 _CODES: Mapping[int, str] = {
     1: "a general error; its own messages say more",

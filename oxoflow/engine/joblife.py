@@ -13,6 +13,7 @@ from oxoflow.engine.attempt import JobLogs
 from oxoflow.engine.deciding import Decision
 from oxoflow.engine.failures import (
     BEFORE_SPAWN,
+    STOPPED,
     TIMED_OUT,
     describe_exit,
     describe_overuse,
@@ -294,7 +295,7 @@ class JobLife:
         elif self.scratch is not None:
             self.logs.note(f"oxoflow: scratch directory kept: {self.scratch}")
         if interrupted:
-            failure = Failure(failure.code, "ended because the run was stopped")
+            failure = Failure(failure.code, STOPPED)
         elif self.prepared.on_failure is not None and self.usage.attempt > 0:
             self._hook(self.prepared.on_failure)
         failure = replace(failure, error=tools.preparer.mask.text(failure.error))

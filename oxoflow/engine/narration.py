@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from oxoflow.engine.events import Event
+from oxoflow.engine.failures import STOPPED
 from oxoflow.engine.options import Outcome
 
 ENDS: Mapping[str, str] = {
@@ -17,6 +18,7 @@ ENDS: Mapping[str, str] = {
     "rule_failed": "failed",
     "rule_blocked": "blocked",
 }
+_INTERRUPTED = 130  # the exit code of a run that its user interrupts
 _QUIET = frozenset({"already completed", "outputs up-to-date"})
 
 
@@ -42,6 +44,11 @@ def ends_a_job(event: Event) -> bool:
     return event.type in ENDS and not event.data.get("will_retry")
 
 
+def end_of(event: Event) -> str:
+    """How a job ended, by the event that `ends_a_job`, in one word."""
+    return "stopped" if event.data.get("error") == STOPPED else ENDS[event.type]
+
+
 def event_words(event: Event) -> str | None:
     """Word one event; None for those that would only be noise."""
     worded = _LINES.get(event.type)
@@ -57,6 +64,7 @@ def outcome_words(outcome: Outcome) -> str:
         f"{counts.failed} failed" if counts.failed else "",
         f"{counts.non_required_failed} failed, not required" if counts.non_required_failed else "",
         f"{counts.blocked} blocked" if counts.blocked else "",
+        f"{counts.interrupted} stopped" if counts.interrupted else "",
     ]
     took = duration_words(outcome.duration_secs)
     return f"{outcome.state.value}, {', '.join(filter(None, words))} in {took}"
@@ -79,6 +87,8 @@ def _completed(job: str, data: Mapping[str, Any]) -> str:
 
 
 def _failed(job: str, data: Mapping[str, Any]) -> str:
+    if data.get("error") == STOPPED:
+        return f"stopped  {job}"
     word = "retrying" if data.get("will_retry") else "FAILED  "
     return f"{word} {job}  {data.get('error') or 'failed'}"
 
@@ -88,6 +98,11 @@ def _skipped(job: str, data: Mapping[str, Any]) -> str | None:
     return None if reason in _QUIET else f"skipped  {job}  {reason}"
 
 
+def _cancelling(job: str, data: Mapping[str, Any]) -> str:
+    sooner = "; Ctrl-C again kills it at once" if data.get("exit_code") == _INTERRUPTED else ""
+    return f"stopping: nothing new starts, what runs has 5 s to end{sooner}"
+
+
 _LINES: Mapping[str, Callable[[str, Mapping[str, Any]], str | None]] = {
     "rule_completed": _completed,
     "rule_failed": _failed,
@@ -95,5 +110,6 @@ _LINES: Mapping[str, Callable[[str, Mapping[str, Any]], str | None]] = {
     "rule_blocked": lambda job, data: f"blocked  {job}  {data.get('reason') or ''}",
     "warning": lambda job, data: f"warning  {data.get('message') or ''}",
     "run_paused": lambda job, data: "paused",
+    "run_cancelling": _cancelling,
     "run_resumed": lambda job, data: "resumed",
 }

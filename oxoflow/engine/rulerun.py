@@ -119,6 +119,7 @@ class RuleRun:
     def cancel(self, exit_code: int) -> None:
         if self.cancelled is None:
             self.cancelled = exit_code
+            self._reporter.recorder.event("run_cancelling", exit_code=exit_code)
             self._stop()
 
     def message(self, message: ControlMessage) -> None:

@@ -295,11 +295,35 @@ def test_a_terminal_gets_a_live_block(started, here):
     os.close(screen)
 
 
-def test_ctrl_c_ends_a_run_cleanly(started, here):
+def test_ctrl_c_ends_a_run_cleanly_and_says_how_to_go_on(started, here, shell):
     run = started()
+    wait_for_file(here / "first.txt")
     run.send_signal(signal.SIGINT)
-    assert run.wait(20) == 130
+    said, _ = run.communicate(timeout=30)
+    assert run.returncode == 130
+    assert "stopping: nothing new starts" in said
+    assert "stopped  first" in said
+    assert "slow: cancelled, 0 jobs done, 1 stopped" in said
+    assert said.endswith("'oxoflow resume' goes on with it\n")
     assert not (here / "first.txt").exists()
+    (here / "go").touch()
+    assert shell("resume").code == 0
+    assert (here / "second.txt").exists()
+
+
+def test_ctrl_c_twice_kills_what_does_not_end(started, here):
+    deaf = SLOW.replace("touch first.txt;", "trap '' TERM; touch first.txt;")
+    (here / "main.oxoflow").write_text(deaf)
+    run = started()
+    wait_for_file(here / "first.txt")
+    run.send_signal(signal.SIGINT)
+    read_until(run.stdout.fileno(), b"Ctrl-C again kills it at once")
+    run.send_signal(signal.SIGINT)
+    assert b"1 stopped" in read_until(run.stdout.fileno(), b"goes on with it")
+    assert run.wait(20) == 130
+    record = json.loads((here / ".oxo-flow/run.json").read_text())
+    assert ("bash", "SIGKILL") in {(one["name"], one["signal"]) for one in record["ended"]}
+    assert record["left"] == 0
 
 
 def read_until(screen, wanted, within=20.0):
