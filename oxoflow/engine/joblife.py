@@ -30,6 +30,7 @@ from oxoflow.engine.products import settle
 from oxoflow.engine.provisioning import Provided
 from oxoflow.engine.records import OutputRecord
 from oxoflow.engine.reentry import check_manifest
+from oxoflow.engine.references import is_reference
 from oxoflow.engine.reporting import Failure, Notes, Usage
 from oxoflow.engine.scheduler import Status
 from oxoflow.engine.scratch import bring_home, make_scratch, remove_scratch
@@ -214,8 +215,10 @@ class JobLife:
             return ended, ended.code != 0 and cage.killed()
 
     def _place(self, argv: tuple[str, ...]) -> Exit:
-        """Have the attempt carried out wherever jobs go."""
+        """Have the attempt carried out wherever jobs go; some stay on this machine."""
         tools, prepared = self.tools, self.prepared
+        if self._stays_here():
+            return self._command(argv, self.cwd)
         attempt = Attempt(
             self.decision.job.name,
             f"{self.decision.index}.{self.usage.attempt}",
@@ -228,8 +231,13 @@ class JobLife:
         )
         return tools.backend.run(attempt, tools.commands, self.logs)
 
+    def _stays_here(self) -> bool:
+        """True for local rules, for references, whose lock is here, and for ends of pipes."""
+        rule, pipes = self.decision.job.rule, self.tools.planner.pipes.of_job
+        return rule.localrule or self.decision.index in pipes or is_reference(rule)
+
     def _command(self, argv: tuple[str, ...], cwd: str) -> Exit:
-        """Run a hook; it runs here, wherever jobs go (5.5)."""
+        """Run a command here, wherever jobs go: a hook, say (5.5)."""
         return self.tools.commands.run(
             argv,
             job=self.decision.job.name,
