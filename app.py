@@ -23,7 +23,7 @@ from waitress.server import MultiSocketServer
 from oxoflow import __version__
 from oxoflow.access import Access, RateLimiter, RateLimiterConfig
 from oxoflow.access.accounts import PASSWORD_FILE, seed, store_password
-from oxoflow.access.openness import openness
+from oxoflow.access.openness import impersonation, openness
 from oxoflow.db import Database
 from oxoflow.db.accounts import find_user_named
 from oxoflow.db.audit import Deed, append_deed, is_hash, verify_file
@@ -240,6 +240,8 @@ def greet(settings: Settings, server: Server, db: Database, generated: str | Non
     lines += [f"warning: {sentence}" for sentence in settings.warnings]
     lines.append(password_line(settings, db, generated))
     lines.append(openness(settings))
+    if claim := impersonation(settings):
+        lines.append(f"warning: {claim}")
     if os.geteuid() == 0:
         lines.append(
             "warning: running as root: workflows run as root too, and can read and change "

@@ -1,11 +1,12 @@
-"""Decide from the settings whether anybody on this machine may use the OxiFY routes. Pure.
+"""Decide from the settings what anybody on this machine may do without a password. Pure.
 
-The other half of the rule, what a single request must look like, is in `web/oxify.py`.
+Owns the rule of the OxiFY routes and the warning about a header that names the user. What a single
+request to an OxiFY route must look like is in `web/oxify.py`.
 """
 
 from __future__ import annotations
 
-from oxoflow.access.peer import parse_address
+from oxoflow.access.peer import is_trusted, parse_address
 from oxoflow.settings import Settings
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -31,3 +32,14 @@ def openness(settings: Settings) -> str:
             "reach them runs programs as the server"
         )
     return "OxiFY routes need a login"
+
+
+def impersonation(settings: Settings) -> str | None:
+    """The warning that a process of this machine can claim to be anybody; None when none can."""
+    here = any(is_trusted(address, settings.trusted_proxies) for address in ("127.0.0.1", "::1"))
+    if not settings.user_header or not here:
+        return None
+    return (
+        f"every process of this machine, rules too, can name any user in {settings.user_header}, "
+        "because that is believed from loopback: let people log in, or use a proxy elsewhere"
+    )

@@ -9,7 +9,7 @@ import time
 from flask import Blueprint, Response
 
 from oxoflow import __version__
-from oxoflow.access.openness import bound_openly, openness
+from oxoflow.access.openness import bound_openly, impersonation, openness
 from oxoflow.db.runs import Status, count_runs
 from oxoflow.record import asdict
 from oxoflow.web.http import reply, services
@@ -67,6 +67,8 @@ def _unprotected() -> list[str]:
         found.append("the server runs as root, and so do the rules")
     if bound_openly(services().settings):
         found.append(openness(services().settings))
+    if claim := impersonation(services().settings):
+        found.append(claim)
     return found
 
 

@@ -3,10 +3,14 @@
 import os
 from collections.abc import Sequence
 
+import pytest
 from flask.testing import FlaskClient
 
+import app as application
 import oxoflow
+from oxoflow.settings import resolve
 from oxoflow.web.probes import Environments
+from tests.web.conftest import MakeApp
 
 
 def test_health_has_exactly_two_keys(client: FlaskClient) -> None:
@@ -110,3 +114,26 @@ def test_prometheus_can_read_the_figures(client: FlaskClient, user: FlaskClient)
     assert samples["oxoflow_sessions"] == 1
     assert samples['oxoflow_runs{status="running"}'] == 0
     assert samples[f'oxify_api_info{{version="{oxoflow.__version__}"}}'] == 1
+
+
+@pytest.mark.parametrize(
+    ("proxies", "header", "warned"),
+    [
+        ("127.0.0.1", "X-Remote-User", True),
+        ("10.0.0.1,::1", "X-Remote-User", True),
+        ("127.0.0.0/8", "X-Remote-User", True),
+        ("10.0.0.1", "X-Remote-User", False),
+        ("127.0.0.1", "", False),
+    ],
+)
+def test_a_header_that_this_machine_may_set_itself_is_warned_of(
+    make_app: MakeApp, capsys: pytest.CaptureFixture[str], proxies: str, header: str, warned: bool
+) -> None:
+    app = make_app(TRUSTED_PROXIES=proxies, **({"USER_HEADER": header} if header else {}))
+    told = app.test_client().get("/api/system").json["warnings"]
+    assert any("X-Remote-User" in sentence for sentence in told) is warned
+    services = app.extensions["oxoflow"]
+    server = application.listen(app, resolve({"port": "0"}, {}))
+    application.greet(services.settings, server, services.db, None)
+    server.close()
+    assert ("warning: every process" in capsys.readouterr().out) is warned
