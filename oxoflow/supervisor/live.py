@@ -80,10 +80,15 @@ class Live:
         return Evidence(
             exit_code=None if self.process is None else self.process.returncode,
             record=record,
-            last_words=tail(self.directory, RUNNER_LOG, 20) or "",
+            last_words=self._last_words(),
             locked=locked,
             marked=signals.count_marked(self.run.id) if self.run.cancel_requested_at else 0,
         )
+
+    def _last_words(self) -> str:
+        if not self.directory.is_dir():
+            return "the run's directory was removed while it ran; submit the workflow again"
+        return tail(self.directory, RUNNER_LOG, 20) or ""
 
     def _record(self) -> RunRecord | None:
         descriptor = open_regular(self.directory, f"{RECORDS}/run.json")

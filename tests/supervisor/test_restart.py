@@ -1,6 +1,7 @@
 """Runs survive their server, and are found again by the process that was recorded."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -98,6 +99,17 @@ def test_a_lost_runner_fails_the_run(desk: Desk, until: Until) -> None:
     done = until(lambda: over(desk, run))
     assert done.status is Status.FAILED
     assert done.error.startswith("lost:")
+
+
+def test_a_run_whose_directory_is_removed_fails_with_that_reason(desk: Desk, until: Until) -> None:
+    desk.supervisor()
+    run = desk.submit(PATIENT)
+    until(lambda: started(desk, run))
+    shutil.rmtree(desk.directory(run))
+    os.kill(desk.now(run.id).identity.pid, signal.SIGKILL)
+    done = until(lambda: over(desk, run))
+    assert done.status is Status.FAILED
+    assert "directory was removed while it ran" in done.error
 
 
 def test_a_process_that_is_not_the_recorded_one_is_never_signalled(
