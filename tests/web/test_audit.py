@@ -6,6 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import app as application
+from oxoflow.db.audit import Deed, append_deed
 from oxoflow.web.services import Services
 
 SAVE = {"name": "x", "toml_content": "[workflow]\nname='x'"}
@@ -53,6 +54,17 @@ def test_rows_can_be_neither_changed_nor_deleted(admin: FlaskClient, services: S
     for statement in ("UPDATE audit_logs SET action = 'x'", "DELETE FROM audit_logs"):
         with pytest.raises(sqlite3.IntegrityError, match="audit rows are never"):
             services.db.write(lambda connection, text=statement: connection.execute(text))
+
+
+def test_a_deed_that_was_rolled_back_leaves_no_gap(admin: FlaskClient, services: Services) -> None:
+    def fails(connection: sqlite3.Connection) -> None:
+        append_deed(connection, Deed("save_workflow", "never"), "2026-01-01T00:00:00.000Z")
+        raise LookupError
+
+    waiting = [services.db.submit(fails) for _ in range(3)]
+    admin.post("/api/workflows/save", json=SAVE)
+    assert [type(each.exception()) for each in waiting] == [LookupError] * 3
+    assert admin.get("/api/audit/verify").json["intact"] is True
 
 
 @pytest.mark.parametrize(
