@@ -280,13 +280,13 @@ def started_runs(connection: sqlite3.Connection) -> list[Run]:
     return [_run(row) for row in rows]
 
 
-def queue_position(connection: sqlite3.Connection, run: Run) -> int:
-    """How many waiting runs, this one included, came no later."""
-    row = connection.execute(
-        "SELECT count(*) FROM runs WHERE status = 'pending' AND (created_at, id) <= (?, ?)",
-        (run.created_at, run.id),
-    ).fetchone()
-    return int(row[0])
+def waiting_line(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """(run, owner) of everything that waits for its turn, oldest first."""
+    rows = connection.execute(
+        "SELECT id, user_id FROM runs WHERE status = 'pending' AND phase = 'queued'"
+        " ORDER BY created_at, id"
+    )
+    return [(row[0], row[1]) for row in rows]
 
 
 def start_run(

@@ -6,7 +6,8 @@ live runs is first, then the one who has waited longest for a turn; within a use
 
 from __future__ import annotations
 
-from collections import Counter
+import heapq
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from oxoflow.record import dataclass
@@ -93,6 +94,32 @@ def _lines(queue: Iterable[Waiting]) -> dict[str, list[Waiting]]:
     for run in queue:
         lines.setdefault(run.user_id, []).append(run)
     return lines
+
+
+def order_of_turns(
+    line: Iterable[tuple[str, str]], live: Iterable[Holding], last_turn: Mapping[str, int]
+) -> list[str]:
+    """The waiting runs in the order in which they would start if nothing else came.
+
+    `line` is (run, user), oldest first. Users take turns as in `admit`, limits aside.
+    """
+    busy = Counter(hold.user_id for hold in live if hold.threads > 0)
+    lines: dict[str, deque[str]] = {}
+    for run_id, user in line:
+        lines.setdefault(user, deque()).append(run_id)
+    turn = max(last_turn.values(), default=-1)
+    heap = [(busy[u], last_turn.get(u, -1), age, u) for age, u in enumerate(lines)]
+    heapq.heapify(heap)
+    order: list[str] = []
+    while heap:
+        held, _, age, user = heap[0]
+        order.append(lines[user].popleft())
+        turn += 1
+        if lines[user]:
+            heapq.heapreplace(heap, (held + 1, turn, age, user))
+        else:
+            heapq.heappop(heap)
+    return order
 
 
 def reason_to_wait(user_id: str, live: Iterable[Holding], limits: Limits) -> str:

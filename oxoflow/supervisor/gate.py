@@ -1,7 +1,7 @@
 """Let waiting runs in: choose them, start their runners, and record each before it may begin.
 
-Used by the supervisor's thread only, except for `why_waiting`. Follows no run: what was started is
-returned as live.
+Used by the supervisor's thread only, except for `why_waiting` and `places`. Follows no run: what
+was started is returned as live.
 """
 
 from __future__ import annotations
@@ -18,13 +18,20 @@ from oxoflow.db.runs import (
     Ending,
     Run,
     Status,
-    count_runs,
     find_run_of_anyone,
     queued_runs,
     start_run,
+    waiting_line,
 )
 from oxoflow.record import replace
-from oxoflow.supervisor.admission import Holding, Limits, Waiting, admit, reason_to_wait
+from oxoflow.supervisor.admission import (
+    Holding,
+    Limits,
+    Waiting,
+    admit,
+    order_of_turns,
+    reason_to_wait,
+)
 from oxoflow.supervisor.ingest import event_of
 from oxoflow.supervisor.kinds import Kind
 from oxoflow.supervisor.launch import Launched, launch
@@ -61,6 +68,12 @@ class Gate:
     def why_waiting(self, user_id: str, live: list[Holding]) -> str:
         """Why a queued run of this user does not start now."""
         return reason_to_wait(user_id, live, self._limits)
+
+    def places(self, live: list[Holding]) -> dict[str, int]:
+        """The place of every waiting run, from 1, as turns stand now."""
+        line = waiting_line(self._db.read())
+        order = order_of_turns(line, live, dict(self._turns))
+        return {run_id: place for place, run_id in enumerate(order, 1)}
 
     def let_in(self, live: list[Holding]) -> list[Live]:
         """Start what may start now."""
@@ -121,13 +134,13 @@ class Gate:
 
     def tell_waiting(self, submitted: list[str], live: list[Holding]) -> bool:
         """Store one `run_queued` for each new run that has to wait; True when there was one."""
-        pending = count_runs(self._db.read(), kind=None).get(Status.PENDING, 0)
+        places = self.places(live) if submitted else {}
         events: list[Event] = []
-        for place, run_id in enumerate(submitted, pending - len(submitted) + 1):
+        for run_id in submitted:
             run = find_run_of_anyone(self._db.read(), run_id)
             if run is not None and run.status is Status.PENDING:
                 data = {
-                    "position": max(1, place),
+                    "position": places.get(run_id, 1),
                     "reason": self.why_waiting(run.user_id, live),
                 }
                 events.append(event_of(run, "run_queued", instant(), data))

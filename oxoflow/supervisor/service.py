@@ -195,6 +195,10 @@ class Supervisor:
         """Why a queued run of this user does not start now."""
         return self._gate.why_waiting(user_id, self._holdings())
 
+    def place_in_line(self, run_id: str) -> int:
+        """Where a queued run stands, from 1; 1 too when it is not its turn that it waits for."""
+        return self._gate.places(self._holdings()).get(run_id, 1)
+
     def live_runs(self) -> int:
         """How many runs are live just now."""
         return len(self._live)

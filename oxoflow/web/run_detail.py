@@ -17,7 +17,7 @@ from flask import Blueprint, Response, g
 
 from oxoflow.db.instants import instant
 from oxoflow.db.jobs import count_jobs
-from oxoflow.db.runs import Run, Status, declared_outputs, queue_position
+from oxoflow.db.runs import Run, Status, declared_outputs
 from oxoflow.record import dataclass
 from oxoflow.web.guards import signed_in
 from oxoflow.web.http import reply, services
@@ -140,7 +140,7 @@ def _queue(run: Run) -> dict[str, Any] | None:
     if run.status is not Status.PENDING:
         return None
     return {
-        "position": queue_position(services().db.read(), run),
+        "position": services().supervisor.place_in_line(run.id),
         "reason": services().supervisor.why_waiting(run.user_id),
     }
 

@@ -2,7 +2,14 @@
 
 import pytest
 
-from oxoflow.supervisor.admission import Holding, Limits, Waiting, admit, reason_to_wait
+from oxoflow.supervisor.admission import (
+    Holding,
+    Limits,
+    Waiting,
+    admit,
+    order_of_turns,
+    reason_to_wait,
+)
 
 EIGHT = Limits(runs=8, runs_per_user=4, threads=8)
 
@@ -56,6 +63,24 @@ def test_a_user_who_had_a_turn_lately_comes_after_the_others() -> None:
 
 def test_a_run_that_only_waits_holds_nothing() -> None:
     assert started("a1", "b0 b0 b0", limits=Limits(1, 1, 4)) == "a1:4"
+
+
+@pytest.mark.parametrize(
+    ("queue", "live", "turns", "expected"),
+    [
+        ("", "a1", {}, ""),
+        ("a1 a2 a3 b1", "", {}, "a1 b1 a2 a3"),
+        ("a2 a3 b1", "a1", {"a": 0}, "b1 a2 a3"),  # who has nothing live comes first
+        ("a1 b1 a2 b2 c1", "", {"a": 3, "b": 1}, "c1 b1 a1 b2 a2"),
+        ("a1 b1", "b0", {}, "a1 b1"),  # a run that only waits does not count
+    ],
+)
+def test_the_places_in_the_line_are_those_of_the_turns(
+    queue: str, live: str, turns: dict[str, int], expected: str
+) -> None:
+    line = [(run, run[0]) for run in queue.split()]
+    holding = [Holding(word[0], int(word[1:])) for word in live.split()]
+    assert " ".join(order_of_turns(line, holding, turns)) == expected
 
 
 def test_the_sum_of_threads_never_exceeds_the_cores() -> None:

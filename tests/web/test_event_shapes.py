@@ -122,3 +122,24 @@ def test_every_event_has_its_keys_and_every_frame_its_form(server: ServerProcess
         replayed = [frame for frame in until(again, "run_failed") if "id" in frame]
         assert replayed == known[len(known) // 2 + 1 :]
         again.close()
+
+
+def test_a_second_user_is_next_however_many_runs_the_first_has_waiting(
+    server: ServerProcess,
+) -> None:
+    first = server.submit(one_rule(f"{GATE}; echo first > out.txt"))
+    reached(server, first, "only")
+    own = [server.submit(one_rule(f"echo {number} > out.txt")) for number in range(3)]
+    other = server.submit(one_rule("touch out.txt"), user="admin")
+    places = [queue(server, run_id, "user")["position"] for run_id in own]
+    assert (queue(server, other, "admin")["position"], places) == (1, [2, 3, 4])
+    assert "live" in queue(server, other, "admin")["reason"]
+    (directory(server, first) / "go").touch()
+    ends = [server.finish(run_id) for run_id in own]
+    assert server.finish(other, "admin")["started_at"] < ends[0]["started_at"]
+
+
+def queue(server: ServerProcess, run_id: str, user: str) -> dict[str, Any]:
+    """Where a run waits, and for what."""
+    found: dict[str, Any] = server.call("GET", f"/api/runs/{run_id}", user=user)[1]["queue"]
+    return found
