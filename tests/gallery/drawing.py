@@ -28,6 +28,7 @@ class Machine:
 
 # Files that a workflow must see to be what it is: discovery looks for them.
 NEEDED = {
+    "index-once": ("genome.txt", "samples/S1.txt", "samples/S2.txt"),
     "discovery": (
         "raw/ctcf_R1.fastq.gz",
         "raw/input_R1.fastq.gz",
@@ -36,7 +37,7 @@ NEEDED = {
         "chip/RAD21.rad21-input.txt",
         "blacklists/encode.bed",
         "blacklists/own.bed",
-    )
+    ),
 }
 
 
