@@ -48,6 +48,7 @@ class Invocation:
     max_threads: int | None = None
     max_memory: int | None = None
     enforce_memory: bool = False
+    skip_env_setup: bool = False
     disk_reserve: int = 0
     cache: str | None = None
     cache_bytes: int | None = None
@@ -124,6 +125,7 @@ def from_arguments(arguments: Arguments, place: Place) -> Invocation:
         max_threads=arguments.max_threads,
         max_memory=arguments.max_memory,
         enforce_memory=arguments.enforce_memory,
+        skip_env_setup=arguments.skip_env_setup,
         disk_reserve=arguments.disk_reserve or 0,
         cache=cache_place(arguments),
         cache_bytes=arguments.cache_size,

@@ -145,6 +145,7 @@ def _options(
         timeout=invocation.timeout,
         disk_reserve_mb=invocation.disk_reserve,
         enforce_memory=invocation.enforce_memory,
+        skip_environments=invocation.skip_env_setup,
         cache=invocation.caching(),
         launch=launch,
         settings=settings,
@@ -197,6 +198,7 @@ RUNNING: tuple[Option, ...] = (
     value("--max-threads", type=positive, metavar="N", help="threads that jobs may use together"),
     value("--max-memory", type=memory, metavar="SIZE", help="memory that jobs may use together"),
     flag("--enforce-memory", help="end jobs that use more memory than they declare"),
+    flag("--skip-env-setup", help="take environments to be there; look for none and make none"),
     *CACHING,
     value(
         "--disk-reserve", type=memory, metavar="SIZE", help="start nothing below this free space"

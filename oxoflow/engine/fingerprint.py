@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import posixpath
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -86,7 +87,8 @@ class Fingerprinter:
         if shared is None:
             env = sorted(self._renderer.symbolic_env(rule).items()) if rule.envvars else []
             shared = (repr(env), rule.when or "", self._environment(rule.environment))
-            self._of_rule[id(rule)] = shared
+            if self._is_settled(rule.environment):
+                self._of_rule[id(rule)] = shared
         script = self._script_digest(job) if job.script else ""
         secrets = self._secrets_used(job) if self._secrets else ""
         text = (self._renderer.symbolic(job), *shared, script, secrets, *outputs)
@@ -216,11 +218,21 @@ class Fingerprinter:
             return ""
         known = self._environments.get(environment)
         if known is None:
-            known = self._environments[environment] = self._describe(environment)
+            known, whole = self._describe(environment)
+            if whole:
+                self._environments[environment] = known
         return known
 
-    def _describe(self, environment: Environment) -> str:
-        """Name an environment by its definition: kind, spec, and the content of its file."""
+    def _is_settled(self, environment: Environment | None) -> bool:
+        """False while a definition may still grow (`_describe`)."""
+        grows = environment is not None and environment.kind is EnvironmentKind.PIXI
+        return not grows or environment in self._environments
+
+    def _describe(self, environment: Environment) -> tuple[str, bool]:
+        """Name an environment by its definition: kind, spec, and the content of its files.
+
+        The second is false while part of it is not there: pixi makes its lock file itself.
+        """
         kind = environment.kind
         words = [kind.value, environment.spec, *environment.modules]
         words += [word for word in (environment.prefix, environment.requirements) if word]
@@ -229,8 +241,12 @@ class Fingerprinter:
             path = environment.spec
         elif kind is EnvironmentKind.VENV:
             path = environment.requirements or "requirements.txt"
-        digest = self._files.digest(path) if path and "://" not in path else MISSING
-        return " ".join(words if digest == MISSING else [*words, digest])
+        paths = [path] if path and "://" not in path else []
+        if kind is EnvironmentKind.PIXI:
+            paths.append(posixpath.join(posixpath.dirname(path), "pixi.lock"))
+        digests = [self._files.digest(path) for path in paths]
+        present = [digest for digest in digests if digest != MISSING]
+        return " ".join([*words, *present]), kind is not EnvironmentKind.PIXI or len(present) == 2
 
 
 def key_of(static: str, inputs: Mapping[str, str]) -> str:

@@ -147,11 +147,11 @@ class JobLife:
 
     def _provide(self) -> Failure | None:
         """See to it that the job's environment is there; its making stands in the job's log."""
-        tools, setup = self.tools, self.prepared.setup
-        if setup is None:
+        provisioner, setup = self.tools.provisioner, self.prepared.setup
+        if setup is None or provisioner is None:
             return None
         try:
-            self.provided = tools.provisioner.provide(setup, self._host_command)
+            self.provided = provisioner.provide(setup, self._host_command)
         except RunError as error:
             self.logs.note(f"oxoflow: {error.message}")
             return Failure(BEFORE_SPAWN, f"rule '{self.decision.job.rule.name}': {error.message}")

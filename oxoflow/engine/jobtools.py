@@ -39,7 +39,7 @@ class JobTools:
     root: str
     log_place: str
     parents: ParentDirectories
-    provisioner: Provisioner
+    provisioner: Provisioner | None  # None: environments are taken to be there
     references: ReferenceLocks
     linked: Linked
     reuse: Reuse | None

@@ -35,6 +35,7 @@ class RunOptions:
     timeout: float | None = None
     disk_reserve_mb: int = 0
     enforce_memory: bool = False
+    skip_environments: bool = False  # they are there: neither looked for nor made
     cache: Caching | None = None  # where results are shared with other runs
     launch: Launch | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)

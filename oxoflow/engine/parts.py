@@ -160,7 +160,7 @@ def open_parts(
         root,
         str(directory.logs),
         ParentDirectories(root),
-        _open_provisioner(stack, store, directory, stopping),
+        _open_provisioner(stack, options, store, directory, stopping),
         ReferenceLocks(store, planner.files, stopping),
         linked,
         _open_reuse(stack, options, planner, root, run_id, linked),
@@ -201,10 +201,13 @@ def _open_reuse(
 
 def _open_provisioner(
     stack: contextlib.ExitStack,
+    options: RunOptions,
     store: Path,
     directory: RunDirectory,
     stopping: threading.Event,
-) -> Provisioner:
+) -> Provisioner | None:
+    if options.skip_environments:
+        return None
     provisioner = Provisioner(store, directory.records / "environments", stopping)
     stack.callback(provisioner.close)
     return provisioner
