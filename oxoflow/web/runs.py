@@ -43,8 +43,7 @@ def runs() -> Response:
     """One's own runs, all or a page: waiting ones first, then the newest start first."""
     reader, owner = services().db.read(), g.account.id
     status, page = _status_wanted(), wanted_page()
-    found = list_runs(reader, owner, status, page.size, page.offset)
-    answer = reply([summary(run) for run in found])
+    answer = reply(list_runs(reader, owner, status, page.size, page.offset))
     counts = count_runs(reader, owner)
     tell_page(answer, page, sum(counts.values()) if status is None else counts.get(status, 0))
     return answer
@@ -62,7 +61,7 @@ def _status_wanted() -> Status | None:
 
 
 def summary(run: Run) -> dict[str, Any]:
-    """A run as lists show it."""
+    """A run as lists show it (`db.runs.LISTED`)."""
     return {
         "id": run.id,
         "user_id": run.user_id,
