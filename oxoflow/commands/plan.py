@@ -58,16 +58,19 @@ def show_plan(arguments: Arguments) -> int:
         capacity = find_capacity(loaded.workflow, Limits())
         planner = Planner(loaded, state, place.workdir, options.plan, capacity)
         plan = with_reuse(planner.plan(), planner, cache_place(arguments))
+        if arguments.why:
+            wanted = {at for name in arguments.why for at in jobs_called(loaded.dag, name)}
+            plan = Plan(tuple(d for d in plan.decisions if d.index in wanted), plan.summary)
+            accepted = {d.job.name: state.acceptance(d.job.name) for d in plan.decisions}
     finally:
         state.close()
-    if arguments.why:
-        wanted = {at for name in arguments.why for at in jobs_called(loaded.dag, name)}
-        plan = Plan(tuple(d for d in plan.decisions if d.index in wanted), plan.summary)
     if arguments.json:
         print(json.dumps(plan_json(plan, planner), indent=1))
         return 0
-    words = (explain(d, loaded.dag) for d in plan.decisions) if arguments.why else None
-    lines = words or _lines(plan, loaded)
+    if arguments.why:
+        lines = [explain(d, loaded.dag, accepted[d.job.name]) for d in plan.decisions]
+    else:
+        lines = _lines(plan, loaded)
     print("\n".join(planner.renderer.masked(line) for line in lines))
     return 0
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.deciding import Decision, Reason, Verdict
+from oxoflow.engine.events import timestamp
 from oxoflow.engine.wording import missing_message
 
 _VERDICTS: Mapping[Verdict, str] = {
@@ -38,13 +39,20 @@ def verdict_words(decision: Decision, dag: Dag | None) -> str:
     return first + (f" (and {more} more)" if more else "")
 
 
-def explain(decision: Decision, dag: Dag) -> str:
-    """Give the whole story of one job's verdict, one reason a line (`--why`)."""
+def explain(decision: Decision, dag: Dag, accepted: tuple[float, str] | None = None) -> str:
+    """Give the whole story of one job's verdict, one reason a line (`--why`).
+
+    `accepted` is when and by whom the present result was declared valid, if that is why it is.
+    """
     head = f"{decision.job.name} {_VERDICTS[decision.verdict]}"
     if _lacks_input(decision):
         return f"{head}: {missing_message(decision, dag)}"
     if not decision.reasons:
-        return f"{head}: its outputs are there and nothing that decides about them has changed"
+        words = f"{head}: its outputs are there and nothing that decides about them has changed"
+        if accepted is None:
+            return words
+        at, who = accepted
+        return f"{words} since {who} accepted them on {timestamp(at)}"
     lines = [sentence(reason, decision.verdict) for reason in decision.reasons]
     if len(lines) == 1:
         return f"{head}: {lines[0]}"

@@ -36,7 +36,8 @@ class Narrator:
         if ends_a_job(event):
             self._ended += 1
         worded = event_words(event)
-        return f"[{self._ended}/{self._total}] {worded}" if worded else None
+        place = f"[{self._ended}/{self._total}] " if self._total else ""
+        return f"{place}{worded}" if worded else None
 
 
 def ends_a_job(event: Event) -> bool:

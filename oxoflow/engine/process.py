@@ -211,7 +211,7 @@ def _own_peak_kb(child: Child, usage: resource.struct_rusage, runner_kb: int) ->
     """
     if usage.ru_maxrss > runner_kb * 1.02 + 1024:
         return usage.ru_maxrss
-    if child.sampled:
+    if child.peak_kb:
         return 0
     return min(usage.ru_maxrss, usage.ru_minflt * _PAGE_KB)
 

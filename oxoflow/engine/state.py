@@ -203,6 +203,16 @@ class State:
         """Give when and by whom results of a job were accepted, oldest first."""
         return self._all("SELECT at, who FROM accepted WHERE job = ? ORDER BY at", job)
 
+    def acceptance(self, job: str) -> tuple[float, str] | None:
+        """Give when and by whom the present result of a job was accepted; None when it ran."""
+        rows = self._all(
+            "SELECT at, who FROM accepted JOIN jobs USING (job) WHERE job = ?"
+            " AND accepted.key = jobs.key AND at >= ifnull(finished_at, 0)"
+            " ORDER BY at DESC LIMIT 1",
+            job,
+        )
+        return (rows[0][0], rows[0][1]) if rows else None
+
     def meta(self, name: str) -> str | None:
         """Give a named text kept with the state."""
         rows = self._all("SELECT value FROM meta WHERE name = ?", name)

@@ -1,5 +1,7 @@
 """Hold what a backend is asked, and that the run's results do not depend on which one it is."""
 
+import pytest
+
 from oxoflow.backends.local import LocalBackend
 from oxoflow.engine.capacity import Limits
 from oxoflow.engine.files import WorkFiles
@@ -46,6 +48,17 @@ def test_only_attempts_go_to_the_backend_with_all_that_it_needs_to_place_them(tm
     assert (tmp_path / ".oxo-flow/logs/a.out").read_text() == "before\nsaid\nafter\n"
     assert records(tmp_path)["a"].peak_mb
     assert event_of(tmp_path, "a", "rule_completed").data["exit_code"] == 0
+
+
+@pytest.mark.parametrize(
+    ("limit", "seconds"),
+    [("24:00:00", 86_400), ("1h30m", 5400), ("90m", 5400), ("1-00:00:00", 86_400), ("1.5h", 5400)],
+)
+def test_a_time_limit_holds_in_every_documented_form(tmp_path, limit, seconds):
+    text = "[workflow]\nname = 'w'\n" + rule("a", "true", resources={"time_limit": limit})
+    backend = Asked()
+    assert run(lambda: load_text(text), RunOptions(tmp_path, timeout=7.0), backend).exit_code == 0
+    assert [attempt.timeout for attempt in backend.attempts] == [seconds]
 
 
 def test_each_attempt_is_asked_for_by_itself(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -153,6 +154,10 @@ def test_an_edit_is_accepted_from_the_command_line(flow, shell):
     assert "run      a" in shell("plan").out
     assert shell("accept", "a").out == "a\n1 result accepted\n"
     assert "run " not in shell("plan").out
+    told = shell("plan", "--why", "a").out
+    assert re.search(r"changed since \S+ accepted them on 20\d\d-", told)
+    assert shell("run", "--force", "a").code == 0
+    assert "accepted" not in shell("plan", "--why", "a").out
     assert shell("accept", "nope").code == 2
 
 

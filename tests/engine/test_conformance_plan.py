@@ -229,6 +229,10 @@ def test_51_a_foreign_checkpoint_is_ignored(tmp_path):
     (tmp_path / ".oxo-flow").mkdir()
     (tmp_path / ".oxo-flow/checkpoint.json").write_text('{"completed_rules": ["a"]}')
     assert verdicts(text, tmp_path) == {"a": "run"}
+    (tmp_path / ".oxo-flow/checkpoint.json").write_text('{"failed_rules": ["a"]}')
+    (tmp_path / "a.txt").touch()  # the table's first row: what is there is taken over
+    found = decisions(text, tmp_path)["a"]
+    assert (found.verdict.value, found.adopt) == ("skip", True)
 
 
 TEMPORARY = """

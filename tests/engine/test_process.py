@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 
 import pytest
@@ -107,6 +108,13 @@ def test_orphans_come_to_us_and_are_reaped_by_pid(
     assert table.reap_orphans() == 1
     assert read_stat(pid) is None
     assert not has_leftovers(table)
+
+
+def test_a_command_that_was_looked_at_only_after_its_end_has_its_touched_pages(table, spawn):
+    child = spawn("true")
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    child.sampled = time.monotonic()
+    assert table.wait(child).peak_mb > 0
 
 
 def test_other_children_of_this_process_are_not_touched(table, spawn):
