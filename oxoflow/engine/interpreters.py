@@ -6,7 +6,9 @@ programs exist is passed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+
+from oxoflow.lang.model import Rule
 
 BUILT_IN: Mapping[str, str] = {
     ".py": "python",
@@ -48,6 +50,17 @@ class Interpreters:
         stem, dot, suffix = words[0].rpartition("/")[2].rpartition(".")
         found = self._table.get(f".{suffix.lower()}") if dot and stem else None
         return self._python if found == "python" else found
+
+
+def passed_over(rules: Iterable[Rule]) -> list[str]:
+    """Say which interpreters of rules are not used, and why (5.15)."""
+    places = ", ".join(TRUSTED_ROOTS)
+    return [
+        f"rule '{rule.name}': interpreter '{rule.interpreter}' is passed over, the script's suffix "
+        f"decides; name a program on PATH or one below {places}"
+        for rule in {id(rule): rule for rule in rules}.values()
+        if rule.interpreter and not is_acceptable(rule.interpreter)
+    ]
 
 
 def is_acceptable(interpreter: str) -> bool:

@@ -23,6 +23,7 @@ from oxoflow.engine.ending import Receipt, end_run, has_leftovers
 from oxoflow.engine.events import EventWriter, timestamp
 from oxoflow.engine.files import WorkFiles
 from oxoflow.engine.identity import new_id
+from oxoflow.engine.interpreters import passed_over
 from oxoflow.engine.load import Loaded
 from oxoflow.engine.logs import LogCopier
 from oxoflow.engine.masking import NO_MASK
@@ -177,6 +178,7 @@ class _Run:
             parts.announce(self._record.run_id, loaded, plan)
         temporary = Path(options.environ.get("TMPDIR") or "/tmp")
         warnings = host_warnings(jobs, directory.root, temporary)
+        warnings += passed_over(job.rule for job in jobs)
         parts.announce_jobs(plan, (*planner.pipes.warnings, *tasks.warnings, *warnings))
         scheduler = Scheduler(tasks.tasks, tasks.parents, capacity, now=time.monotonic())
         rules = RuleRun(tasks, scheduler, capacity, parts, self._setting())

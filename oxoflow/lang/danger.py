@@ -17,13 +17,15 @@ from oxoflow.record import dataclass
 _SUSPECT = re.compile(r"\b(?:rm|mkfs|mkswap|dd|chmod|curl|wget)\b|/dev/sd|:\s?\(")
 _COMMENT_LINE = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 _FLAG = r"(?:[ \t]+-[\w-]*)*"
+_WORDS = r"(?:[ \t]+[^\s;&|()<>#]+)*"
 _HOME = r"(?:/\*?|~/?\*?|\$HOME/?\*?|\$\{HOME\}/?\*?)"
 _END = r"(?:[\s;&|)'\"]|$)"
 _SHELL = r"(?:sudo[ \t]+(?:-\S+[ \t]+)*)?(?:/\S*/)?(?:ba|da|z|k)?sh\b"
 _SHAPES: tuple[tuple[str, str, str], ...] = (
     (
         "RECURSIVE_DELETION",
-        rf"\brm{_FLAG}[ \t]+-(?:\w*[rR]\w*|-recursive){_FLAG}[ \t]+['\"]?{_HOME}['\"]?{_END}",
+        rf"\brm{_FLAG}[ \t]+-(?:\w*[rR]\w*|-recursive){_FLAG}{_WORDS}"
+        rf"[ \t]+['\"]?{_HOME}['\"]?{_END}",
         "deletes the root or home directory",
     ),
     (

@@ -249,6 +249,8 @@ def test_an_unusable_interpreter_is_passed_over(tmp_path):
     text = "[[rules]]\nname = 'a'\nscript = 's.sh'\ninterpreter = '../evil'\noutput = ['o']\n"
     assert execute(tmp_path, text).exit_code == 0
     assert (tmp_path / "o").read_text() == "bash\n"
+    (warning,) = events(tmp_path, "warning")
+    assert "interpreter '../evil' is passed over" in warning.data["message"]
 
 
 def test_a_crash_after_the_deletion_was_recorded_leaves_no_temporary_result(tmp_path):
