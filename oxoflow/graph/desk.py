@@ -45,6 +45,7 @@ class ExecutionDesk:
     ) -> None:
         self.execution_id = execution_id
         self.limits: Limits = supplies.limits
+        self.answers: dict[str, Any] = {}
         self.attended = attended
         self.environment = environment
         self.processes = ProcessTable()

@@ -160,6 +160,7 @@ class Desk(Protocol):
 
     limits: Limits
     execution_id: str
+    answers: dict[str, Any]  # of models, by request, for nodes that want theirs kept
     attended: bool  # a server listens: people, children and look-ups can be asked for
 
     def emit(self, type: str, context: Context, **data: Any) -> None:

@@ -131,6 +131,23 @@ def test_a_key_that_a_provider_says_back_is_struck_out(begin: Begin, fake: Fake)
             assert KEY not in path.read_text()
 
 
+def test_an_answer_is_kept_for_the_execution_when_the_node_says_so(
+    begin: Begin, fake: Fake
+) -> None:
+    fake.replies = [Reply(200, OPENAI)]
+    body = llm("openai", fake.url, extra_params={"cache": True})["kind"]
+    loop = {"variant": "ForEach", "collection_path": "words", "item_variable": "word",
+            "body_expression": "x"}  # fmt: skip
+    doc = line(node("L", "Loop", {"loop_type": loop, "body": body}))
+    done = begin(doc, variables={"words": ["a", "b", "a"]}).run()
+    assert [each["cached"] for each in done.output("L")["results"]] == [False, False, True]
+    assert len({each["response"] for each in done.output("L")["results"]}) == 1
+    assert [seen.json["messages"][-1]["content"] for seen in fake.seen] == ["Say a", "Say b"]
+    body["config"]["extra_params"].pop("cache")
+    again = begin(doc, variables={"words": ["a", "a"]}).run().output("L")
+    assert [each["cached"] for each in again["results"]] == [False, False]
+
+
 def test_tools_go_in_and_their_calls_come_back(begin: Begin, fake: Fake) -> None:
     tools = [{"name": "f", "description": "d", "parameters": {"type": "object"}}]
     fake.replies = [Reply(200, {"choices": [{"message": {"content": None, "tool_calls": [CALL]}}]})]

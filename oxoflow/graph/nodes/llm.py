@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from hashlib import sha256
 from typing import Any
 
 from oxoflow.graph import model as m
@@ -67,10 +68,17 @@ def run_llm(kind: m.Llm, context: Context) -> Outcome:
         )
     ask = _ask(kind, context)
     target = _target(kind, place, context)
+    request = _request(place.provider, ask, target)
+    known = context.desk.answers
+    name = sha256(request.url.encode() + b"\n" + (request.body or b"")).hexdigest()
+    if ask.cache and name in known:
+        return _outcome(kind, ask, known[name], target.key, 0, cached=True)
     try:
-        answer, moved = _call(place.provider, ask, target, context)
+        answer, moved = _call(place.provider, ask, request, target, context)
     except NodeFailure as failure:
         raise _without_key(failure, target.key) from None
+    if ask.cache:
+        known[name] = answer
     return _outcome(kind, ask, answer, target.key, moved)
 
 
@@ -83,7 +91,10 @@ def _ask(kind: m.Llm, context: Context) -> Ask:
     system = None if kind.system_prompt is None else render(kind.system_prompt, lookup)
     stream = bool(extra.get("stream", False))
     body = {key: value for key, value in extra.items() if key not in OWN_KEYS | {"stream"}}
-    return Ask(kind, render(kind.prompt_template, lookup), system, body, stream)
+    return Ask(
+        kind, render(kind.prompt_template, lookup), system, body, stream,
+        cache=extra.get("cache") is True,
+    )  # fmt: skip
 
 
 def _target(kind: m.Llm, place: Place, context: Context) -> Target:
@@ -119,13 +130,18 @@ def _host(authority: str) -> str:
     return authority.partition(":")[0]
 
 
-def _call(provider: Provider, ask: Ask, target: Target, context: Context) -> tuple[Answer, int]:
-    """The answer, and how many bytes went to and fro."""
+def _request(provider: Provider, ask: Ask, target: Target) -> Request:
     accept = "text/event-stream, application/json" if ask.stream else "application/json"
     headers = {"Content-Type": "application/json", "Accept": accept}
     headers |= provider.headers(target.key)
     body = compact(provider.body(ask)).encode()
-    request = Request("POST", target.base + provider.path(), headers, body)
+    return Request("POST", target.base + provider.path(), headers, body)
+
+
+def _call(
+    provider: Provider, ask: Ask, request: Request, target: Target, context: Context
+) -> tuple[Answer, int]:
+    """The answer, and how many bytes went to and fro."""
     with send(request, target.guard, context.token) as reply:
         if reply.status >= 300:
             raise reply.refusal(reply.read(64 * 1024).decode("utf-8", "replace").strip())
@@ -136,7 +152,7 @@ def _call(provider: Provider, ask: Ask, target: Target, context: Context) -> tup
                 raise NodeFailure("the model's stream broke off before its end")
         else:
             answer = provider.read(_json(reply))
-        return answer, len(body) + reply.received
+        return answer, len(request.body or b"") + reply.received
 
 
 def _json(reply: Reply) -> dict[str, Any]:
@@ -185,7 +201,9 @@ def _pieces(text: str, size: int) -> Iterable[str]:
     return (text[at : at + size] for at in range(0, len(text), size))
 
 
-def _outcome(kind: m.Llm, ask: Ask, answer: Answer, key: str | None, moved: int) -> Outcome:
+def _outcome(
+    kind: m.Llm, ask: Ask, answer: Answer, key: str | None, moved: int, cached: bool = False
+) -> Outcome:
     usage = answer.usage
     output: dict[str, Any] = {
         "provider": kind.provider,
@@ -193,12 +211,12 @@ def _outcome(kind: m.Llm, ask: Ask, answer: Answer, key: str | None, moved: int)
         "prompt": ask.prompt,
         "response": _struck(answer.text, key),
         "usage": None if usage is None else usage.as_json(),
-        "cached": False,
+        "cached": cached,
     }
     if answer.tool_calls:
         output["tool_calls"] = [dict(call) for call in answer.tool_calls]
     spent: dict[str, Any] = {"bytes_transferred": moved}
-    if usage is not None:
+    if usage is not None and not cached:
         spent["token_usage"] = {
             "input_tokens": usage.prompt,
             "output_tokens": usage.completion,

@@ -22,6 +22,7 @@ class Ask:
     system: str | None
     extra: Mapping[str, Any]  # extra_params that go into the body
     stream: bool = False
+    cache: bool = False
 
     @property
     def images(self) -> tuple[Image, ...]:
