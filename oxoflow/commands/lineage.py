@@ -6,6 +6,7 @@ Owns the verbs `provenance` and `compare`; the answers come from `engine`.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ _JOBS_SHOWN = 10
 def _opened(places: list[Path]) -> Iterator[list[History]]:
     with contextlib.ExitStack() as stack:
         histories = []
-        for place in dict.fromkeys(place.absolute() for place in places):
+        for place in dict.fromkeys(Path(os.path.abspath(place)) for place in places):
             history = History(place)
             stack.callback(history.close)
             histories.append(history)
@@ -109,7 +110,7 @@ def _step_lines(number: int, step: Step) -> list[str]:
     run = f"run {made.run}" if made.run else "an unknown run"
     lines.append(f"   {run}, finished {made.finished_at or 'at an unknown time'}")
     if made.origin:
-        lines.append(f"   taken from run {made.origin.get('run')} in {made.origin.get('workdir')}")
+        lines.append(f"   {_origin_words(made.origin)}")
     command = (made.command or "").strip().splitlines()
     lines += [f"   $ {line}" for line in command[:_COMMAND_LINES]]
     if len(command) > _COMMAND_LINES:
@@ -124,6 +125,12 @@ def _step_lines(number: int, step: Step) -> list[str]:
         note = f" ({item.note})" if item.note else ""
         lines.append(f"   < {item.path}  {item.digest[:_SHORT]}  {source}{note}")
     return lines
+
+
+def _origin_words(origin: Mapping[str, Any]) -> str:
+    """Name the run that really computed a result."""
+    at = f", finished {origin['made_at']}" if origin.get("made_at") else ""
+    return f"computed by run {origin.get('run')} in {origin.get('workdir')}{at}"
 
 
 def show_comparison(arguments: Arguments) -> int:

@@ -157,7 +157,7 @@ def find_histories(place: Path) -> Iterator[Path]:
 
 def enclosing(file: Path) -> Path | None:
     """The nearest directory above a file that holds records."""
-    for folder in file.absolute().parents:
+    for folder in Path(os.path.abspath(file)).parents:
         if (folder / RECORDS / "state.sqlite").is_file():
             return folder
     return None

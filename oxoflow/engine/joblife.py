@@ -20,6 +20,7 @@ from oxoflow.engine.failures import (
     describe_timeout,
     ran_out_of_memory,
 )
+from oxoflow.engine.fingerprint import Fingerprint
 from oxoflow.engine.jobtools import JobTools
 from oxoflow.engine.journal import Shape
 from oxoflow.engine.outputs import clean_up, shapes_before, verify
@@ -284,11 +285,18 @@ class JobLife:
         command = self.prepared.shown_command
         notes = Notes(self.provided.text() if self.provided is not None else None)
         tools.reporter.done(job, self.usage, key, present, command, notes)
-        kept = tools.reuse.leave(self.decision, key, present) if tools.reuse else None
+        kept = self._leave(key, present, notes)
         if kept is not None:
             self.logs.note(f"oxoflow: {kept}")
         self.logs.close()
         return JobEnd(self.decision.index, Status.SUCCESS)
+
+    def _leave(
+        self, key: Fingerprint, present: tuple[OutputRecord, ...], notes: Notes
+    ) -> str | None:
+        """Leave the result for other runs, if they are shared; says what kept it from that."""
+        reuse = self.tools.reuse
+        return reuse.leave(self.decision, key, present, notes.environment) if reuse else None
 
     def give_up(self) -> None:
         """End without another attempt."""

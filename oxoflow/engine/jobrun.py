@@ -72,7 +72,8 @@ class JobRunner:
             prepared = self.tools.preparer.prepare(decision, memory_mb)
         except OxoflowError as error:
             return self._refuse(index, decision.job, error.message)
-        return self._reuse(decision) or self._live(JobLife(self.tools, decision, prepared))
+        reused = self._reuse(decision, prepared)
+        return reused or self._live(JobLife(self.tools, decision, prepared))
 
     def run_together(self, item: Item) -> JobEnd:
         """Run the jobs that pipes join, to the end of all of them."""
@@ -123,7 +124,7 @@ class JobRunner:
             self._grown[end.index] = life
         return end
 
-    def _reuse(self, decision: Decision) -> JobEnd | None:
+    def _reuse(self, decision: Decision, prepared: Prepared) -> JobEnd | None:
         """Take the result from another run, if there is one for this very job."""
         reuse = self.tools.reuse
         found = reuse.available(decision) if reuse is not None else None
@@ -143,7 +144,7 @@ class JobRunner:
         logs = self.tools.open_logs(job.name)
         logs.note(f"oxoflow: {taken.words}")
         logs.close()
-        self.tools.reporter.reused(job, usage, taken)
+        self.tools.reporter.reused(job, usage, taken, prepared.shown_command)
         return JobEnd(decision.index, Status.SKIPPED)
 
     def abandon(self) -> int:

@@ -130,8 +130,8 @@ class Reporter:
         )
         self.recorder.event("rule_completed", job.name, job.rule.name, **_figures(usage, 0))
 
-    def reused(self, job: Job, usage: Usage, taken: Taken) -> None:
-        """The job's outputs were taken from another run."""
+    def reused(self, job: Job, usage: Usage, taken: Taken, command: str) -> None:
+        """The job's outputs were taken from another run, which made them by the same command."""
         key = taken.key
         self.recorder.change(
             Done(
@@ -143,7 +143,9 @@ class Reporter:
                 taken.outputs,
                 usage.started_at,
                 time.time(),
+                command=command,
                 run=self.run_id,
+                environment=taken.environment,
                 origin=taken.origin,
             )
         )

@@ -36,12 +36,14 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a job once made, and in which run."""
+    """What a job once made, in which run, when (seconds since 1970) and in what environment."""
 
     run: str
     workdir: str
     job: str
     outputs: tuple[Stored, ...]
+    made_at: float | None = None
+    environment: str | None = None  # as in the record of the job that made it, JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +155,9 @@ def read_entry(path: Path) -> Entry | None:
     """Read what an entry's file says; None when it is gone or no entry."""
     try:
         found: Any = json.loads(path.read_bytes())
-        outputs = tuple(Stored(**item) for item in found["outputs"])
-        return Entry(str(found["run"]), str(found["workdir"]), str(found["job"]), outputs)
-    except (OSError, ValueError, TypeError, KeyError):
+        outputs = tuple(Stored(**item) for item in found.pop("outputs"))
+        return Entry(**found, outputs=outputs)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from pathlib import Path
 
 from oxoflow.engine.deciding import Decision
+from oxoflow.engine.events import timestamp
 from oxoflow.engine.eviction import DEFAULT_LIMIT, evict, refusal
 from oxoflow.engine.files import DIRECTORY_SIZE, WorkFiles
 from oxoflow.engine.fingerprint import Fingerprint
@@ -46,6 +48,7 @@ class Taken:
     words: str
     run: str
     origin: str
+    environment: str | None
 
 
 class Reuse:
@@ -92,12 +95,22 @@ class Reuse:
             return None
         self._linked.add(given.linked)
         outputs = verify(self._root, decision.job.name, decision.outputs).present
-        origin = {"run": entry.run, "workdir": entry.workdir, "job": entry.job, "how": given.how}
+        origin = {
+            "run": entry.run,
+            "workdir": entry.workdir,
+            "job": entry.job,
+            "made_at": None if entry.made_at is None else timestamp(entry.made_at),
+            "how": given.how,
+        }
         words = f"reused from {origin_words(entry)}, by {given.how}"
-        return Taken(key, outputs, words, entry.run, json.dumps(origin))
+        return Taken(key, outputs, words, entry.run, json.dumps(origin), entry.environment)
 
     def leave(
-        self, decision: Decision, key: Fingerprint, outputs: tuple[OutputRecord, ...]
+        self,
+        decision: Decision,
+        key: Fingerprint,
+        outputs: tuple[OutputRecord, ...],
+        environment: str | None,
     ) -> str | None:
         """Store a verified result; says what kept it from being stored, if anything unusual."""
         job, files = decision.job, self._planner.files
@@ -115,7 +128,7 @@ class Reuse:
             kept = tuple(item for item in stored if item is not None)
             if len(kept) != len(outputs):
                 return None
-            entry = Entry(self._run_id, self._root, job.name, kept)
+            entry = Entry(self._run_id, self._root, job.name, kept, time.time(), environment)
             sources = {item.path: files.full(item.path) for item in kept}
             self._count(self._cache.put(key.key, entry, sources))
         except OSError as error:

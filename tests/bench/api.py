@@ -16,6 +16,7 @@ from tests.server_process import ServerProcess
 
 SETTINGS = {
     "RATE_LIMIT": "0",
+    "CACHE_SIZE": "0",
     "STREAMS_PER_USER": "5000",
     "MAX_STREAMS": "5000",
     "MAX_PENDING_PER_USER": "100000",

@@ -52,6 +52,39 @@ def test_provenance_of_a_copy_is_found_below_a_named_directory(runs, ox):
     assert len(jobs[1]["inputs"][0]["sha256"]) == 64
 
 
+def test_a_file_beside_a_run_is_not_taken_for_one_of_it_and_runs_are_named_once(
+    runs, ox, monkeypatch
+):
+    shutil.copyfile(runs / "two/src", runs / "outside")
+    monkeypatch.chdir(runs / "one")
+    told = ox("provenance", "../outside", "--workdir", "..", "--workdir", ".", "--json")
+    assert told.json["read_by"] == [f"{runs}/two: a"]
+
+
+def test_a_result_that_was_taken_over_names_the_run_that_computed_it(runs, ox):
+    for name in ("first", "second"):
+        (runs / name).mkdir()
+        shutil.copyfile(runs / "one/main.oxoflow", runs / name / "main.oxoflow")
+        shutil.copyfile(runs / "one/src", runs / name / "src")
+        assert ox("run", f"{name}/main.oxoflow", "--cache", "cache").code == 0
+    computed = ox("provenance", "first/b.txt", "--json").json["jobs"]
+    shutil.rmtree(runs / "first")
+    shutil.move(runs / "second/b.txt", runs / "renamed.txt")
+    jobs = ox("provenance", "renamed.txt", "--workdir", "second", "--json").json["jobs"]
+    assert [job["job"] for job in jobs] == ["b", "a"]
+    for job, made in zip(jobs, computed, strict=True):
+        origin = job["taken_from"]
+        assert (origin["run"], origin["workdir"]) == (made["run_id"], str(runs / "first"))
+        assert origin["made_at"][:19] == made["finished_at"][:19]
+        assert (job["command"], job["environment"]) == (made["command"], made["environment"])
+        assert [each["sha256"] for each in job["inputs"]] == [
+            each["sha256"] for each in made["inputs"]
+        ]
+    told = ox("provenance", "renamed.txt", "--workdir", "second").out
+    assert f"computed by run {computed[0]['run_id']} in {runs}/first" in told
+    assert "$ wc -l < a.txt > b.txt" in told
+
+
 def test_what_is_not_known_is_said_and_exits_1(runs, ox):
     (runs / "one/foreign").write_text("never seen")
     told = ox("provenance", "one/foreign")
