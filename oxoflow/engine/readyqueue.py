@@ -18,6 +18,7 @@ from oxoflow.record import dataclass
 
 Groups = tuple[tuple[str, int], ...]
 _Entry = tuple[float, float, int, int]  # points and weight (both negated), arrival, index
+_NO_LANES_BUT_PLAIN = frozenset([()])  # the one lane, of tasks that want no group
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,9 @@ class ReadyQueue:
         if self._first is not None:
             return self._first
         self._age(now)
+        if self._lanes.keys() == _NO_LANES_BUT_PLAIN:
+            plain = self._lanes[()]
+            return plain[0][3] if self._trim(plain) else None
         heads = [(heap[0], lane) for lane, heap in self._lanes.items() if self._trim(heap)]
         claimed: set[str] = set()
         for head, lane in sorted(heads):
@@ -90,18 +94,19 @@ class ReadyQueue:
         points = waiting.priority
         if self._highest != self._lowest:
             points = min(self._highest, points + int((now - waiting.since) / self._ageing))
-        lane = tuple(sorted(name for name, _ in waiting.groups))
+        lane = tuple(sorted([name for name, _ in waiting.groups])) if waiting.groups else ()
         entry = (-points, -waiting.weight, waiting.arrival, index)
         heapq.heappush(self._lanes.setdefault(lane, []), entry)
 
     def _trim(self, heap: list[_Entry]) -> bool:
-        while heap and self._is_stale(heap[0]):
+        """Remove the entries of tasks that left or came anew; False when none remains."""
+        while heap:
+            entry = heap[0]
+            known = self._waiting.get(entry[3])
+            if known is not None and known.arrival == entry[2]:
+                return True
             heapq.heappop(heap)
-        return bool(heap)
-
-    def _is_stale(self, entry: _Entry) -> bool:
-        known = self._waiting.get(entry[3])
-        return known is None or known.arrival != entry[2]
+        return False
 
     def _age(self, now: float) -> None:
         tick = int(now / self._ageing)

@@ -42,7 +42,8 @@ class Status(Enum):
     BLOCKED = "blocked"  # never ran, since a predecessor failed
 
 
-FINAL = frozenset({Status.SUCCESS, Status.SKIPPED, Status.FAILED, Status.BLOCKED})
+# a tuple: looking a member up in a set costs a call of `Enum.__hash__`
+FINAL = (Status.SUCCESS, Status.SKIPPED, Status.FAILED, Status.BLOCKED)
 
 
 @dataclass(frozen=True, slots=True)
