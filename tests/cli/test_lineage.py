@@ -53,12 +53,17 @@ def test_provenance_of_a_copy_is_found_below_a_named_directory(runs, ox):
 
 
 def test_a_file_beside_a_run_is_not_taken_for_one_of_it_and_runs_are_named_once(
-    runs, ox, monkeypatch
+    here, ox, monkeypatch
 ):
-    shutil.copyfile(runs / "two/src", runs / "outside")
-    monkeypatch.chdir(runs / "one")
-    told = ox("provenance", "../outside", "--workdir", "..", "--workdir", ".", "--json")
-    assert told.json["read_by"] == [f"{runs}/two: a"]
+    for name in ("one", "two"):
+        (here / name).mkdir()
+        (here / name / "main.oxoflow").write_text(FLOW.replace("cat {input}", "wc {input}"))
+        (here / name / "src").write_text(f"{name}\n")
+        assert ox("run", f"{name}/main.oxoflow").code == 0
+    shutil.copyfile(here / "two/src", here / "outside")
+    monkeypatch.chdir(here / "one")
+    told = ox("provenance", "../outside", "--workdir", "..", "--workdir", "../two", "--json")
+    assert told.json["read_by"] == [f"{here}/two: a"]
 
 
 def test_a_result_that_was_taken_over_names_the_run_that_computed_it(runs, ox):
