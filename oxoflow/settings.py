@@ -50,6 +50,7 @@ class Settings:
     max_pending_per_user: int = 50
     streams_per_user: int = 8
     max_streams: int = 2000
+    graph_nodes: int = 4
     event_days: int = 30
     cache_size: int = 50 * 1024**3  # bytes of results kept for one user; 0 keeps none
     pass_env: tuple[str, ...] = ()
@@ -260,6 +261,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("MAX_PENDING_PER_USER", _whole(0), "50", "waiting runs of one user"),
     Option("STREAMS_PER_USER", _whole(0), "8", "event streams of one user; beyond that 429"),
     Option("MAX_STREAMS", _whole(1), "2000", "event streams together; beyond that 503"),
+    Option("GRAPH_NODES", _whole(1, 1000), "4", "nodes of one graph that work at a time"),
     Option("EVENT_DAYS", _whole(1), "30", "days for which events can be replayed"),
     Option(
         "CACHE_SIZE", _size_or_none, "50 GiB",

@@ -48,6 +48,7 @@ def gather(
         documents=_documents(reader, settings.home / LIBRARY, owner, graph),
         servers=servers,
         limits=Limits(
+            slots=settings.graph_nodes,
             allowed_hosts=settings.allowed_hosts,
             data_roots=settings.data_roots,
         ),

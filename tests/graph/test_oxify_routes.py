@@ -10,9 +10,11 @@ from flask.testing import FlaskClient
 
 from oxoflow.graph.reading import parse_text
 from oxoflow.graph.renewing import renewed
+from oxoflow.graph.supplies import read_supplies
 from oxoflow.graph.validate import read_graph
 from oxoflow.openapi.contract import path_of
 from tests.graph.building import code, document, if_else, line, node, node_id
+from tests.web.conftest import MakeApp
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 MISSION = {
@@ -158,6 +160,15 @@ def test_a_fixed_path_answers_to_its_own_methods_only(client: FlaskClient, word:
     assert answer.status_code == 405
     assert "GET" not in answer.headers["Allow"]
     assert client.get(f"/api/v1/workflows/{word}ed").status_code == 400
+
+
+def test_an_execution_takes_its_limits_from_the_settings(make_app: MakeApp) -> None:
+    app = make_app(GRAPH_NODES="2", ALLOWED_HOSTS="api.lab.example")
+    client = app.test_client()
+    begun = client.post(f"/api/v1/workflows/{save(client, line())}/execute").json["execution_id"]
+    services = app.extensions["oxoflow"]
+    limits = read_supplies(services.workspace.run_directory("local", begun)).limits
+    assert (limits.slots, limits.allowed_hosts) == (2, ("api.lab.example",))
 
 
 def test_an_unknown_graph_has_an_empty_history(client: FlaskClient) -> None:
