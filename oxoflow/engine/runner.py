@@ -23,11 +23,11 @@ from oxoflow.engine.ending import Receipt, end_run, has_leftovers
 from oxoflow.engine.events import EventWriter, timestamp
 from oxoflow.engine.files import WorkFiles
 from oxoflow.engine.identity import new_id
-from oxoflow.engine.interpreters import passed_over
 from oxoflow.engine.load import Loaded
 from oxoflow.engine.logs import LogCopier
 from oxoflow.engine.masking import NO_MASK
 from oxoflow.engine.narration import outcome_words
+from oxoflow.engine.notices import find_notices
 from oxoflow.engine.options import Counts, Outcome, RunOptions, add_counts
 from oxoflow.engine.parts import Parts, open_parts
 from oxoflow.engine.placing import Backend
@@ -178,7 +178,7 @@ class _Run:
             parts.announce(self._record.run_id, loaded, plan)
         temporary = Path(options.environ.get("TMPDIR") or "/tmp")
         warnings = host_warnings(jobs, directory.root, temporary)
-        warnings += passed_over(job.rule for job in jobs)
+        warnings += find_notices(chosen, loaded.dag, planner.renderer)
         parts.announce_jobs(plan, (*planner.pipes.warnings, *tasks.warnings, *warnings))
         scheduler = Scheduler(tasks.tasks, tasks.parents, capacity, now=time.monotonic())
         rules = RuleRun(tasks, scheduler, capacity, parts, self._setting())

@@ -31,11 +31,15 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one rule did without saying so in its declaration."""
+    """What one rule did without saying so in its declaration.
+
+    `rule` is None when it was one of those `at_work`, and nothing tells which.
+    """
 
     code: str
-    rule: str
+    rule: str | None
     paths: tuple[str, ...]
+    at_work: tuple[str, ...] = ()
 
     def message(self) -> str:
         """The fact and the cure, in a sentence."""
@@ -43,6 +47,10 @@ class Finding:
         more = f" and {len(self.paths) - _SHOWN} more" if len(self.paths) > _SHOWN else ""
         if self.code == MADE:
             cure = "declare what is a result as output, and what is not as temp_output"
+            if self.rule is None:
+                rules = ", ".join(f"'{rule}'" for rule in self.at_work[:_SHOWN])
+                rules += ", …" if len(self.at_work) > _SHOWN else ""
+                return f"{MADE}: one of the rules {rules} made {shown}{more} undeclared; {cure}"
             return f"{MADE}: rule '{self.rule}' made {shown}{more} without declaring it; {cure}"
         cure = "declare it as input, or the order of the two rules is left to chance"
         return f"{READ}: rule '{self.rule}' read {shown}{more}, made by other rules; {cure}"
@@ -61,11 +69,19 @@ def find_undeclared(
     ran = [r for r in records.values() if (r.started_at or 0.0) >= since and r.job in dag.index]
     declared = _Declared(dag, renderer)
     made: dict[str, set[str]] = {}
+    unclear: dict[str, set[str]] = {}
     for path, changed_at in _changed(root, since, declared):
-        rule = _maker(path, changed_at, ran, written)
-        if rule is not None:
-            made.setdefault(rule, set()).add(path)
+        rules = _makers(path, changed_at, ran, written)
+        if len(rules) > 1:
+            rules = _naming(path, dag, ran, rules) or rules
+        if len(rules) == 1:
+            made.setdefault(min(rules), set()).add(path)
+        elif rules:
+            unclear[path] = rules
     found = [Finding(MADE, rule, tuple(sorted(paths))) for rule, paths in sorted(made.items())]
+    if unclear:
+        at_work = tuple(sorted(set().union(*unclear.values())))
+        found.append(Finding(MADE, None, tuple(sorted(unclear)), at_work))
     taken: dict[str, set[str]] = {}
     for job, paths in read.items():
         if job in dag.index:
@@ -142,10 +158,10 @@ def _changed(root: str, since: float, declared: _Declared) -> Iterator[tuple[str
                 yield path, changed_at
 
 
-def _maker(
+def _makers(
     path: str, changed_at: float, ran: Sequence[Record], written: Mapping[str, set[str]]
-) -> str | None:
-    """The rule that made a file: who was seen to write it, else who alone was at work then."""
+) -> set[str]:
+    """The rules that may have made a file: who was seen to write it, else all at work then."""
     seen = {record.rule for record in ran if path in written.get(record.job, ())}
     if not seen:
         seen = {
@@ -153,7 +169,14 @@ def _maker(
             for record in ran
             if (record.started_at or 0.0) <= changed_at <= (record.finished_at or 0.0)
         }
-    return seen.pop() if len(seen) == 1 else None
+    return seen
+
+
+def _naming(path: str, dag: Dag, ran: Sequence[Record], rules: set[str]) -> set[str]:
+    """Of some rules, those whose commands name the file, at least without its directory."""
+    name = os.path.basename(path)
+    jobs = (dag.jobs[dag.index[record.job]] for record in ran if record.rule in rules)
+    return {job.rule.name for job in jobs if name in f"{job.shell or ''} {job.script or ''}"}
 
 
 def _foreign(dag: Dag, renderer: Renderer, index: int, paths: set[str]) -> set[str]:

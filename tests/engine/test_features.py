@@ -264,3 +264,16 @@ def test_a_crash_after_the_deletion_was_recorded_leaves_no_temporary_result(tmp_
     assert execute(tmp_path, TEMPORARY).exit_code == 0
     assert started(tmp_path) == []
     assert not (tmp_path / "tmp/data").exists()
+
+
+def test_what_is_asked_for_and_not_given_is_told_before_the_run(tmp_path):
+    text = (
+        "[config]\nplace = 's3://bucket'\n"
+        + rule("far", "echo {input} > {output}", input=["{config.place}/in"], output=["o"])
+        + rule("leaf", "echo > {output}", output=["leaf"], temporary=True)
+    )
+    assert execute(tmp_path, text).exit_code == 0
+    assert (tmp_path / "o").read_text() == "s3://bucket/in\n"
+    told = [event.data["message"] for event in events(tmp_path, "warning")]
+    assert any("'s3://bucket/in' is passed on as it is" in message for message in told)
+    assert any("'leaf' is temporary, but nothing depends on it" in message for message in told)

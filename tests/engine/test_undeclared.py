@@ -52,12 +52,22 @@ def test_w027_reading_another_rule_s_output_undeclared_is_told_when_it_is_seen(t
     assert "W027: rule 'reader' read 'made'" in message
 
 
-def test_two_jobs_at_work_at_once_are_not_blamed_for_what_neither_was_seen_to_do(tmp_path):
-    text = rule(
-        "a", "until [ -e b ]; do sleep 0.02; done; touch nobody a; touch seen", output=["a"]
-    ) + rule(
-        "b", "touch b; until [ -e seen ]; do sleep 0.02; done", output=["b"], temp_output=["seen"]
-    )
+# Both are at work when something is made, which the names of the second and third do not tell.
+AT_ONCE = rule(
+    "a", "until [ -e b ]; do sleep 0.02; done; touch nobody a; touch seen", output=["a"]
+) + rule("b", "touch b; until [ -e seen ]; do sleep 0.02; done", output=["b"], temp_output=["seen"])
+
+
+def test_of_two_jobs_at_work_at_once_the_one_that_names_a_file_made_it(tmp_path):
+    assert execute(tmp_path, AT_ONCE).exit_code == 0
+    ((rule_name, message),) = told(tmp_path)
+    assert rule_name == "a"
+    assert "W032: rule 'a' made 'nobody' without declaring it" in message
+
+
+def test_of_two_jobs_at_work_at_once_none_is_blamed_for_what_neither_names(tmp_path):
+    text = AT_ONCE.replace("touch nobody", "x=no; touch ${x}body")
     assert execute(tmp_path, text).exit_code == 0
-    assert (tmp_path / "nobody").exists()
-    assert told(tmp_path) == []
+    ((rule_name, message),) = told(tmp_path)
+    assert rule_name is None
+    assert "W032: one of the rules 'a', 'b' made 'nobody' undeclared" in message
