@@ -1,11 +1,13 @@
 """Kill runners, jobs or both at a hundred random moments; what comes out must not show it."""
 
+import contextlib
 import hashlib
 import os
 import random
 import signal
 import threading
 import time
+from collections import Counter
 
 import pytest
 
@@ -58,20 +60,37 @@ def known(workdir):
     return records(workdir) if state.exists() and state.stat().st_size > 0 else {}
 
 
-def kill_something(rng: random.Random, runner) -> bool:
-    """Kill the runner, some jobs, or all of it; whether the runner was hit."""
-    what = rng.choice(["runner", "runner", "jobs", "both"])
-    below = list(descendants([runner.pid], all_processes()))
-    if what in ("jobs", "both"):
-        for pid in below if what == "both" else rng.sample(below, min(1, len(below))):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-    if what in ("runner", "both"):
-        runner.kill()
-        return True
-    return False
+def kill_something(rng: random.Random, runner) -> str:
+    """Kill the runner, a whole job, or all of it; what was hit, or nothing."""
+    what = rng.choice(["runner", "job", "both"])
+    if what == "job":
+        while not (jobs := jobs_of(runner)) and runner.poll() is None:
+            threading.Event().wait(0.005)
+        if not jobs:
+            return ""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(rng.choice(jobs), signal.SIGKILL)
+        return what
+    for pid in descendants([runner.pid], all_processes()) if what == "both" else ():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)  # its watchdog is among them
+    runner.kill()
+    return what
+
+
+def jobs_of(runner) -> list[int]:
+    """The leaders of the jobs that are at work."""
+    found = []
+    for stat in descendants([runner.pid], all_processes()).values():
+        with contextlib.suppress(OSError):
+            if stat.pid == stat.session and b"piece-" in cmdline(stat.pid):
+                found.append(stat.pid)
+    return found
+
+
+def cmdline(pid: int) -> bytes:
+    with open(f"/proc/{pid}/cmdline", "rb") as handle:
+        return handle.read()
 
 
 @pytest.mark.torture
@@ -86,19 +105,16 @@ def test_after_many_kills_the_results_are_those_of_an_undisturbed_run(tmp_path, 
         (place / "w.oxoflow").write_text(text)
     assert execute(calm, text).exit_code == 0
 
-    kills, done_before, finished = 0, set(), False
+    hits, done_before, finished = Counter(), set(), False
     while not finished:
         runner = start(rough, text)
         moment = rng.uniform(0.1, 0.45)
-        if kills < KILLS:
+        if hits.total() < KILLS:
             began = time.monotonic()
             while runner.poll() is None and time.monotonic() < began + moment:
                 threading.Event().wait(0.005)
-            if runner.poll() is None:
-                kills += 1
-                if not kill_something(rng, runner):
-                    threading.Event().wait(0.05)
-                    runner.kill()
+            hit = "" if runner.poll() is not None else kill_something(rng, runner)
+            hits.update([hit] if hit else [])
         code = runner.wait(120)
         runner.stderr.close()
         done = {job for job, record in known(rough).items() if record.status == "done"}
@@ -112,4 +128,5 @@ def test_after_many_kills_the_results_are_those_of_an_undisturbed_run(tmp_path, 
     assert len(completed) == len(set(completed)), "a completed job was repeated"
     assert set(completed) == set(records(rough)), "a completed job has no event"
     assert processes_in(rough) == []
-    assert kills == KILLS
+    assert hits.total() == KILLS
+    assert set(hits) == {"runner", "job", "both"}
