@@ -55,6 +55,7 @@ class LiveDisplay:
         self._drawn = 0
         self._begun = time.monotonic()
         self._estimate: tuple[float, float] | None = None
+        self._estimated = 0.0  # when; what is left is less by the time since then
         self._next_estimate = 0.0
         self._paused = False
         self._stopping = False
@@ -131,11 +132,13 @@ class LiveDisplay:
         if now >= self._next_estimate:
             began = time.monotonic()
             self._estimate = self._estimator.remaining(now)
+            self._estimated = now
             cost = time.monotonic() - began
             self._next_estimate = now + max(_ESTIMATE_SECONDS, 50 * cost)
         if self._estimate is None:
             return []
-        low, high = map(duration_words, self._estimate)
+        since = now - self._estimated
+        low, high = (duration_words(max(0.0, secs - since)) for secs in self._estimate)
         return [f"about {low} left" if low == high else f"about {low} to {high} left"]
 
 

@@ -1,0 +1,57 @@
+"""Hold what the live block says: progress, what runs, what is left, that it is being stopped."""
+
+import io
+import time
+
+import pytest
+
+from oxoflow.commands.display import LiveDisplay
+from oxoflow.engine.events import Event
+from oxoflow.engine.failures import STOPPED
+
+
+class Guess:
+    """An estimator that always says the same, and counts how often it is asked."""
+
+    asked = 0
+
+    def started(self, job, now): ...
+
+    def ended(self, job, seconds): ...
+
+    def planned(self, jobs): ...
+
+    def remaining(self, now):
+        self.asked += 1
+        return 100.0, 200.0
+
+
+@pytest.fixture
+def display(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    made = LiveDisplay(io.StringIO(), Guess())
+    made.observe(Event("jobs_planned", data={"jobs": [["a", "a", "run"], ["b", "b", "run"]]}))
+    made.observe(Event("rule_started", "a", "a"))
+    yield made
+    made.close()
+
+
+def test_what_is_left_becomes_less_between_two_estimates(display):
+    now = time.monotonic() + 1000
+    first, running = display._lines(now)
+    assert "] 0/2 jobs" in first
+    assert "about 1 min 40 s to 3 min 20 s left" in first
+    assert running.startswith("  a  ")
+    assert "about 1 min 39 s to 3 min 19 s left" in display._lines(now + 1.0)[0]
+
+
+def test_a_run_that_is_being_stopped_says_so_and_guesses_nothing(display):
+    display.observe(Event("run_cancelling", data={"exit_code": 130}))
+    display.observe(Event("rule_failed", "a", "a", {"error": STOPPED, "will_retry": False}))
+    (line,) = display._lines(time.monotonic())
+    assert "1 stopped" in line
+    assert "failed" not in line
+    assert line.endswith("stopping")
+    said = display._out.getvalue()
+    assert "Ctrl-C again kills it at once" in said
+    assert "stopped  a" in said
