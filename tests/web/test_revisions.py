@@ -80,4 +80,5 @@ def test_the_quota_shows_limits_and_use(user: FlaskClient) -> None:
     body = user.get("/api/quota").json
     assert body["limits"]["running"] == 4
     assert body["limits"]["pending"] == 50
-    assert (body["used"], body["pending"]) == ({"running": 0}, 0)
+    assert body["used"] == {"running": 0, "cache_bytes": 0, "cache_results": 0}
+    assert body["pending"] == 0
