@@ -19,7 +19,8 @@ from oxoflow.graph.supplies import Supplies
 from oxoflow.graph.validate import read_graph
 from oxoflow.graph.work import Limits
 from tests.graph.building import node_id
-from tests.graph.fakes import Fake, fake_server
+from tests.graph.fakes import Fake, Reply, fake_server
+from tests.graph.oxify_server import KEY, OxifyServer
 from tests.web.conftest import admin, app, client, make_app, services, user, viewer
 
 __all__ = ["admin", "app", "client", "make_app", "services", "user", "viewer"]
@@ -131,3 +132,40 @@ def begin(tmp_path: Path) -> Begin:
 def fake() -> Iterator[Fake]:
     with fake_server() as server:
         yield server
+
+
+LOOSE = {"MAX_RUNS": "4", "STREAMS_PER_USER": "100"}
+
+
+@pytest.fixture(scope="module")
+def models() -> Iterator[Fake]:
+    with fake_server() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, models: Fake) -> Iterator[OxifyServer]:
+    """One server for all tests that do not kill it; it starts before settings are taken away."""
+    made = OxifyServer(tmp_path_factory.mktemp("shared") / "home", **LOOSE)
+    made.environ |= {"OLLAMA_BASE_URL": models.url, "OPENAI_API_KEY": KEY}
+    try:
+        yield made.start()
+    finally:
+        made.clean_up()
+
+
+@pytest.fixture
+def server(shared: OxifyServer, models: Fake) -> OxifyServer:
+    models.seen.clear()
+    models.replies, models.answer = [Reply()], None
+    return shared
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[OxifyServer]:
+    """A server of the test's own, to be killed."""
+    made = OxifyServer(tmp_path / "home", **LOOSE)
+    try:
+        yield made.start()
+    finally:
+        made.clean_up()

@@ -1,125 +1,18 @@
-"""Executions on a real server: started, followed, answered, paused, cancelled, killed, revived."""
+"""Executions on a real server: started, paused, cancelled, tried out, with all they call."""
 
-import http.client
 import json
-import os
 import re
-import signal
 import subprocess
 import threading
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.graph.building import code, line, node, node_id, shell
-from tests.graph.fakes import Fake, Reply, fake_server
-from tests.server_process import ServerProcess
-
-START, END = node("Start", "Start"), node("End", "End")
-ADD = code("Add", "result = x + y", "sum", ["x", "y"])
-FINAL = ("Completed", "Cancelled")
-PATIENCE = 60.0
-KEY = "sk-0123456789abcdef"
-LOOSE = {"STREAMS_PER_USER": "100"}
-
-
-class OxifyServer(ServerProcess):
-    """A server asked without a login, as curl on the same machine asks it."""
-
-    def api(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        return self.call(method, f"/api/v1{path}", body, **headers)
-
-    def ok(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        status, answer = self.api(method, path, body, **headers)
-        assert status < 300, answer
-        return answer
-
-    def save(self, doc: Any) -> str:
-        return str(self.ok("POST", "/workflows", {"workflow": doc})["id"])
-
-    def begin(self, doc: Any, variables: Any = None, **options: Any) -> str:
-        """Save and execute; the id of the execution."""
-        body = {"variables": variables or {}, "options": options}
-        return str(self.ok("POST", f"/workflows/{self.save(doc)}/execute", body)["execution_id"])
-
-    def detail(self, execution: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.ok("GET", f"/executions/{execution}")
-        return found
-
-    def until(self, execution: str, *states: str) -> dict[str, Any]:
-        """Follow the stream until the execution is over; its detail."""
-        self.frames(execution)
-        detail = self.detail(execution)
-        if states:
-            assert detail["state"] in states, detail["state"]
-        return detail
-
-    def frames(self, execution: str, query: str = "", **headers: str) -> list[str]:
-        """The frames of a stream that ends."""
-        status, data = self.api("GET", f"/executions/{execution}/stream{query}", **headers)
-        assert status == 200, data
-        return [frame for frame in data.decode().split("\n\n") if frame]
-
-    def await_(self, look: Any) -> Any:
-        """Ask again and again until there is something."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            found = look()
-            if found:
-                return found
-            time.sleep(0.03)
-        raise AssertionError("it did not happen")
-
-    def question(self, execution: str, kind: str = "approvals") -> dict[str, Any]:
-        found = self.await_(lambda: self.ok("GET", f"/executions/{execution}/{kind}"))
-        return dict(found[0])
-
-    def runner_of(self, execution: str) -> int:
-        """The pid of an execution's runner."""
-        path = self.run_directory(execution) / ".oxo-flow/run.json"
-        found = self.await_(lambda: path.exists() and json.loads(path.read_text()))
-        return int(found["pid"])
-
-    def run_directory(self, execution: str) -> Path:
-        return self.home / "workspace/users/local/runs" / execution
-
-
-@pytest.fixture(scope="module")
-def models() -> Iterator[Fake]:
-    with fake_server() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, models: Fake) -> Iterator[OxifyServer]:
-    """One server for all tests that do not kill it; it starts before settings are taken away."""
-    made = OxifyServer(tmp_path_factory.mktemp("shared") / "home", MAX_RUNS="4", **LOOSE)
-    made.environ |= {"OLLAMA_BASE_URL": models.url, "OPENAI_API_KEY": KEY}
-    try:
-        yield made.start()
-    finally:
-        made.clean_up()
-
-
-@pytest.fixture
-def server(shared: OxifyServer, models: Fake) -> OxifyServer:
-    models.seen.clear()
-    models.replies, models.answer = [Reply()], None
-    return shared
-
-
-@pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[OxifyServer]:
-    """A server of the test's own, to be killed."""
-    made = OxifyServer(tmp_path / "home", MAX_RUNS="4", **LOOSE)
-    try:
-        yield made.start()
-    finally:
-        made.clean_up()
+from tests.graph.building import code, line, node, shell
+from tests.graph.fakes import Fake, Reply
+from tests.graph.oxify_server import ADD, APPROVAL, KEY, OxifyServer, alive_with
 
 
 def test_execute_answers_with_an_id_that_the_next_request_knows(server: OxifyServer) -> None:
@@ -171,155 +64,6 @@ def test_twenty_executions_at_once_do_not_mix(server: OxifyServer) -> None:
         found = list(pool.map(one, range(20)))
     assert len({begun for begun, _ in found}) == 20
     assert [total for _, total in found] == [number + 1000 for number in range(20)]
-
-
-def test_a_plain_stream_has_bare_rising_frames_and_ends_with_the_end(server: OxifyServer) -> None:
-    execution = server.begin(line(shell("Wait", "sleep 0.6"), ADD), {"x": 1, "y": 2})
-    frames = server.frames(execution)
-    ids, bodies = [], []
-    for frame in frames:
-        number, data = frame.splitlines()
-        ids.append(int(number.removeprefix("id: ")))
-        bodies.append(json.loads(data.removeprefix("data: ")))
-    assert ids == sorted(set(ids))
-    assert {frozenset(body) for body in bodies} == {
-        frozenset({"execution_id", "workflow_id", "state", "node_results_count", "timestamp"})
-    }
-    assert bodies[0]["state"] == "Running"
-    assert (bodies[-1]["state"], bodies[-1]["node_results_count"]) == ("Completed", 4)
-    counts = [body["node_results_count"] for body in bodies]
-    assert counts == sorted(counts)
-
-    late = server.frames(execution)
-    assert len(late) == 1
-    assert '"Completed"' in late[0]
-    middle = ids[1]
-    again = server.frames(execution, Last_Event_ID=str(middle))
-    assert [int(frame.splitlines()[0][4:]) for frame in again] == ids[2:]
-    beyond = server.frames(execution, Last_Event_ID=str(ids[-1]))
-    assert [frame.splitlines()[0] for frame in beyond] == [f"id: {ids[-1] + 1}"]
-
-
-def test_a_typed_stream_names_its_frames(server: OxifyServer) -> None:
-    execution = server.begin(line(shell("Wait", "sleep 0.4")))
-    frames = server.frames(execution, "?events=state_change,progress,node_complete")
-    names = [frame.splitlines()[0].removeprefix("event: ") for frame in frames]
-    assert names[0] == names[-1] == "state_change"
-    assert set(names) == {"state_change", "progress", "node_complete"}
-    told = [
-        json.loads(frame.splitlines()[1].removeprefix("data: "))
-        for frame, name in zip(frames, names, strict=True)
-        if name == "node_complete"
-    ]
-    assert told[-1]["node_name"] == "End"
-    assert told[-1]["result"] == {"Success": {}}
-    unknown = "00000000-0000-4000-8000-000000000000"
-    status, data = server.api("GET", f"/executions/{unknown}/stream?heartbeat=true")
-    assert (status, data.decode().splitlines()[0]) == (200, "event: error")
-    status, _ = server.api("GET", f"/executions/{unknown}/stream")
-    assert status == 404
-    status, _ = server.api("GET", f"/executions/{execution}/stream?events=nonsense")
-    assert status == 400
-
-
-def test_streamed_tokens_are_frames_of_a_typed_stream(server: OxifyServer, models: Fake) -> None:
-    parts = [{"response": "All "}, {"response": "fine."}, {"response": "", "done": True}]
-    pieces = [json.dumps(part).encode() + b"\n" for part in parts]
-    models.replies = [Reply(200, None, {"Content-Type": "application/x-ndjson"}, pieces)]
-    llm = {"provider": "ollama", "model": "m", "prompt_template": "x"}
-    doc = line(shell("Wait", "sleep 0.5"), node("Ask", "LLM", llm | {"extra_params": STREAM}))
-    execution = server.begin(doc)
-    frames = server.frames(execution, "?events=token,state_change")
-    told = [frame.splitlines() for frame in frames if frame.startswith("event: token\n")]
-    bodies = [json.loads(lines[-1].removeprefix("data: ")) for lines in told]
-    assert "".join(body["text"] for body in bodies) == "All fine."
-    assert {body["node_name"] for body in bodies} == {"Ask"}
-    assert {body["execution_id"] for body in bodies} == {execution}
-    ids = [int(lines[1].removeprefix("id: ")) for lines in told]
-    assert ids == sorted(set(ids))
-    again = server.frames(execution, "?events=token", Last_Event_ID="1")
-    assert [frame.splitlines()[-1] for frame in again] == [lines[-1] for lines in told]
-
-
-STREAM = {"stream": True}
-APPROVAL = node("Sign", "Approval", {"message": "Release {{plate}}?", "approvers": ["pi"]})
-
-
-def test_an_approval_waits_for_its_answer_and_takes_one(server: OxifyServer) -> None:
-    execution = server.begin(line(APPROVAL), {"plate": "A7"})
-    ask = server.question(execution)
-    assert (ask["message"], ask["status"], ask["approvers"]) == ("Release A7?", "Pending", ["pi"])
-    assert ask["node_id"] == node_id("Sign")
-    assert ask in server.ok("GET", "/approvals")
-    assert server.detail(execution)["state"] == "Running"
-    path = f"/approvals/{ask['id']}"
-    body = {"comments": "fine"}
-    assert server.ok("POST", f"{path}/approve", body, X_User="ann") == {
-        "success": True,
-        "message": "Approval approved successfully",
-    }
-    done = server.until(execution, "Completed")
-    signed = done["node_results"][1]["result"]["Success"]
-    assert (signed["approved_by"], signed["comments"]) == ("ann", "fine")
-    shown = server.ok("GET", path)
-    assert (shown["status"], shown["resolved_by"]) == ("Approved", "ann")
-    status, again = server.api("POST", f"{path}/reject")
-    assert (status, again["error"]) == (400, "InvalidState")
-    assert server.ok("GET", f"/executions/{execution}/approvals") == []
-
-
-def test_a_rejected_approval_fails_the_execution(server: OxifyServer) -> None:
-    execution = server.begin(line(APPROVAL), {"plate": 1})
-    server.ok("POST", f"/approvals/{server.question(execution)['id']}/reject")
-    done = server.until(execution)
-    assert done["state"] == {"Failed": "Node 'Sign' failed: Approval rejected by anonymous"}
-
-
-def test_executions_that_wait_hold_no_slot(server: OxifyServer) -> None:
-    waiting = [server.begin(line(APPROVAL), {"plate": number}) for number in range(6)]
-    asks = [server.question(execution) for execution in waiting]
-    done = server.until(server.begin(line(ADD), {"x": 1, "y": 1}), "Completed")
-    assert done["variables"]["sum"] == 2
-    for ask in asks:
-        server.ok("POST", f"/approvals/{ask['id']}/approve")
-    for execution in waiting:
-        server.until(execution, "Completed")
-
-
-def test_a_form_is_checked_and_completes_the_node(server: OxifyServer) -> None:
-    fields = [
-        {"id": "vol", "label": "Volume", "field_type": "Number", "required": True,
-         "validation": {"min": 1}},
-        {"id": "who", "label": "Who", "field_type": "Email"},
-        {"id": "buffer", "label": "Buffer", "field_type": "Select", "options": ["TE", "PBS"],
-         "default_value": "TE"},
-        {"id": "code", "label": "Code", "field_type": "Text",
-         "validation": {"pattern": "[A-Z]{2}"}},
-    ]  # fmt: skip
-    execution = server.begin(line(node("Ask", "Form", {"title": "Sample", "fields": fields})))
-    ask = server.question(execution, "forms")
-    assert [field["id"] for field in ask["fields"]] == ["vol", "who", "buffer", "code"]
-    path = f"/forms/{ask['id']}/submit"
-    for bad, said in (
-        ({}, "'vol' is required"),
-        ({"vol": "5"}, "'vol' must be a number"),
-        ({"vol": 0}, "'vol' must be at least 1"),
-        ({"vol": 5, "who": "nobody"}, "'who' must be an e-mail address"),
-        ({"vol": 5, "buffer": "water"}, "'buffer' must be one of its options"),
-        ({"vol": 5, "code": "abc"}, "'code' must fit the pattern"),
-    ):
-        status, answer = server.api("POST", path, {"form_data": bad})
-        assert (status, answer["error"]) == (400, "ValidationError")
-        assert said in answer["message"]
-    server.ok("POST", path, {"form_data": {"vol": 5, "code": "AB"}})
-    done = server.until(execution, "Completed")
-    assert done["variables"]["form_data"] == {"vol": 5, "code": "AB", "buffer": "TE"}
-    assert server.ok("GET", f"/forms/{ask['id']}")["status"] == "Submitted"
-
-
-def alive_with(marker: str) -> bool:
-    found = subprocess.run(["pgrep", "-f", marker], capture_output=True, check=False).stdout
-    return bool(found.strip())
 
 
 def test_a_cancel_ends_programs_waits_and_calls(server: OxifyServer, models: Fake) -> None:
@@ -386,50 +130,6 @@ def test_pause_writes_a_checkpoint_and_resume_goes_on_under_the_same_id(
     status, refused = server.api("POST", f"/executions/{execution}/resume")
     assert (status, refused["error"]) == (400, "InvalidState")
     assert server.ok("DELETE", f"/executions/{execution}/checkpoints")["deleted_count"] == 1
-
-
-CALLS = line(
-    *(
-        node(name, "Tool", {"server_id": "{{url}}", "tool_name": f"POST /{name}"})
-        for name in ("one", "two", "three", "four")
-    )
-)
-
-
-def called(fake: Fake) -> list[str]:
-    return [seen.path for seen in fake.seen]
-
-
-def test_a_killed_server_repeats_no_completed_node(mortal: OxifyServer, fake: Fake) -> None:
-    gate = threading.Event()
-    fake.answer = lambda seen: Reply(200, {}, gate=gate if seen.path == "/two" else None)
-    execution = mortal.begin(CALLS, {"url": fake.url})
-    mortal.await_(lambda: "/two" in called(fake))
-    mortal.kill()
-    gate.set()
-    mortal.start()
-    mortal.until(execution, "Completed")
-    assert called(fake) == ["/one", "/two", "/three", "/four"]
-
-
-def test_a_killed_runner_is_revived_once_and_then_paused(mortal: OxifyServer, fake: Fake) -> None:
-    gates = {path: threading.Event() for path in ("/two", "/three")}
-    fake.answer = lambda seen: Reply(200, {}, gate=gates.get(seen.path))
-    execution = mortal.begin(CALLS, {"url": fake.url})
-    for path in ("/two", "/three"):
-        mortal.await_(lambda path=path: path in called(fake))
-        pid = mortal.runner_of(execution)
-        os.kill(pid, signal.SIGKILL)
-        mortal.await_(lambda: not Path(f"/proc/{pid}/exe").exists())  # noqa: B023
-        gates[path].set()
-    mortal.await_(lambda: mortal.detail(execution)["state"] == "Paused")
-    checkpoints = mortal.ok("GET", f"/executions/{execution}/checkpoints")["checkpoints"]
-    assert checkpoints[0]["reason"] == "its runner died twice"
-    mortal.ok("POST", f"/executions/{execution}/resume")
-    mortal.until(execution, "Completed")
-    assert called(fake).count("/one") == 1
-    assert called(fake).count("/four") == 1
-    assert sorted(set(called(fake))) == ["/four", "/one", "/three", "/two"]
 
 
 def test_the_bridge_runs_a_child_of_its_owner(server: OxifyServer) -> None:
@@ -573,23 +273,3 @@ curl -sfN {base}/executions/$id/stream
     assert '{"id":"550e8400-e29b-41d4-a716-446655440000","message":' in done.stdout
     frames = re.findall(r"^data: (.*)$", done.stdout, re.MULTILINE)
     assert json.loads(frames[-1])["state"] == "Completed"
-
-
-def test_a_stream_survives_the_death_of_the_server(mortal: OxifyServer) -> None:
-    execution = mortal.begin(line(APPROVAL, shell("After", "true")), {"plate": 1})
-    mortal.question(execution)
-    connection = http.client.HTTPConnection("127.0.0.1", mortal.port, timeout=PATIENCE)
-    connection.request("GET", f"/api/v1/executions/{execution}/stream")
-    response = connection.getresponse()
-    assert response.headers["Content-Type"].startswith("text/event-stream")
-    assert response.headers["Cache-Control"] == "no-cache"
-    assert response.headers["X-Accel-Buffering"] == "no"
-    last = response.readline().decode().strip().removeprefix("id: ")
-    mortal.kill()
-    connection.close()
-    mortal.start()
-    ask = mortal.question(execution)
-    mortal.ok("POST", f"/approvals/{ask['id']}/approve")
-    frames = mortal.frames(execution, Last_Event_ID=last)
-    assert '"Completed"' in frames[-1]
-    assert all(int(frame.splitlines()[0][4:]) > int(last) for frame in frames)
