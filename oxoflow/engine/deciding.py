@@ -12,7 +12,7 @@ from enum import Enum
 
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import DIRECTORY_SIZE, MISSING, WorkFiles
-from oxoflow.engine.fingerprint import Fingerprinter, Inputs, differences, key_of
+from oxoflow.engine.fingerprint import Fingerprinter, Inputs, Streamed, differences, key_of
 from oxoflow.engine.pipes import Pipes
 from oxoflow.engine.records import Known, OutputRecord
 from oxoflow.engine.render import Renderer
@@ -159,13 +159,18 @@ class Decider:
     def _inputs(self, job: Job, outputs: tuple[str, ...], *, lazy: bool) -> Inputs:
         """Give the inputs; a deleted temporary file counts with the content it had."""
         inputs = self.fingerprinter.inputs(job, outputs, lazy=lazy)
+        self._remember_removed(inputs)
+        return inputs
+
+    def _remember_removed(self, inputs: Inputs) -> None:
         for path, digest in inputs.items():
-            if digest == MISSING:
+            if isinstance(digest, Streamed):
+                self._remember_removed(digest.inputs)
+            elif digest == MISSING:
                 owner = self._owners.get(path)
                 maker = self.known.get(owner.job) if owner else None
                 if maker is not None and maker.removed:
                     inputs[path] = self._files.last_digest(path) or MISSING
-        return inputs
 
     def _without_record(self, case: _Case) -> tuple[Verdict, tuple[Reason, ...]]:
         """Take results over that somebody else made, by their times, once (fact 47)."""

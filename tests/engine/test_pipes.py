@@ -357,3 +357,15 @@ def test_provenance_goes_on_through_a_pipe(tmp_path):
         history.close()
     assert [step.made.job for step in steps] == ["r", "w"]
     assert [(item.path, item.maker, item.note) for item in steps[0].inputs] == [("p", 1, "a pipe")]
+
+
+def test_a_temporary_input_of_a_pipe_is_not_made_again_for_nothing(tmp_path):
+    text = rule("t", "seq 3 > {output}", output=["t"], temporary=True) + pair(
+        "cat {input} > {output}", "cat {input} > {output}", input=["t"]
+    )
+    assert execute(tmp_path, text).counts.succeeded == 3
+    assert not (tmp_path / "t").exists()
+    assert execute(tmp_path, text).counts.succeeded == 0
+    (tmp_path / "o").unlink()
+    assert execute(tmp_path, text).counts.succeeded == 3
+    assert (tmp_path / "o").read_text() == "1\n2\n3\n"
