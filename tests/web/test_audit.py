@@ -7,7 +7,9 @@ from flask.testing import FlaskClient
 
 import app as application
 from oxoflow.db.audit import Deed, append_deed
+from oxoflow.web.housekeeping import Housekeeper
 from oxoflow.web.services import Services
+from tests.supervisor.conftest import wait_until
 
 SAVE = {"name": "x", "toml_content": "[workflow]\nname='x'"}
 
@@ -131,6 +133,21 @@ def test_a_noted_hash_shows_that_an_older_file_was_put_back(
     for wrong in ("x", newest[:-1], newest.upper()):
         assert admin.get(f"/api/audit/verify?head={wrong}").status_code == 400
         assert application.main([*command, wrong]) == 2
+
+
+def test_the_servers_log_tells_the_last_hash_so_that_it_is_noted_elsewhere(
+    user: FlaskClient,
+    admin: FlaskClient,
+    services: Services,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "oxoflow")
+    last = admin.get("/api/audit/verify").json["last_hash"]
+    keeper = Housekeeper(services)
+    keeper.start()
+    wait_until(lambda: caplog.messages)
+    keeper.stop()
+    assert caplog.messages == [f"the audit log has 2 rows, the last hash is {last}"]
 
 
 def test_verifying_a_home_without_a_database_is_one_sentence(
