@@ -269,6 +269,13 @@ def count_runs(
     return {Status(row[0]): int(row[1]) for row in rows}
 
 
+def set_threads(connection: sqlite3.Connection, run_id: str, threads: int) -> None:
+    """Note how many threads a live run holds from now on."""
+    connection.execute(
+        "UPDATE runs SET threads = ? WHERE id = ? AND status = 'running'", (threads, run_id)
+    )
+
+
 def queued_runs(connection: sqlite3.Connection, per_user: int) -> list[Run]:
     """What waits for its turn, oldest first; of each user only those that could be next."""
     rows = connection.execute(

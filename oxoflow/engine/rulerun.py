@@ -61,6 +61,7 @@ class RuleRun:
         self._reporter = parts.reporter
         self._setting = setting
         self._user_paused = False
+        self._share: int | None = None  # slots that are to be kept to, until that is told
         self._disk_low = False
         self._next_disk_look = 0.0
         self._tally: Counter[str] = Counter()
@@ -112,6 +113,7 @@ class RuleRun:
         for blocked, _ in self._scheduler.finish(task, end.status, now):
             if not end.interrupted:
                 self._block(blocked)
+        self._tell_share()
         required = job.rule.required and not end.interrupted
         if end.status is Status.FAILED and required and not self._setting.keep_going:
             self._stop()
@@ -131,6 +133,21 @@ class RuleRun:
         elif message.type == "resume" and self._user_paused:
             self._user_paused = False
             self._reporter.recorder.event("run_resumed")
+        elif message.type == "share":
+            self._take_share(message.body.get("slots"))
+
+    def _take_share(self, slots: object) -> None:
+        """Use so many slots from now on, out of those the run was started with."""
+        if type(slots) is int and slots > 0:
+            self._share = slots
+            self._scheduler.withheld = max(0, self._capacity.slots - slots)
+            self._tell_share()
+
+    def _tell_share(self) -> None:
+        """Say that no more slots than wanted are held; the rest may be used by others."""
+        if self._share is not None and self._scheduler.taken <= self._share:
+            self._reporter.recorder.event("run_share", slots=self._share)
+            self._share = None
 
     def broke(self, error: BaseException, task: int | None) -> None:
         if self.error is None:

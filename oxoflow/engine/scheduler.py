@@ -108,6 +108,7 @@ class Scheduler:
         self._one_need: Need | None = None  # of all tasks, if it is the same
         self.paused = False
         self.ahead = 0  # how many tasks more than fit may be handed out
+        self.withheld = 0  # slots lent to somebody else; one task may always run
         self.extend(tasks, parents, now=now)
 
     def extend(
@@ -152,13 +153,15 @@ class Scheduler:
         started: list[int] = []
         alike = self._one_need
         ahead = self.ahead if alike is not None and not alike.groups and alike.slots == 1 else 0
-        while self._free_slots + ahead > 0 and not (self.paused or self._stopped):
+        if self.withheld:
+            ahead = 0
+        while (free := self._own_slots() + ahead) > 0 and not (self.paused or self._stopped):
             index = self._queue.first(now, self._free_groups)
             if index is None:
                 break
             need = self._tasks[index].need
             if (
-                need.slots > self._free_slots + ahead
+                need.slots > free
                 or need.threads > self._free_threads + ahead * need.threads
                 or need.memory_mb > self._free_memory + ahead * need.memory_mb
             ):
@@ -227,6 +230,11 @@ class Scheduler:
         return width
 
     @property
+    def taken(self) -> int:
+        """How many slots are held."""
+        return self._capacity.slots - self._free_slots
+
+    @property
     def running(self) -> int:
         """How many tasks hold a slot."""
         return self._running
@@ -254,6 +262,9 @@ class Scheduler:
         if self._running or self._parked or len(self._queue):
             return []
         return self.unfinished()
+
+    def _own_slots(self) -> int:
+        return self._free_slots - (self.withheld if self._running else 0)
 
     def _ever_fits(self, need: Need) -> bool:
         capacity = self._capacity

@@ -58,7 +58,7 @@ class Gate:
     ) -> None:
         self._db = db
         self._workspace = workspace
-        self._limits = limits
+        self.limits = limits
         self._kinds = kinds
         self._environment = environment
         self._turns: dict[str, int] = {}
@@ -67,7 +67,7 @@ class Gate:
 
     def why_waiting(self, user_id: str, live: list[Holding]) -> str:
         """Why a queued run of this user does not start now."""
-        return reason_to_wait(user_id, live, self._limits)
+        return reason_to_wait(user_id, live, self.limits)
 
     def places(self, live: list[Holding]) -> dict[str, int]:
         """The place of every waiting run, from 1, as turns stand now."""
@@ -79,13 +79,13 @@ class Gate:
         """Start what may start now."""
         holding = [hold for hold in live if hold.threads]
         taken = sum(hold.threads for hold in holding)
-        if len(holding) >= self._limits.runs or taken >= self._limits.threads:
+        if len(holding) >= self.limits.runs or taken >= self.limits.threads:
             return []
-        queue = queued_runs(self._db.read(), self._limits.runs_per_user)
+        queue = queued_runs(self._db.read(), self.limits.runs_per_user)
         runs = {run.id: run for run in queue}
         waiting = [Waiting(run.id, run.user_id, run.options.max_jobs) for run in queue]
         begun = []
-        for admission in admit(waiting, live, self._limits, self._turns):
+        for admission in admit(waiting, live, self.limits, self._turns):
             self._turns[admission.user_id] = max(self._turns.values(), default=-1) + 1
             started = self._begin(runs[admission.run_id], admission.threads)
             if started is not None:

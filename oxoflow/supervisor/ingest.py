@@ -18,7 +18,7 @@ from typing import Any
 from oxoflow.db.events import Event, insert_events
 from oxoflow.db.instants import instant, seconds_of
 from oxoflow.db.jobs import JobStatus, plan_jobs, update_job
-from oxoflow.db.runs import Phase, Run, move_offset, set_idle, set_phase
+from oxoflow.db.runs import Phase, Run, move_offset, set_idle, set_phase, set_threads
 from oxoflow.engine.events import EventLine
 from oxoflow.record import dataclass, field
 from oxoflow.supervisor.kinds import Kind
@@ -47,6 +47,7 @@ class Harvest:
     jobs: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     phase: Phase | None = None
     waits: bool | None = None  # whether the run has come to only wait, or to work again
+    share: int | None = None  # threads that the run says it keeps to
 
 
 def harvest(run: Run, kind: Kind, lines: list[EventLine], now: float) -> Harvest:
@@ -95,6 +96,8 @@ def store(connection: sqlite3.Connection, run: Run, found: Harvest, old: int, ne
         set_phase(connection, run.id, found.phase)
     if found.waits is not None:
         set_idle(connection, run.id, found.waits)
+    if found.share is not None:
+        set_threads(connection, run.id, found.share)
     insert_events(connection, found.events)
     return True
 
@@ -116,6 +119,11 @@ def _paused(found: Harvest, line: EventLine, time: str) -> dict[str, Any]:
 def _resumed(found: Harvest, line: EventLine, time: str) -> dict[str, Any]:
     found.phase = Phase.RUNNING
     return clean(line.data)
+
+
+def _share(found: Harvest, line: EventLine, time: str) -> None:
+    slots = line.data.get("slots")
+    found.share = slots if type(slots) is int else None
 
 
 def _plain(found: Harvest, line: EventLine, time: str) -> dict[str, Any]:
@@ -187,6 +195,7 @@ _HANDLERS: dict[str, Callable[[Harvest, EventLine, str], dict[str, Any] | None]]
     "rule_blocked": _rule_blocked,
     "run_paused": _paused,
     "run_resumed": _resumed,
+    "run_share": _share,
     "warning": _plain,
 }
 

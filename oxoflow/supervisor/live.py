@@ -37,6 +37,8 @@ class Live:
     watch: int | None = None  # becomes readable when the runner ends
     retry_at: float = 0.0  # after trouble with the database or the disk: not before this moment
     full: bool = False  # its event file is longer than is followed
+    most: int = 0  # threads that it was admitted with; it may hold fewer meanwhile
+    asked: int | None = None  # threads that it was told to keep to, and has not yet come down to
 
     def ended(self) -> bool:
         """Whether the runner is gone; reaps it when it is our child."""

@@ -17,12 +17,12 @@ from oxoflow.workspace import RECORDS, directory_below
 log = logging.getLogger("oxoflow.supervisor")
 
 
-def tell(run: Run, directory: Path, type_: str) -> None:
+def tell(run: Run, directory: Path, type_: str, **more: int) -> None:
     """Leave a message, which the runner finds by itself, and make it look at once.
 
     The signal would end a runner that is not yet listening, so it is sent to a running one only.
     """
-    _leave(run, directory, type_)
+    _leave(run, directory, type_, **more)
     if run.identity is not None and run.phase in (Phase.RUNNING, Phase.PAUSED):
         signals.send(run.identity, signal.SIGUSR1)
 
@@ -35,9 +35,9 @@ def tell_to_end(run: Run, directory: Path) -> None:
         log.info("run %s: its recorded runner is gone; nobody was signalled", run.id)
 
 
-def _leave(run: Run, directory: Path, type_: str) -> None:
+def _leave(run: Run, directory: Path, type_: str, **more: int) -> None:
     try:
         with directory_below(directory, f"{RECORDS}/control") as control:
-            write_control(control, {"type": type_, "run_id": run.id})
+            write_control(control, {"type": type_, "run_id": run.id, **more})
     except Exception as error:  # the directory belongs to the rules: anything may be there
         log.warning("run %s: no message could be left: %s", run.id, error)

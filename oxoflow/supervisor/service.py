@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ from oxoflow.db.runs import (
     count_runs,
     find_run_of_anyone,
     insert_run,
+    set_threads,
     started_runs,
+    waiting_line,
 )
 from oxoflow.errors import RateLimited
 from oxoflow.record import replace
@@ -46,6 +49,7 @@ from oxoflow.supervisor.launch import runner_environment
 from oxoflow.supervisor.live import LARGEST_FILE, Live
 from oxoflow.supervisor.messages import tell, tell_to_end
 from oxoflow.supervisor.settle import judge, store_ending, store_fate
+from oxoflow.supervisor.sharing import to_give_back, to_lend
 from oxoflow.supervisor.tools import ask
 from oxoflow.workspace import Workspace
 
@@ -255,6 +259,7 @@ class Supervisor:
             live.watch = signals.watch(live.run.identity)
         if live.watch is not None:
             self._selector.register(live.watch, selectors.EVENT_READ)
+        live.most = live.run.threads or 1
         self._live[live.run.id] = live
 
     def _turn(self) -> None:
@@ -294,6 +299,8 @@ class Supervisor:
         if offset == live.offset or live.full:
             return False
         found = harvest(live.run, self._kinds[live.run.kind], lines, time.time())
+        if found.share != live.asked:  # nobody asked for this: a rule wrote it
+            found.share = None
         if offset > LARGEST_FILE:
             live.full = True
             found = self._full(live)
@@ -302,7 +309,12 @@ class Supervisor:
             if found.waits is not None:
                 live.run = replace(live.run, idle=found.waits)
                 self._look = True
+            if found.share is not None:
+                live.run, live.asked = replace(live.run, threads=found.share), None
+                self._look = True
             if found.phase is not None:
+                live.run = replace(live.run, phase=found.phase)
+                self._look = True
                 self._announce()
             elif found.events:
                 self._poke()
@@ -354,8 +366,23 @@ class Supervisor:
         if begun:
             self._announce()
         self._look |= time.monotonic() < self._gate.open_at
+        self._share()
         if submitted and self._gate.tell_waiting(submitted, self._holdings()):
             self._poke()
+
+    def _share(self) -> None:
+        """Have a run lend threads to a user who would wait for its end; give back what is free."""
+        lives, limits = self._lives(), self._gate.limits
+        if sum(live.run.threads or 1 for live in lives) < limits.threads:
+            for live, threads in to_give_back(lives, limits):
+                self._db.write(partial(_note_threads, live.run.id, threads))
+                live.run = replace(live.run, threads=threads)
+                tell(live.run, live.directory, "share", slots=threads)
+            return
+        lending = to_lend(waiting_line(self._db.read()), lives, limits)
+        if lending is not None:
+            live, live.asked = lending
+            tell(live.run, live.directory, "share", slots=lending[1])
 
     def _sweep(self) -> None:
         """Forget events that are too old to be replayed, and delete what is not kept longer."""
@@ -367,3 +394,7 @@ class Supervisor:
 
     def _directory(self, run: Run) -> Path:
         return self._workspace.run_directory(run.username, run.id)
+
+
+def _note_threads(run_id: str, threads: int, connection: sqlite3.Connection) -> None:
+    set_threads(connection, run_id, threads)

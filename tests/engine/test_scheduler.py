@@ -48,6 +48,19 @@ def test_slots_bound_how_many_run_at_once():
     assert scheduler.start(0) == [2]
 
 
+def test_withheld_slots_are_left_free_but_one_task_always_runs():
+    scheduler = Scheduler([ONE] * 6, [()] * 6, capacity(slots=3))
+    assert scheduler.start(0) == [0, 1, 2]
+    scheduler.withheld, scheduler.ahead = 2, 3
+    scheduler.finish(0, Status.SUCCESS, 0)
+    assert (scheduler.start(0), scheduler.taken) == ([], 2)
+    scheduler.finish(1, Status.SUCCESS, 0)
+    scheduler.finish(2, Status.SUCCESS, 0)
+    assert (scheduler.start(0), scheduler.taken) == ([3], 1)
+    scheduler.withheld, scheduler.ahead = 0, 0
+    assert scheduler.start(0) == [4, 5]
+
+
 def test_threads_and_memory_are_handed_out_all_or_nothing():
     tasks = [Task(Need(3, 600)), Task(Need(3, 600)), Task(Need(1, 100))]
     scheduler = Scheduler(tasks, [()] * 3, capacity(threads=6, memory_mb=1000))
