@@ -127,4 +127,6 @@ def _report(error: OxoflowError, *, as_json: bool) -> int:
     if len(found) > 1:
         for item in found[:_SHOWN]:
             print(f"  line {item.line}: {item.message}", file=sys.stderr)
+    if len(found) > _SHOWN:
+        print(f"  and {len(found) - _SHOWN} more; see 'oxoflow validate'", file=sys.stderr)
     return error.exit_code

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from oxoflow.errors import WorkflowError
 
 REFERENCE = re.compile(r"\{config\.([\w-]+)\}")
 MARK = "{config."
 MAX_VALUE = 1024 * 1024  # characters of one filled text
+MAX_TOTAL = 32 * MAX_VALUE  # of all values that refer to others, together
 
 
 def keys_in(texts: Iterable[str]) -> list[str]:
@@ -48,7 +49,7 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 def settle(values: Mapping[str, str]) -> dict[str, str]:
     """Give every value with its references filled, however deep; cycles keep their braces.
 
-    Raises WorkflowError when a value grows too long.
+    Raises WorkflowError when a value, or all of them together, grow too long.
     """
     settled = {key: text for key, text in values.items() if MARK not in text}
     if len(settled) == len(values):
@@ -58,6 +59,20 @@ def settle(values: Mapping[str, str]) -> dict[str, str]:
         for key, text in values.items()
         if key not in settled
     }
+    room = MAX_TOTAL
+    for key in _in_order(waits, settled):
+        settled[key] = fill(values[key], settled)
+        room = _less(room, key, settled[key])
+    known = dict(settled)
+    for key in waits:
+        if key not in known:  # it stands in a cycle, or refers to one
+            settled[key] = fill(values[key], known)
+            room = _less(room, key, settled[key])
+    return settled
+
+
+def _in_order(waits: dict[str, set[str]], settled: Mapping[str, str]) -> Iterator[str]:
+    """Give the waiting keys, each after those it waits for; what stands in a cycle is left out."""
     readers: dict[str, list[str]] = {}
     for key, names in waits.items():
         for name in names:
@@ -65,13 +80,18 @@ def settle(values: Mapping[str, str]) -> dict[str, str]:
     ready = deque([*settled, *[key for key, names in waits.items() if not names]])
     while ready:
         done = ready.popleft()
-        if done not in settled:
-            settled[done] = fill(values[done], settled)
+        if done in waits:
+            yield done
         for key in readers.get(done, ()):
             waits[key].discard(done)
             if not waits[key]:
                 ready.append(key)
-    for key in waits:
-        if key not in settled:
-            settled[key] = fill(values[key], {k: v for k, v in settled.items() if k not in waits})
-    return settled
+
+
+def _less(room: int, key: str, text: str) -> int:
+    if len(text) > room:
+        raise WorkflowError(
+            f"the [config] values that refer to each other make more than {MAX_TOTAL} characters "
+            f"together, at '{key}'; shorten them"
+        )
+    return room - len(text)

@@ -12,10 +12,18 @@ from typing import Any
 import tomli
 
 from oxoflow.lang.faults import STRUCTURE, error, parse_failure
+from oxoflow.lang.latepattern import late
+from oxoflow.lang.toml.scan import statements
 from oxoflow.limits import DEFAULT
 
 MAX_DEPTH = 64  # levels; what reads values calls itself once a level
 _CONTAINERS = frozenset((dict, list))
+# Reading a dotted key costs the square of its parts: two searches, of which the first, quick one
+# finds nothing in what people write, decide whether the keys must be counted.
+_MANY_DOTS = late(rf"(?m)^[^\n.]*+(?:\.[^\n.]*+){{{MAX_DEPTH}}}")
+_LONG_KEY = late(
+    rf"(?<![\w.-])(?:(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}"
+)
 _WRITTEN_NUL = re.compile(r"\\(?:u0000|U00000000|x00)")
 
 
@@ -37,6 +45,7 @@ def parse_toml(text: str, longest: int = DEFAULT.text) -> dict[str, Any]:
         message = f"the text has {len(text)} characters, more than {longest}; split the workflow"
         raise parse_failure([error("S001", message)])
     _require_encodable(text)
+    _require_short_keys(text)
     try:
         document = tomli.loads(text.removeprefix("\ufeff"))
     except tomli.TOMLDecodeError as fault:
@@ -59,6 +68,18 @@ def _require_encodable(text: str) -> None:
         line = text.count("\n", 0, fault.start) + 1
         message = f"line {line} holds a character that no UTF-8 file can hold; remove it"
         raise parse_failure([error("S001", message, line=line)]) from None
+
+
+def _require_short_keys(text: str) -> None:
+    """Refuse dotted keys of more parts than values may have levels."""
+    if not _MANY_DOTS.search(text) or not _LONG_KEY.search(text):
+        return
+    for statement in statements(text):
+        inline = statement.value[:1] in ("[", "{") and _LONG_KEY.search(statement.value)
+        if len(statement.key) > MAX_DEPTH or inline:
+            line = text.count("\n", 0, statement.start) + 1
+            message = f"line {line} has a key of more than {MAX_DEPTH} parts; shorten it"
+            raise parse_failure([error(STRUCTURE, message, line=line)])
 
 
 def _require_shallow(document: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from oxoflow.lang.toml.scan import Kind, Lines, Statement, statements, text_of
 from oxoflow.record import replace
 
 Path = tuple[str | int, ...]
+MOST_PARTS = 64  # of one dotted key; a text with longer ones is refused, and needs one place
 
 _STEP = re.compile(r"[^.\[\]]+")
 
@@ -110,7 +111,7 @@ class Index:
 
     def _open(self, statement: Statement) -> Path:
         path: Path = ()
-        *parents, name = statement.key
+        *parents, name = statement.key[:MOST_PARTS]
         for part in parents:
             path = (*path, part)
             self._offsets.setdefault(path, statement.start)
@@ -127,7 +128,7 @@ class Index:
 
     def _add_pair(self, base: Path, statement: Statement) -> None:
         path = base
-        for part in statement.key:
+        for part in statement.key[:MOST_PARTS]:
             path = (*path, part)
             self._offsets.setdefault(path, statement.start)
         self._values[path] = statement

@@ -226,6 +226,40 @@ def test_a_regular_expression_cannot_explode(pattern: str):
     assert expand(composed(text + rule("a", shell='"{sample}"'))) == ()
 
 
+PARTS = ".".join("a" * 65)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{PARTS} = 1",
+        f"[{PARTS}]",
+        f"[[{PARTS}]]",
+        f"x = {{ {PARTS} = 1 }}",
+        'x = [{ ' + ' . '.join(['"a b"'] * 65) + ' = 1 }]',
+    ],
+)
+def test_a_key_of_very_many_parts_is_refused_before_it_costs_the_square_of_them(text: str):
+    with pytest.raises(ParseError, match="line 3 has a key of more than 64 parts") as caught:
+        parse_workflow(HEAD + text)
+    assert caught.value.diagnostics[0].line == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"x = '{PARTS}'",
+        f'x = """\n{PARTS} = 1\n"""',
+        f"# {PARTS}",
+        f"'{PARTS}' = 1",
+        ".".join("a" * 60) + " = 1",
+        "x = '" + "word. " * 100 + "'",
+    ],
+)
+def test_as_many_dots_elsewhere_are_no_key(text: str):
+    assert parse_workflow(HEAD + text).name == "w"
+
+
 def test_keys_that_look_like_other_types_are_strings():
     workflow: Workflow = composed("[config]\n1 = 2\ntrue = 3\n2020-01-01 = 4\n'' = 5\n")
     assert set(workflow.config) == {"1", "true", "2020-01-01", ""}

@@ -8,6 +8,7 @@ from oxoflow.engine.load import check_text, load_text
 from oxoflow.errors import Diagnostic, Severity, WorkflowError
 from oxoflow.lang.findings import MORE, bounded, first_of
 from oxoflow.lang.lint import lint
+from oxoflow.lang.lints.advice import collect_facts
 from oxoflow.lang.parse import parse_workflow
 from oxoflow.limits import DEFAULT, Limits
 from tests.lang.build import HEAD, Files, composed, rule
@@ -120,3 +121,9 @@ def test_advice_is_listed_up_to_the_limit():
     assert len(found) == 6
     assert found[-1].code == MORE
     assert MORE not in [each.code for each in lint(parse_workflow(text, DEFAULT), None)]
+
+
+def test_unknown_names_are_repeated_as_advice_only_up_to_the_limit():
+    text = HEAD + rule("r", depends_on=str([f"x{n}" for n in range(30)]))
+    facts = collect_facts(parse_workflow(text, Limits(findings=5)), None, None)
+    assert [len(found) for found in facts.repeats.values()] == [6]

@@ -107,6 +107,12 @@ def test_a_text_that_is_no_toml_still_has_places(text):
     assert place("a", "shell", text) == (1, 1)
 
 
+def test_a_key_of_thousands_of_parts_is_remembered_by_its_first_parts():
+    key = tuple(f"p{number}" for number in range(5000))
+    for text in (".".join(key) + " = 1", "[" + ".".join(key) + "]"):
+        assert Index("\n" + text).nearest(key) == key[:64]
+
+
 @settings(max_examples=80, deadline=None)
 @given(texts())
 def test_every_key_of_a_document_has_its_place_in_the_text(text):

@@ -111,6 +111,20 @@ def test_a_chain_of_thousands_settles_and_a_bomb_does_not_go_off():
     assert fill("no braces", bomb) == "no braces"
 
 
+def test_many_values_together_are_bounded_too_also_around_a_circle():
+    many = {f"k{i}": "{config.long}" for i in range(100)} | {"long": "x" * 1_000_000}
+    with pytest.raises(WorkflowError, match="more than 33554432 characters together, at 'k33'"):
+        settle(many)
+    around = {f"k{i}": f"{{config.k{(i + 1) % 100}}}{{config.long}}" for i in range(100)}
+    with pytest.raises(WorkflowError, match="characters together"):
+        settle(around | {"long": "x" * 1_000_000})
+
+
+def test_a_value_in_a_circle_takes_what_stands_outside_of_it():
+    values = {"a": "{config.b}{config.c}", "b": "{config.a}", "c": "{config.d}", "d": "x"}
+    assert settle(values) == {"a": "{config.b}x", "b": "{config.a}", "c": "x", "d": "x"}
+
+
 # Declared values
 
 

@@ -6,6 +6,7 @@ Owns the `Facts` of one workflow and the two ways to make a diagnostic of advice
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
 
 from oxoflow.errors import Diagnostic, Severity
 from oxoflow.lang.checks.names import dependency_checks, extends_checks
@@ -58,7 +59,7 @@ class Facts:
     known_names: tuple[str, ...]  # both of them, sorted
     tables: frozenset[str]
     conditional: frozenset[str]  # rules with a `when`
-    repeats: Mapping[str, tuple[Diagnostic, ...]]  # W014 and W015 of a rule
+    repeats: Mapping[str, Sequence[Diagnostic]]  # W014 and W015 of a rule
     guesses: Guesser
     reach: Reach
 
@@ -107,15 +108,16 @@ def collect_facts(
     )
 
 
-def _repeats(workflow: Workflow, guesses: Guesser) -> dict[str, tuple[Diagnostic, ...]]:
+def _repeats(workflow: Workflow, guesses: Guesser) -> dict[str, list[Diagnostic]]:
     """Return what E007 and E008 say once more as advice, as the catalogue has it."""
     if len(workflow.modules) < len(workflow.includes):
         return {}  # an include may bring the rule
-    found: dict[str, tuple[Diagnostic, ...]] = {}
-    for each in (*dependency_checks(workflow, guesses), *extends_checks(workflow, guesses)):
+    found: dict[str, list[Diagnostic]] = {}
+    checks = chain(dependency_checks(workflow, guesses), extends_checks(workflow, guesses))
+    for each in islice(checks, workflow.limits.findings + 1):
         code = "W014" if each.code == "E007" else "W015"
         advice = replace(each, code=code, severity=Severity.WARNING)
-        found[each.rule or ""] = (*found.get(each.rule or "", ()), advice)
+        found.setdefault(each.rule or "", []).append(advice)
     return found
 
 
