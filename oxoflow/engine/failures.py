@@ -14,6 +14,7 @@ from oxoflow.lang.latepattern import late
 TIMED_OUT = 124
 STOPPED = "ended because the run was stopped"  # the error of a job that did not fail by itself
 BEFORE_SPAWN = -1  # the exit code of a job that failed without, or after, its command
+_SILENT = "it gave no reason; often a test was false, or grep or diff found nothing or something"
 _CODES: Mapping[int, str] = {
     1: "a general error; its own messages say more",
     2: "wrong usage of a command, or a syntax error in the shell text",
@@ -65,16 +66,18 @@ _NO_MEMORY = late(
 )
 
 
-def describe_exit(code: int, stderr_tail: str = "") -> str:
+def describe_exit(code: int, stderr_tail: str | None = None) -> str:
     """How a command ended: `exit code 127: a command was not found; ...`.
 
     What the command said last is more telling than a number that many programs use for anything.
     """
     number = code - 128
-    cause = _said(stderr_tail)
+    cause = _said(stderr_tail or "")
     if number in _SIGNALS:
         name = signal.Signals(number).name
         return f"exit code {code}: ended by {name}: {cause or _SIGNALS[number]}"
+    if code == 1 and stderr_tail is not None and not stderr_tail.strip():
+        return f"exit code 1: {_SILENT}"
     cause = cause or _CODES.get(code)
     return f"exit code {code}: {cause}" if cause else f"exit code {code}"
 

@@ -153,6 +153,8 @@ def test_without_keep_going_the_first_failure_ends_the_jobs_under_way(tmp_path):
         ("kill -SEGV $$", 139, "SIGSEGV"),
         ("kill -KILL $$", 137, "out of memory"),
         ("exit 42", 42, "exit code 42"),
+        ("echo no >&2; exit 1", 1, "a general error"),
+        ("[ -e nothing ]", 1, "exit code 1: it gave no reason; often a test was false"),
         ("echo x > /dev/full", 1, "exit code 1: the disk is full; free some space"),
         ("echo 'tar: x: Read-only file system' >&2; exit 2", 2, "the file system is read-only"),
         ("echo 'cp: read: Input/output error' >&2; exit 1", 1, "the disk failed"),
