@@ -34,7 +34,7 @@ from oxoflow.engine.reentry import check_manifest
 from oxoflow.engine.references import is_reference
 from oxoflow.engine.reporting import Failure, Notes, Usage
 from oxoflow.engine.scheduler import Status
-from oxoflow.engine.scratch import bring_home, make_scratch, remove_scratch
+from oxoflow.engine.scratch import bring_home, forget_scratch, make_scratch, remove_scratch
 from oxoflow.engine.shadow import fill_shadow
 from oxoflow.errors import RunError
 from oxoflow.record import dataclass, field, replace
@@ -276,7 +276,7 @@ class JobLife:
         tools, job = self.tools, self.decision.job
         files = tools.planner.files
         if self.scratch is not None:
-            remove_scratch(self.scratch)
+            forget_scratch(tools.commands.directory, job.name)
         if self.prepared.on_success is not None:
             self._hook(self.prepared.on_success)
         present = settle(files, job.rule, self.prepared, self.usage, self._present)

@@ -172,6 +172,22 @@ def test_a_failed_shadow_is_kept_and_named(shadowed):
     assert (shadowed / "out/result").read_text() == "stale\n"
 
 
+def test_what_was_kept_of_failures_goes_when_the_job_succeeds_at_last(shadowed):
+    text = "".join(
+        rule(name, f"[ -e {shadowed}/{name}.ok ] && echo > {{output}}", output=[name], scratch=True)
+        for name in ("job", "job-1-2", "j" * 130 + "1", "j" * 130 + "2")
+    )
+    for name in ("job.ok", "j" * 130 + "1.ok"):
+        assert execute(shadowed, text, keep_going=True).exit_code == 1
+        assert len(list((shadowed / ".oxo-flow/scratch").iterdir())) >= 4
+        (shadowed / name).touch()
+    assert execute(shadowed, text, keep_going=True).exit_code == 1
+    left = (shadowed / ".oxo-flow/scratch").iterdir()
+    kept = {path.name.rsplit("-", 2)[0] for path in left}
+    assert len(kept) == 2
+    assert "job-1-2" in kept
+
+
 @pytest.mark.parametrize("hook", ["pre_exec", "on_success", "on_failure"])
 def test_hooks_are_checked_for_destructive_commands(tmp_path, hook):
     text = rule("a", "echo > a", output=["a"], **{hook: "v=x; rm -rf /"})
