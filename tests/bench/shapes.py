@@ -78,6 +78,46 @@ def write_doit(steps: Sequence[Step], path: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
+def write_snakemake(steps: Sequence[Step], directory: Path) -> None:
+    targets = ", ".join(f'"out/{step.name}"' for step in steps)
+    lines = [f"rule all:\n    input: {targets}\n"]
+    for step in steps:
+        inputs = ", ".join(f'"out/{name}"' for name in step.after)
+        given = f"    input: {inputs}\n" if inputs else ""
+        made = f'    output: "out/{step.name}"\n    shell: "{step.command}"\n'
+        lines.append(f"rule {step.name}:\n{given}{made}")
+    (directory / "Snakefile").write_text("\n".join(lines))
+
+
+_LUIGI = """
+import logging, subprocess, luigi
+
+STEPS = {steps!r}
+
+class Step(luigi.Task):
+    name = luigi.Parameter()
+    def requires(self):
+        return [Step(name) for name in STEPS[self.name]]
+    def output(self):
+        return luigi.LocalTarget("out/" + self.name)
+    def run(self):
+        subprocess.run(["bash", "-c", "true > out/" + self.name], check=True)
+
+class All(luigi.WrapperTask):
+    def requires(self):
+        return [Step(name) for name in STEPS]
+
+logging.disable()
+# one worker: with two, luigi forks for every task and takes twice as long
+luigi.build([All()], local_scheduler=True, workers=1, log_level="ERROR")
+"""
+
+
+def write_luigi(steps: Sequence[Step], directory: Path) -> None:
+    text = _LUIGI.format(steps={step.name: step.after for step in steps})
+    (directory / "tasks.py").write_text(text)
+
+
 def write_loop(steps: Sequence[Step], path: Path) -> None:
     """The commands in an order that respects `after`, one a line, for the bare spawn loop."""
     path.write_text("".join(step.command + "\n" for step in steps))
