@@ -14,7 +14,7 @@ from oxoflow.lang.latepattern import late
 TIMED_OUT = 124
 STOPPED = "ended because the run was stopped"  # the error of a job that did not fail by itself
 BEFORE_SPAWN = -1  # the exit code of a job that failed without, or after, its command
-_SILENT = "it gave no reason; often a test was false, or grep or diff found nothing or something"
+_SILENT = "it gave no reason; often a test was false, grep found nothing, or cmp a difference"
 _CODES: Mapping[int, str] = {
     1: "a general error; its own messages say more",
     2: "wrong usage of a command, or a syntax error in the shell text",
