@@ -7,6 +7,7 @@ is also what the server starts: with `--launch` it takes graph and inputs from t
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -96,6 +97,7 @@ def _execute(arguments: Arguments) -> int:
             continue_on_error=arguments.continue_on_error,
             limits=Limits(slots=arguments.slots or 4, allowed_hosts=tuple(arguments.allow_host)),
             collections=_collections(arguments),
+            servers=_servers(arguments),
         )
         job = Job(
             before.run_id if before else str(uuid.uuid4()),
@@ -199,15 +201,39 @@ def _variables(arguments: Arguments) -> dict[str, Any]:
     return found
 
 
+def _named(flag: str, words: list[str], form: str) -> list[tuple[str, str]]:
+    """The halves of words such as NAME=FILE; raise UsageError saying how they are given."""
+    found = []
+    for word in words:
+        name, _, rest = word.partition("=")
+        if not name or not rest:
+            raise UsageError(f"{flag} {word}: give it as {form}")
+        found.append((name, rest))
+    return found
+
+
 def _collections(arguments: Arguments) -> dict[str, Any]:
     """The collections that Retriever nodes search, by name."""
-    found = {}
-    for word in arguments.collection:
-        name, equals, file = word.partition("=")
-        if not name or not equals:
-            raise UsageError(f"--collection {word}: collections are given as NAME=FILE")
-        found[name] = read_collection(Path(file))
+    pairs = _named("--collection", arguments.collection, "NAME=FILE")
+    return {name: read_collection(Path(file)) for name, file in pairs}
+
+
+def _servers(arguments: Arguments) -> dict[str, Any]:
+    """The tool servers (MCP) that Tool nodes may name: a command, or an address."""
+    found: dict[str, Any] = {}
+    for name, place in _named("--tool-server", arguments.tool_server, "ID=COMMAND or ID=URL"):
+        if place.startswith(("http://", "https://")):
+            found[name] = {"server_type": "http", "endpoint": place}
+        else:
+            found[name] = {"server_type": "stdio", "command": _split(place)}
     return found
+
+
+def _split(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"--tool-server: '{command}' is no command: {error}") from None
 
 
 def _export(arguments: Arguments) -> int:
@@ -243,6 +269,7 @@ OPTIONS: tuple[Option, ...] = (
     value("--variables", metavar="FILE", help="a JSON object with the execute variables"),
     several("--var", metavar="NAME=VALUE", help="one execute variable; the value is JSON or text"),
     several("--collection", metavar="NAME=FILE", help="texts for Retriever nodes, as JSON"),
+    several("--tool-server", metavar="ID=COMMAND", help="an MCP server: a command, or its URL"),
     value("--slots", type=positive, metavar="N", help="nodes at a time (default 4)"),
     several("--allow-host", metavar="HOST", help="a host, address or network nodes may call"),
     flag("--continue-on-error", help="go on with paths that do not depend on a failed node"),

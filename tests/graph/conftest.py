@@ -2,6 +2,7 @@
 
 import os
 import queue
+import sys
 import threading
 import time
 import uuid
@@ -169,3 +170,28 @@ def mortal(tmp_path: Path) -> Iterator[OxifyServer]:
         yield made.start()
     finally:
         made.clean_up()
+
+
+STDIO = """
+import json, sys
+for text in sys.stdin:
+    m = json.loads(text)
+    if m["method"] == "initialize":
+        print("a line that is no JSON")
+        print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": {}}), flush=True)
+    elif m["method"] == "tools/call":
+        if m["params"]["name"] == "die":
+            sys.exit(1)
+        if m["params"]["name"] == "hang":
+            continue
+        a = m["params"]["arguments"]
+        body = {"content": [{"type": "text", "text": str(a["a"] + a["b"])}]}
+        print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": body}), flush=True)
+"""
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> dict[str, Any]:
+    script = tmp_path / "server.py"
+    script.write_text(STDIO)
+    return {"calc": {"server_type": "stdio", "command": [sys.executable, str(script)]}}

@@ -1,6 +1,7 @@
 """`oxoflow oxify …` without a server."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -110,10 +111,23 @@ def test_a_retriever_searches_collections_from_files(
     assert "--collection sops=FILE" in capsys.readouterr().err
 
 
+def test_a_tool_server_is_named_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], servers: dict[str, Any]
+) -> None:
+    config = {"server_id": "calc", "tool_name": "add", "parameters": {"a": 40, "b": 2}}
+    words = ["oxify", "execute", write(tmp_path / "g.json", line(node("T", "Tool", config)))]
+    assert main([*words, "--tool-server", f"calc={shlex.join(servers['calc']['command'])}"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert done["node_results"][1]["result"]["Success"]["content"][0]["text"] == "42"
+    for wrong, said in (("calc", "give it as ID=COMMAND or ID=URL"), ("calc='", "is no command")):
+        assert main([*words, "--tool-server", wrong]) == 2
+        assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("word", "content", "said"),
     [
-        ("sops", "[]", "--collection sops: collections are given as NAME=FILE"),
+        ("sops", "[]", "--collection sops: give it as NAME=FILE"),
         ("sops=FILE", "{}", "holds no collection"),
         ("sops=FILE", '[{"id": 1}]', "holds no collection"),
         ("sops=FILE", "[", "not JSON"),

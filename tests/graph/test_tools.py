@@ -2,7 +2,6 @@
 
 import base64
 import json
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -245,31 +244,6 @@ def test_a_tool_that_reports_an_error_fails_the_node(begin: Begin, fake: Fake) -
     fake.answer = mcp
     done = begin(line(tool(fake.url, "fail", {}))).run()
     assert done.failure == "Node 'T' failed: tool 'fail' failed: no such gene"
-
-
-STDIO = """
-import json, sys
-for text in sys.stdin:
-    m = json.loads(text)
-    if m["method"] == "initialize":
-        print("a line that is no JSON")
-        print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": {}}), flush=True)
-    elif m["method"] == "tools/call":
-        if m["params"]["name"] == "die":
-            sys.exit(1)
-        if m["params"]["name"] == "hang":
-            continue
-        a = m["params"]["arguments"]
-        body = {"content": [{"type": "text", "text": str(a["a"] + a["b"])}]}
-        print(json.dumps({"jsonrpc": "2.0", "id": m["id"], "result": body}), flush=True)
-"""
-
-
-@pytest.fixture
-def servers(tmp_path: Path) -> dict[str, Any]:
-    script = tmp_path / "server.py"
-    script.write_text(STDIO)
-    return {"calc": {"server_type": "stdio", "command": [sys.executable, str(script)]}}
 
 
 def test_mcp_over_pipes_calls_a_registered_server(begin: Begin, servers: dict[str, Any]) -> None:
