@@ -132,5 +132,7 @@ def reason_to_wait(user_id: str, live: Iterable[Holding], limits: Limits) -> str
     if len(holding) >= limits.runs:
         return f"{len(holding)} runs are live, the limit of this server"
     if sum(hold.threads for hold in holding) >= limits.threads:
-        return f"all {limits.threads} threads are taken by {len(holding)} live runs"
+        text = f"all {limits.threads} threads are taken by {len(holding)} live runs"
+        owns = any(hold.user_id == user_id for hold in holding)
+        return text if owns else f"{text}; the largest makes room as its jobs end"
     return "its turn comes next"

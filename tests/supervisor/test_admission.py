@@ -95,7 +95,8 @@ def test_the_sum_of_threads_never_exceeds_the_cores() -> None:
         (Limits(0, 4, 8), "", "no runs at present"),
         (Limits(8, 1, 8), "a1", "limit for one user"),
         (Limits(1, 4, 8), "b1", "limit of this server"),
-        (EIGHT, "b8", "all 8 threads"),
+        (EIGHT, "b8", "all 8 threads are taken by 1 live runs; the largest makes room"),
+        (EIGHT, "a8", "all 8 threads"),
         (EIGHT, "", "next"),
     ],
 )
