@@ -19,13 +19,17 @@ from oxoflow.engine.runner import run
 from oxoflow.engine.state import State
 
 PROGRAM = """
+import os
 import sys
 from pathlib import Path
+from oxoflow.engine.reuse import Caching
 from tests.engine.running import execute
 
 workdir = Path(sys.argv[1])
 text = (workdir / "w.oxoflow").read_text()
-outcome = execute(workdir, text, slots=int(sys.argv[2]))
+shared = os.environ.get("SHARED_CACHE")
+cache = Caching(Path(shared)) if shared else None
+outcome = execute(workdir, text, slots=int(sys.argv[2]), cache=cache)
 sys.exit(outcome.exit_code)
 """
 ROOT = Path(__file__).parent.parent.parent

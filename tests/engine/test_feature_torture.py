@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from oxoflow.engine.identity import all_processes
+from oxoflow.engine.reuse import Caching
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.state import State
 from tests.engine.running import events, execute, processes_in, records, rule, start
@@ -96,11 +97,13 @@ def grown(workdir: Path) -> str | None:
         state.close()
 
 
-def torment(place: Path, text: str, rng: random.Random, kills: int, longest: float) -> int:
+def torment(
+    place: Path, text: str, rng: random.Random, kills: int, longest: float, **environment: str
+) -> int:
     """Kill and start again until it is through; how often something was killed."""
     hit, done_before, code = 0, set(), None
     while code != 0:
-        runner = start(place, text)
+        runner = start(place, text, **environment)
         end = time.monotonic() + rng.uniform(0.1, longest)
         while runner.poll() is None and time.monotonic() < end and hit < kills:
             time.sleep(0.005)
@@ -116,14 +119,19 @@ def torment(place: Path, text: str, rng: random.Random, kills: int, longest: flo
     return hit
 
 
-def check(tmp_path: Path, seed: int, samples: int, kills: int, longest: float) -> None:
+def check(
+    tmp_path: Path, seed: int, samples: int, kills: int, longest: float, *, shared: bool = False
+) -> None:
     text = workflow(samples)
     calm, rough = tmp_path / "calm/work", tmp_path / "rough/work"
     for place in (calm, rough):
         place.mkdir(parents=True)
         (place / "w.oxoflow").write_text(text)
-    assert execute(calm, text, slots=4).exit_code == 0
-    hit = torment(rough, text, random.Random(seed), kills, longest)
+    cache = tmp_path / "cache"
+    caching = Caching(cache) if shared else None
+    assert execute(calm, text, slots=4, cache=caching).exit_code == 0
+    environment = {"SHARED_CACHE": str(cache)} if shared else {}
+    hit = torment(rough, text, random.Random(seed), kills, longest, **environment)
     assert hit > 0
     assert results(rough) == results(calm)
     assert set(records(rough)) == set(records(calm))
@@ -136,7 +144,9 @@ def check(tmp_path: Path, seed: int, samples: int, kills: int, longest: float) -
     completed = Counter(event.job for event in events(rough, "rule_completed"))
     again = {job for job, times in completed.items() if times > 1}
     assert again <= removed(rough), "a completed job was repeated without need"
-    assert set(completed) == set(records(rough)), "a completed job has no event"
+    taken = {event.job for event in events(rough, "rule_skipped") if "reused_from" in event.data}
+    assert set(completed) | taken == set(records(rough)), "a completed job has no event"
+    assert bool(taken) is shared
     assert processes_in(rough) == []
     marker = f"OXORUN_ID={RunDirectory(rough).read_run().run_id}".encode()
     assert not [pid for pid in all_processes() if _has(pid, marker)]
@@ -152,6 +162,12 @@ def _has(pid: int, marker: bytes) -> bool:
 
 def test_a_few_kills_do_not_show(tmp_path):
     check(tmp_path, seed=1, samples=2, kills=3, longest=0.9)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("seed", range(20, 23))
+def test_kills_while_results_are_left_and_taken_do_not_show(tmp_path, seed):
+    check(tmp_path, seed, samples=5, kills=8, longest=0.5, shared=True)
 
 
 @pytest.mark.torture
