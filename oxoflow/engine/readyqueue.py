@@ -68,6 +68,11 @@ class ReadyQueue:
         if self._first == index:
             self._first = None
 
+    @property
+    def kept(self) -> tuple[int, float] | None:
+        """The task that was first and did not fit, and since when it is ready."""
+        return None if self._first is None else (self._first, self._waiting[self._first].since)
+
     def keep_first(self, index: int) -> None:
         """Nobody overtakes this task any more: it was first and did not fit."""
         self._first = index

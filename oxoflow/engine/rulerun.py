@@ -16,6 +16,7 @@ from oxoflow.engine.capacity import demand
 from oxoflow.engine.disk import free_megabytes
 from oxoflow.engine.ending import Receipt, end_run
 from oxoflow.engine.joblife import JobEnd
+from oxoflow.engine.longwaits import LongWaits
 from oxoflow.engine.options import Counts
 from oxoflow.engine.parts import Parts
 from oxoflow.engine.rundir import ControlMessage
@@ -60,6 +61,11 @@ class RuleRun:
         self._table = parts.table
         self._reporter = parts.reporter
         self._setting = setting
+        self._waits = LongWaits(
+            scheduler,
+            lambda task: tasks.items[task].decision.job.name,
+            lambda words: parts.recorder.event("warning", message=words),
+        )
         self._user_paused = False
         self._share: int | None = None  # slots that are to be kept to, until that is told
         self._disk_low = False
@@ -157,6 +163,7 @@ class RuleRun:
         self._stop()
 
     def may_start(self) -> bool:
+        self._waits.look(time.monotonic())
         try:
             return not self._user_paused and self._has_room()
         except DiskTrouble as error:  # what runs must be ended before the run can say so

@@ -253,6 +253,18 @@ class Scheduler:
         """Where a task stands."""
         return self._status[index]
 
+    def held_up(self) -> tuple[int, float] | None:
+        """The task whose turn it is and that does not fit, and since when it is ready."""
+        return self._queue.kept
+
+    def holders(self) -> list[int]:
+        """The tasks that hold a share of the pools, in order."""
+        return [at for at, status in enumerate(self._status) if status is Status.RUNNING]
+
+    def need(self, index: int) -> Need:
+        """What a task takes."""
+        return self._tasks[index].need
+
     def unfinished(self) -> list[int]:
         """The tasks that are not final, in order."""
         return [i for i, status in enumerate(self._status) if status not in FINAL]
