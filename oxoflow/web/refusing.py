@@ -20,6 +20,7 @@ WORDS = {
     501: ("Not implemented", "ValidationError"),
 }
 FAULT = ("Internal server error", "InternalError")
+GRAPHS = "/api/v1/"
 LONGEST = 200  # characters of a detail
 
 
@@ -32,6 +33,7 @@ class RefusalTask(ErrorTask):
         words, name = WORDS.get(error.code, FAULT)
         detail = str(error.body)[:LONGEST] if error.code in WORDS else None
         path = getattr(request, "path", "")
+        path = path[max(0, path.find(GRAPHS)) :]  # the server does not know the base path
         body = compact(error_body(path, words, detail, name)).encode("utf-8", "replace") + b"\n"
         self.status = f"{error.code} {error.reason}"
         self.response_headers = [

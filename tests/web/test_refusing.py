@@ -56,7 +56,8 @@ def test_a_refusal_of_the_server_itself_is_json(
 
 
 def test_graph_routes_speak_their_own_shape_here_too(served: Served) -> None:
-    start = b"PUT /api/v1/workflows/x HTTP/1.1\r\n"
-    status, _, body = send(served, start + HEAD + TOO_MANY_BYTES + b"\r\n")
-    assert (status, body["error"], set(body)) == (413, "PayloadTooLarge", {"error", "message"})
+    for prefix in (b"", b"/oxo-flow"):
+        start = b"PUT " + prefix + b"/api/v1/workflows/x HTTP/1.1\r\n"
+        status, _, body = send(served, start + HEAD + TOO_MANY_BYTES + b"\r\n")
+        assert (status, body["error"], set(body)) == (413, "PayloadTooLarge", {"error", "message"})
     assert served.ask("/plain").endswith(b"ok")
