@@ -17,9 +17,9 @@ MAX_DEPTH = 100
 MAX_LENGTH = 20_000
 _COMPARISONS = ("==", "!=", ">=", "<=", ">", "<")
 _CONFIG_REF = re.compile(r"config\.([\w-]+)")
-WILDCARD_MARK = "wildcard."
+_WILDCARD_MARKS = ("wildcard.", "{meta.")
 _WILDCARD_TEST = re.compile(
-    r"""\bwildcard\.([\w-]+)(?:\s*(==|!=|>=|<=|>|<)\s*("[^"]*"|'[^']*'|[^\s&|()]+))?"""
+    r"""(?:\bwildcard\.([\w-]+)|\{meta\.([\w-]+)\})(?:\s*(==|!=|>=|<=|>|<)\s*("[^"]*"|'[^']*'|[^\s&|()]+))?"""
 )
 _FILE_EXISTS = re.compile(r"""file_exists\(\s*(["'])(.*)\1\s*\)""", re.DOTALL)
 _QUOTED = re.compile(r'"[^"]*"|\'[^\']*\'')
@@ -53,15 +53,22 @@ def config_keys(text: str) -> list[str]:
     return list(dict.fromkeys(_CONFIG_REF.findall(_QUOTED.sub("", text))))
 
 
-def settle_wildcards(text: str, bindings: Mapping[str, str]) -> str:
-    """Replace every test of `wildcard.name` by true or false, for one job (later than the spec).
+def tests_wildcards(text: str) -> bool:
+    """Say whether a `when` asks for the values of a job (later than the spec)."""
+    return any(mark in text for mark in _WILDCARD_MARKS)
 
-    A name that the job lacks compares as false, also with `!=`, as an undefined config key does.
+
+def settle_wildcards(text: str, bindings: Mapping[str, str]) -> str:
+    """Replace every test of `wildcard.name` or `{meta.name}` by true or false, for one job.
+
+    A wildcard that the job lacks compares as false, also with `!=`, as an undefined config key
+    does; metadata that it lacks is the empty string (both later than the spec).
     """
 
     def decide(match: re.Match[str]) -> str:
-        value = bindings.get(match[1], _MISSING)
-        holds = _compare(value, match[2], match[3]) if match[2] else _truthy(bindings.get(match[1]))
+        name, missing = (match[1], _MISSING) if match[1] else (match[2], "")
+        value = bindings.get(name, missing)
+        holds = _compare(value, match[3], match[4]) if match[3] else _truthy(bindings.get(name))
         return "true" if holds else "false"
 
     return _WILDCARD_TEST.sub(decide, text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import product
 
-from oxoflow.lang.condition import WILDCARD_MARK, evaluate, settle_wildcards
+from oxoflow.lang.condition import evaluate, settle_wildcards, tests_wildcards
 from oxoflow.lang.faults import UNUSABLE, error, workflow_failure
 from oxoflow.lang.lists import config_list
 from oxoflow.lang.model import Rule, Scatter, Transform, Workflow
@@ -62,7 +62,7 @@ def plan_rule(rule: Rule, ground: Ground) -> list[Instances]:
     Raises WorkflowError when there is no room for them.
     """
     choices = _fan_out(rule, ground)
-    conditional = rule.when is not None and WILDCARD_MARK in rule.when
+    conditional = rule.when is not None and tests_wildcards(rule.when)
     if choices is _ONCE and not (conditional or rule.scatter or rule.transform):
         ground.room.take_jobs(rule, 1)
         return [Instances(rule, (rule.name,), _NO_VALUES)]
@@ -85,7 +85,7 @@ def _instances(
     """Name the jobs; a `when` that tests wildcards is settled for each of them."""
     rows = [choice.bindings for choice in choices]
     conditions: Sequence[str] = ()
-    if rule.when and WILDCARD_MARK in rule.when:
+    if rule.when and tests_wildcards(rule.when):
         conditions = [settle_wildcards(rule.when, row) for row in rows]
     names = [rule.name + choice.suffix + ending for choice in choices]
     return Instances(rule, names, rows, chunks, conditions)

@@ -121,6 +121,10 @@ def test_what_nobody_writes_is_refused(text: str):
         ("wildcard.other != 'fq'", "false"),
         ("wildcard.depth >= 10", "true"),
         ("config.s == 'a'", "config.s == 'a'"),
+        ("{meta.kind} == 'fq' && {meta.kind}", "true && true"),
+        ("{meta.other} == 'fq'", "false"),
+        ("{meta.other} != 'fq' || {meta.other}", "true || false"),
+        ("{meta.other} == ''", "true"),
     ],
 )
 def test_tests_of_wildcards_are_settled_for_one_job(text: str, settled: str):

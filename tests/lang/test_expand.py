@@ -303,3 +303,19 @@ def test_a_deadline_that_has_passed_stops_the_expansion():
     with pytest.raises(WorkflowError, match="longer than 2 s"):
         expand(workflow, deadline=Deadline.after(2, now=iter([0.0, 1.0, 2.5, 3.0]).__next__))
     assert expand(workflow, deadline=Deadline.after(2, now=lambda: 0.0))
+
+
+def test_metadata_in_conditions_chooses_the_branch_of_each_group():
+    text = (
+        "[config]\ndedup = false\n"
+        '[[sample_groups]]\nname = "g"\nsamples = ["S1"]\nmetadata = { dedup = "true" }\n'
+        '[[sample_groups]]\nname = "h"\nsamples = ["S2"]\n'
+    )
+    with_it = "(config.dedup || {meta.dedup} == 'true') && {meta.dedup} != 'false'"
+    without = "(!config.dedup || {meta.dedup} == 'false') && {meta.dedup} != 'true'"
+    made = jobs_of(
+        text
+        + rule("with", shell='"{sample}"', when=f'"{with_it}"')
+        + rule("without", shell='"{sample}"', when=f'"{without}"')
+    )
+    assert names(made) == ["with_g_S1", "without_h_S2"]

@@ -236,7 +236,7 @@ PARTS = ".".join("a" * 65)
         f"[{PARTS}]",
         f"[[{PARTS}]]",
         f"x = {{ {PARTS} = 1 }}",
-        'x = [{ ' + ' . '.join(['"a b"'] * 65) + ' = 1 }]',
+        "x = [{ " + " . ".join(['"a b"'] * 65) + " = 1 }]",
     ],
 )
 def test_a_key_of_very_many_parts_is_refused_before_it_costs_the_square_of_them(text: str):
