@@ -88,7 +88,7 @@ def load_text(
         if to_run:
             _require_soundness(workflow, view)
         jobs = expand(workflow, view, deadline=deadline)
-        if MARK in text or workflow.includes:
+        if to_run and (MARK in text or workflow.includes):
             _require_config(workflow, jobs)
         dag = _dag(workflow, jobs)
     except WorkflowError as error:

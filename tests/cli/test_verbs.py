@@ -280,3 +280,29 @@ def test_diff_and_export(flow, ox):
     assert ox("export", "-o", "Dockerfile").code == 0
     assert (flow / "Dockerfile").read_text().count("FROM") == 1
     assert ox("export", "-o", "no/where").code == 2
+
+
+@pytest.mark.parametrize("verb", ["graph", "stats", "config", "samples"])
+def test_verbs_that_only_show_do_not_mind_an_undefined_config_value(flow, ox, verb):
+    (flow / "main.oxoflow").write_text(GOOD.replace("{config.q}", "{config.typo}"))
+    assert ox(verb).code == 0
+    assert "config.typo" in ox("dry-run").err
+    assert ox("dry-run").code == 2
+
+
+def test_more_errors_than_a_screen_holds_are_counted(flow, ox):
+    rules = "".join(f'[[rules]]\nname = "r{number}"\nthreads = "x"\n' for number in range(60))
+    (flow / "main.oxoflow").write_text(GOOD + rules)
+    told = ox("stats")
+    assert told.code == 2
+    assert told.err.count("\n  line ") == 50
+    assert "  and 10 more; see 'oxoflow validate'" in told.err
+
+
+def test_the_command_line_keeps_the_limits_of_its_variables(flow, ox, monkeypatch):
+    monkeypatch.setenv("OXO_FLOW_LIMIT_JOBS", "2")
+    assert "only 0 more jobs are allowed" in ox("plan").err
+    monkeypatch.setenv("OXO_FLOW_LIMIT_JOBS", "many")
+    told = ox("plan")
+    assert told.code == 2
+    assert told.err.startswith("oxoflow: OXO_FLOW_LIMIT_JOBS 'many' is not a whole number")
