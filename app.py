@@ -14,7 +14,7 @@ import signal
 import sqlite3
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from flask import Flask
@@ -108,6 +108,10 @@ class Application(Flask):
     """Flask with rules that are compiled for matching only."""
 
     url_rule_class = MatchedRule
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Every view and hook of ours is a plain function: do not look again at each request."""
+        return func
 
 
 def create_app(services: Services) -> Flask:
