@@ -66,7 +66,8 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
         yield from rule_checks(rule, sourced, guess)
         if whole:
             yield from config_checks(rule, known, guess)
-        yield from check_transform(rule)
+        if rule.transform:
+            yield from check_transform(rule)
     if whole:
         yield from dependency_checks(workflow, guess)
         yield from extends_checks(workflow, guess)
@@ -76,7 +77,8 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
     yield from check_references(workflow)
     for rule in workflow.rules:
         yield from _dangers(rule)
-        yield from checkpoint_checks(rule, sourced)
+        if rule.checkpoint:
+            yield from checkpoint_checks(rule, sourced)
     if view is not None:
         yield from file_checks(workflow, view)
     for rule in workflow.rules:

@@ -25,7 +25,8 @@ def rule_checks(rule: Rule, sourced: frozenset[str], guess: Guesser) -> Iterator
     yield from name_complaints(rule)
     yield from outputs_without_command(rule)
     yield from _amounts(rule)
-    yield from _loose_wildcards(rule, sourced, guess)
+    if rule.input.paths:
+        yield from _loose_wildcards(rule, sourced, guess)
     yield from _memory(rule)
 
 
@@ -34,6 +35,8 @@ def name_complaints(rule: Rule) -> Iterator[Diagnostic]:
     if not rule.name.strip():
         hint = "give the rule a name"
         yield error("E002", "a rule has a blank name", rule=rule.name, key="name", suggestion=hint)
+        return
+    if rule.name.isalnum():
         return
     odd = [c for c in rule.name if not c.isalnum() and c not in _NAME_MARKS]
     if odd:
@@ -82,8 +85,6 @@ def _memory(rule: Rule) -> Iterator[Diagnostic]:
 
 def _loose_wildcards(rule: Rule, sourced: frozenset[str], guess: Guesser) -> Iterator[Diagnostic]:
     """Find output placeholders that neither an input nor a source fills (E003)."""
-    if not rule.input.paths:
-        return
     inputs = rule.input.paths
     own = {rule.scatter.variable} if rule.scatter else set()
     if rule.transform:
@@ -128,9 +129,7 @@ def path_checks(rule: Rule) -> Iterator[Diagnostic]:
 
 
 def checkpoint_checks(rule: Rule, sourced: frozenset[str]) -> Iterator[Diagnostic]:
-    """Find checkpoints without manifest (E013) and those that fan out (E014)."""
-    if not rule.checkpoint:
-        return
+    """Find a checkpoint without manifest (E013) and one that fans out (E014)."""
     if not rule.checkpoint_manifest:
         message = f"checkpoint rule '{rule.name}' has no checkpoint_manifest, so it adds nothing"
         hint = 'add checkpoint_manifest = "…", the file that lists the new samples'
