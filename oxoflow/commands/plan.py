@@ -6,6 +6,7 @@ Owns its text and JSON forms (design, section 10); deciding is in `engine.plan`.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,8 @@ def show_plan(arguments: Arguments) -> int:
             accepted = {d.job.name: state.acceptance(d.job.name) for d in plan.decisions}
     finally:
         state.close()
+    for warning in planner.pipes.warnings:
+        print(f"oxoflow: warning: {warning}", file=sys.stderr)
     if arguments.json:
         print(json.dumps(plan_json(plan, planner), indent=1))
         return 0

@@ -19,7 +19,8 @@ from oxoflow.engine.fifos import Fifo, make_pipes, show_pipes
 from oxoflow.engine.joblife import JobEnd, JobLife
 from oxoflow.engine.jobtools import JobTools
 from oxoflow.engine.pipes import Pipe
-from oxoflow.engine.reporting import Failure
+from oxoflow.engine.reporting import Failure, Usage
+from oxoflow.engine.scheduler import Status
 from oxoflow.record import dataclass, field, replace
 
 _TICK = 0.05  # seconds between two looks at ends that somebody may wait for
@@ -36,10 +37,10 @@ class PipeLife:
 
     def run(self) -> JobEnd:
         """Live until all are done, or have failed as often as they may."""
-        for number, life in enumerate(self.lives):
+        for life in self.lives:
             failure = life.prepare()
             if failure is not None:
-                return self._fail(life, failure, self.lives[: number + 1])
+                return self._fail(life, failure)
         while True:
             attempt = _Attempt(self)
             failed = attempt.run() or self._check()
@@ -49,11 +50,11 @@ class PipeLife:
             allowed = 1 + max(self.tools.retry, life.decision.job.rule.retries)
             stop = life.usage.attempt >= allowed or not failure.may_retry
             if stop or self.tools.stopping.is_set():
-                return self._fail(life, failure, self.lives)
+                return self._fail(life, failure)
             for each in self.lives:
                 each.tell_retry(failure if each is life else _dragged(life))
             if self.tools.stopping.wait(life.prepared.retry_delay):
-                return self._fail(life, failure, self.lives)
+                return self._fail(life, failure)
 
     def _check(self) -> tuple[JobLife, Failure] | None:
         """Nothing is recorded before all of it was verified."""
@@ -67,9 +68,18 @@ class PipeLife:
         first, *others = [life.record() for life in self.lives]
         return replace(first, others=tuple(others))
 
-    def _fail(self, blamed: JobLife, failure: Failure, lives: Sequence[JobLife]) -> JobEnd:
-        others = tuple(life.fail(_dragged(blamed)) for life in lives if life is not blamed)
+    def _fail(self, blamed: JobLife, failure: Failure) -> JobEnd:
+        others = tuple(self._drag(life, blamed) for life in self.lives if life is not blamed)
         return replace(blamed.fail(failure), others=others)
+
+    def _drag(self, life: JobLife, blamed: JobLife) -> JobEnd:
+        """Fail a job for what another one did, perhaps before it was begun itself."""
+        failure = _dragged(blamed)
+        if life.begun:
+            return life.fail(failure)
+        index, interrupted = life.decision.index, self.tools.stopping.is_set()
+        self.tools.reporter.failed(life.decision.job, Usage(), failure, None, "")
+        return JobEnd(index, Status.FAILED, failure.error, interrupted=interrupted)
 
 
 def dragged_words(blamed: str) -> str:

@@ -128,6 +128,20 @@ def test_a_writer_that_is_not_required_fails_without_failing_the_run(tmp_path):
     assert outcome.counts.non_required_failed == 2
 
 
+@pytest.mark.parametrize("fields", [{"pre_exec": "exit 4"}, {"time_limit": "1s"}])
+def test_whatever_ends_one_ends_and_records_all(tmp_path, fields):
+    if "time_limit" in fields:
+        fields = {"resources": fields}
+    text = pair("echo > {output}; sleep 600", "cat {input} > {output}", **fields)
+    outcome = execute(tmp_path, text)
+    assert outcome.error.startswith("job 'w' failed: ")
+    assert dict(outcome.failures)["r"] == "a pipe joins it to job 'w', which failed"
+    assert {records(tmp_path)[job].status for job in "wr"} == {"failed"}
+    assert event_of(tmp_path, "r", "rule_failed").data["error"] == dict(outcome.failures)["r"]
+    assert processes_in(tmp_path) == []
+    assert pipes_left(tmp_path) == []
+
+
 def test_all_are_tried_again_when_one_may_be(tmp_path):
     text = pair(
         "echo a > {output}; [ -e tried ] || { touch tried; exit 1; }; echo b > {output}",
