@@ -92,7 +92,7 @@ def carry_out(
             display.close()
     try:
         if as_json:
-            print_json(summary_json(outcome, loaded.workflow.name))
+            print_json(summary_json(outcome, loaded.workflow.name, tails.of_job))
         else:
             _print_summary(outcome, loaded.workflow.name, tails)
         sys.stdout.flush()
@@ -101,8 +101,11 @@ def carry_out(
     return outcome.exit_code
 
 
-def summary_json(outcome: Outcome, name: str) -> dict[str, Any]:
-    """Give the end of a run as it goes to programs (spec/oxoflow-format.md 5.7)."""
+def summary_json(outcome: Outcome, name: str, tails: Mapping[str, str]) -> dict[str, Any]:
+    """Give the end of a run as it goes to programs (spec/oxoflow-format.md 5.7).
+
+    `tails` is the end of what failed jobs wrote to stderr.
+    """
     counts = outcome.counts
     words = {RunState.SUCCESS: "completed", RunState.CANCELLED: "cancelled"}
     return {
@@ -120,7 +123,10 @@ def summary_json(outcome: Outcome, name: str) -> dict[str, Any]:
             "non_required_failed": counts.non_required_failed,
             "blocked": counts.blocked,
         },
-        "failures": [{"job": job, "error": error} for job, error in outcome.failures],
+        "failures": [
+            {"job": job, "error": error, "stderr_tail": tails.get(job, "")}
+            for job, error in outcome.failures
+        ],
         "blocked": list(outcome.blocked),
         "ended": [
             {"pid": item.pid, "name": item.name, "signal": item.signal}

@@ -229,7 +229,7 @@ def _make_launcher(directory: RunDirectory) -> Path:
     try:
         if not launcher.exists() or launcher.read_text() != text:
             place.mkdir(exist_ok=True)
-            draft = place / f".oxoflow.{os.getpid()}"
+            draft = place / ".oxoflow.tmp"  # a killed runner leaves one, not many
             draft.write_text(text)
             draft.chmod(0o755)
             draft.rename(launcher)

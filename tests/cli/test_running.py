@@ -105,6 +105,8 @@ def test_a_run_its_failure_and_its_repair(flow, shell):
     assert "FAILED   c" in told.out
     assert "    no luck" in told.out
     assert "w: failed, 2 jobs done, 1 failed" in told.out
+    (failure,) = shell("retry", "--json").json["failures"]
+    assert (failure["job"], failure["stderr_tail"]) == ("c", "no luck\n")
     assert shell("status").code == 1
     assert shell("logs", "c").out == "no luck\n"
     assert shell("logs", "a", "--json").json == {"job": "a", "stdout": "", "stderr": "told\n"}

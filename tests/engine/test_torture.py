@@ -54,6 +54,12 @@ def contents(workdir) -> dict[str, str]:
     }
 
 
+def names(directory) -> set[str]:
+    """What is there, but for SQLite's side files, which readers leave behind as well."""
+    found = {str(path.relative_to(directory)) for path in directory.rglob("*")}
+    return found - {"state.sqlite-shm", "state.sqlite-wal"}
+
+
 def known(workdir):
     """The records; none while the state file is only just being made."""
     state = RunDirectory(workdir).state
@@ -123,7 +129,7 @@ def test_after_many_kills_the_results_are_those_of_an_undisturbed_run(tmp_path, 
         done_before = done
     assert contents(rough) == contents(calm)
     assert list(rough.rglob("*.oxo-failed")) == []
-    assert list(rough.rglob(".*.tmp")) == []
+    assert names(rough / ".oxo-flow") == names(calm / ".oxo-flow"), "something temporary is left"
     completed = [event.job for event in events(rough, "rule_completed")]
     assert len(completed) == len(set(completed)), "a completed job was repeated"
     assert set(completed) == set(records(rough)), "a completed job has no event"
