@@ -2,8 +2,9 @@
 
 Owns the manifest, its record in the state, and the workflow that grows by it. A run goes round by
 round: when everything that was planned has ended, what the manifests add is expanded; the jobs of
-new names are run, and those that read what these make are brought up to date. Earlier additions are replayed from their record, so that two runs on the same
-results plan the same jobs; a checkpoint that will run again has its addition revoked first.
+new names are run, and those that read what these make are brought up to date. Earlier additions are
+replayed from their record, so that two runs on the same results plan the same jobs; a checkpoint
+that will run again has its addition revoked first.
 """
 
 from __future__ import annotations
