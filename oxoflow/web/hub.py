@@ -40,6 +40,7 @@ PAGE = 200  # events read at a time
 UNSENT_LOW = 64 * 1024  # a replay goes on while less than this is unsent
 UNSENT_HIGH = 512 * 1024  # a live client with more than this is dropped
 LOOK = 0.2  # seconds between looks at logs that are followed
+QUICK = 0.5  # seconds between heartbeats offered to those who want more of them
 PIECES = 4  # of a log sent to one client before the others have their turn
 PAUSE = 0.2  # seconds after a failed turn
 
@@ -94,6 +95,8 @@ class StreamHub:
         self._position = 0
         self._tailing: set[Listener] = set()
         self._next_look = 0.0
+        self._impatient: set[Listener] = set()  # those that want more heartbeats than others
+        self._next_quick_beat = 0.0
         self._next_beat = time.monotonic() + heartbeat
         self._thread = threading.Thread(target=self._serve, name="streams", daemon=True)
 
@@ -163,6 +166,7 @@ class StreamHub:
     def _turn(self) -> None:
         busy = any(listener.unsent_bytes < UNSENT_LOW for listener in self._replaying)
         due = min(self._next_beat, self._next_look if self._tailing else self._next_beat)
+        due = min(due, self._next_quick_beat if self._impatient else due)
         wait = 0.0 if busy else max(0.0, due - time.monotonic())
         for key, mask in self._selector.select(wait):
             if key.data is None:
@@ -181,6 +185,10 @@ class StreamHub:
             for listener in list(self._tailing):
                 if listener.unsent_bytes < UNSENT_LOW:
                     self._read_on(listener)
+        if self._impatient and time.monotonic() >= self._next_quick_beat:
+            self._next_quick_beat = time.monotonic() + QUICK
+            for listener in list(self._impatient):
+                self._push(listener, [listener.subscription.wire.notice("heartbeat", instant())])
         if time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + self._heartbeat
             self._beat()
@@ -195,6 +203,8 @@ class StreamHub:
         self._selector.register(connection, selectors.EVENT_READ, listener)
         if subscription.tails:
             self._tailing.add(listener)
+        if subscription.beat is not None and subscription.beat < self._heartbeat:
+            self._impatient.add(listener)
         wire = subscription.wire
         self._push(listener, [head, wire.opening(), wire.notice("heartbeat", instant())])
         if subscription.after is not None and not self._covered(listener):
@@ -361,5 +371,6 @@ class StreamHub:
             del self._by_scope[scope]
         self._replaying.discard(listener)
         self._tailing.discard(listener)
+        self._impatient.discard(listener)
         listener.close()
         self._places.leave(place)

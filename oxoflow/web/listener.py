@@ -28,7 +28,8 @@ class Subscription:
     `scope` None is a stream of heartbeats. `after` is the id after which to replay; None means
     from now on. The stream ends after an event for which `last` is true, or, with `ends_now`,
     when everything known at the time of asking has been sent. `alive` is asked at each heartbeat.
-    With `tails`, by run, the wire is a LogWire.
+    With `tails`, by run, the wire is a LogWire. `beat`: how often the wire wants a heartbeat, in
+    seconds, when that is more often than all others get one.
     """
 
     owner: str  # whom the stream counts against
@@ -39,6 +40,7 @@ class Subscription:
     last: Callable[[Event], bool] = lambda event: False
     alive: Callable[[], bool] = lambda: True
     tails: dict[str, Tail] = field(default_factory=dict)  # changed by the hub's thread only
+    beat: float | None = None
 
 
 class Listener:

@@ -188,6 +188,7 @@ def _subscription(execution_id: str, typed: Typed | None) -> Subscription:
         ends_now=final,
         last=lambda event: event.type in LAST,
         alive=aliveness(g.account),
+        beat=typed.interval if typed is not None and typed.heartbeat else None,
     )
 
 

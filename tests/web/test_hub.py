@@ -1,5 +1,6 @@
 """The stream hub over a real database and socket pairs: order, scope, replay, limits, failures."""
 
+import itertools
 import json
 import socket
 import threading
@@ -176,6 +177,24 @@ def test_named_streams_carry_the_type_as_event_name(bench: Bench) -> None:
     bench.store([1], type="run_queued")
     named = [next(blocks) for _ in range(3)]
     assert [block.get("event") for block in named] == [None, "heartbeat", "run_queued"]
+
+
+def test_a_stream_that_wants_more_heartbeats_is_offered_them(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, heartbeat=3600.0)
+    bench.hub.start()
+    try:
+        reader = bench.open(beat=1.0)
+        types = [body["type"] for _, body in itertools.islice(reader.events(heartbeats=True), 3)]
+        assert types == ["heartbeat"] * 3
+        assert bench.hub._impatient
+        reader.close()
+        bench.store([1])
+        other = bench.live()
+        bench.store([2])
+        assert numbers(other.take(1)) == [2]
+        assert not bench.hub._impatient
+    finally:
+        bench.close()
 
 
 def test_an_anonymous_stream_carries_heartbeats_only(tmp_path: Path) -> None:
