@@ -1,7 +1,7 @@
 """Ask and steer the run of a directory: `status`, `pause`, `cancel`.
 
 Owns the three verbs. They talk to a run through `.oxo-flow/control/` and learn from its records;
-they signal no process.
+they signal no process but what a dead runner left.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from oxoflow.commands.arguments import Arguments, Verb
 from oxoflow.commands.options import JSON, WORKDIR
 from oxoflow.commands.output import plural, print_json
 from oxoflow.commands.results import here, record_row
+from oxoflow.engine.ending import Receipt
 from oxoflow.engine.records import Record
+from oxoflow.engine.recovery import end_abandoned
 from oxoflow.engine.rundir import RunDirectory, RunRecord, RunState, lock_holder, write_control
 from oxoflow.engine.state import State
 from oxoflow.errors import RunError, UsageError
+from oxoflow.record import asdict
 
 _WAIT_SECONDS = 12.0  # a cancel is confirmed within 7 s
 _LOOK_SECONDS = 0.05
@@ -133,6 +136,8 @@ def pause_run(arguments: Arguments) -> int:
 def cancel_run(arguments: Arguments) -> int:
     """End a run and everything it started, and say what was ended."""
     directory = here(arguments)
+    if is_lost(directory):
+        return _end_lost(arguments, directory)
     record = live_run(directory)
     send(directory, record, "cancel")
     deadline = time.monotonic() + _WAIT_SECONDS
@@ -154,6 +159,26 @@ def cancel_run(arguments: Arguments) -> int:
         arguments, receipt, f"cancelled; processes ended: {len(ended.ended)}, left: {ended.left}"
     )
     return 1 if ended.left else 0
+
+
+def is_lost(directory: RunDirectory) -> bool:
+    """Say whether a run ended here without a word: its runner was killed."""
+    record = directory.read_run()
+    lost = record is not None and record.state is RunState.RUNNING
+    return lost and lock_holder(directory.lock) is None
+
+
+def _end_lost(arguments: Arguments, directory: RunDirectory) -> int:
+    """End what a dead runner left; what it recorded stays for `resume` to go on from."""
+    record = directory.read_run()
+    receipt = end_abandoned(directory, record.run_id) if record else Receipt()
+    ended = [asdict(process) for process in receipt.ended]
+    _answer(
+        arguments,
+        {"status": "lost", "ended": ended, "left": receipt.left},
+        f"its runner had been killed; processes ended: {len(ended)}, left: {receipt.left}",
+    )
+    return 1 if receipt.left else 0
 
 
 def _answer(arguments: Arguments, found: Mapping[str, Any], words: str) -> None:

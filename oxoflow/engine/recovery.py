@@ -46,15 +46,15 @@ def end_predecessor(directory: RunDirectory) -> Receipt | None:
     return receipt
 
 
-def end_abandoned(directory: RunDirectory, run_id: str) -> None:
-    """End what lives of a run whose runner is gone, without the lock.
+def end_abandoned(directory: RunDirectory, run_id: str) -> Receipt:
+    """End what lives of a run whose runner is gone, without the lock; who was ended.
 
     As soon as another run holds that, it is for that one to do: it may have processes of its own.
     """
     record = directory.read_run()
     if record is None or record.run_id != run_id or record.state is not RunState.RUNNING:
-        return
-    end_dead_run(
+        return Receipt()
+    return end_dead_run(
         run_id,
         _started(directory, record),
         directory.root,

@@ -8,12 +8,15 @@ import select
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from oxoflow.engine.events import read_events
+from oxoflow.engine.process import children_of
 from oxoflow.engine.rundir import lock_holder
 from tests.cli.conftest import command, environment
+from tests.engine.running import processes_in
 
 FLOW = """[workflow]
 name = "w"
@@ -220,6 +223,24 @@ def test_a_run_is_cancelled_with_a_receipt(started, here, shell):
     assert not (here / "first.txt").exists()
     assert lock_holder(here / ".oxo-flow/lock") is None
     assert shell("status", "--json").json["state"] == "cancelled"
+
+
+def test_a_cancel_ends_what_a_killed_runner_left(started, here, shell):
+    run = started()
+    wait_for_file(here / "first.txt")
+    for pid in children_of(run.pid):  # its watchdog, which would do it at once
+        if b"watchdog" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+    run.kill()
+    run.communicate()
+    assert any("first.txt" in line for line in processes_in(here))
+    assert shell("status", "--json").json["state"] == "lost"
+    told = shell("cancel", "--json")
+    assert (told.code, told.json["status"], told.json["left"]) == (0, "lost", 0)
+    assert "bash" in {process["name"] for process in told.json["ended"]}
+    assert not any("first.txt" in line for line in processes_in(here))
+    (here / "go").touch()
+    assert shell("resume").code == 0
 
 
 def test_a_paused_run_starts_nothing_until_resumed(started, here, shell):
