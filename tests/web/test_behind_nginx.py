@@ -166,9 +166,11 @@ def test_log_bytes_come_through_a_socket_while_they_are_written(
     assert b"20000\n" in data
 
 
-def test_a_thousand_reconnects_through_nginx_lose_and_repeat_nothing(
-    behind: ServerProcess, front: ServerProcess
+@pytest.mark.parametrize("through", ["waitress alone", "nginx"])
+def test_a_thousand_reconnects_lose_and_repeat_nothing(
+    behind: ServerProcess, front: ServerProcess, through: str
 ) -> None:
+    front = front if through == "nginx" else behind
     body = {"name": "n", "toml_content": "[workflow]\nname = 'x'"}
     start = Stream(front, "/api/events")
     assert front.call("POST", "/api/workflows/save", body, user="user")[0] == 201
