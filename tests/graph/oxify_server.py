@@ -1,5 +1,6 @@
 """The real server as the tests of graphs use it: asked without a login, followed to the end."""
 
+import http.client
 import json
 import subprocess
 import time
@@ -51,6 +52,19 @@ class OxifyServer(ServerProcess):
         status, data = self.api("GET", f"/executions/{execution}/stream{query}", **headers)
         assert status == 200, data
         return [frame for frame in data.decode().split("\n\n") if frame]
+
+    def followed(self, execution: str, query: str = "") -> list[str]:
+        """The frames of a stream that is open before its execution's approval is given."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request("GET", f"/api/v1/executions/{execution}/stream{query}")
+            response = connection.getresponse()
+            first = b"".join(iter(response.readline, b"\n"))
+            self.ok("POST", f"/approvals/{self.question(execution)['id']}/approve")
+            text = (first + b"\n" + response.read()).decode()
+        finally:
+            connection.close()
+        return [frame for frame in text.split("\n\n") if frame]
 
     def await_(self, look: Any) -> Any:
         """Ask again and again until there is something."""

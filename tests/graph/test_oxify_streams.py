@@ -11,8 +11,8 @@ STREAM = {"stream": True}
 
 
 def test_a_plain_stream_has_bare_rising_frames_and_ends_with_the_end(server: OxifyServer) -> None:
-    execution = server.begin(line(shell("Wait", "sleep 0.6"), ADD), {"x": 1, "y": 2})
-    frames = server.frames(execution)
+    execution = server.begin(line(APPROVAL, ADD), {"x": 1, "y": 2, "plate": 3})
+    frames = server.followed(execution)
     ids, bodies = [], []
     for frame in frames:
         number, data = frame.splitlines()
@@ -38,8 +38,8 @@ def test_a_plain_stream_has_bare_rising_frames_and_ends_with_the_end(server: Oxi
 
 
 def test_a_typed_stream_names_its_frames(server: OxifyServer) -> None:
-    execution = server.begin(line(shell("Wait", "sleep 0.4")))
-    frames = server.frames(execution, "?events=state_change,progress,node_complete")
+    execution = server.begin(line(APPROVAL), {"plate": 1})
+    frames = server.followed(execution, "?events=state_change,progress,node_complete")
     names = [frame.splitlines()[0].removeprefix("event: ") for frame in frames]
     assert names[0] == names[-1] == "state_change"
     assert set(names) == {"state_change", "progress", "node_complete"}
@@ -64,9 +64,9 @@ def test_streamed_tokens_are_frames_of_a_typed_stream(server: OxifyServer, model
     pieces = [json.dumps(part).encode() + b"\n" for part in parts]
     models.replies = [Reply(200, None, {"Content-Type": "application/x-ndjson"}, pieces)]
     llm = {"provider": "ollama", "model": "m", "prompt_template": "x"}
-    doc = line(shell("Wait", "sleep 0.5"), node("Ask", "LLM", llm | {"extra_params": STREAM}))
-    execution = server.begin(doc)
-    frames = server.frames(execution, "?events=token,state_change")
+    doc = line(APPROVAL, node("Ask", "LLM", llm | {"extra_params": STREAM}))
+    execution = server.begin(doc, {"plate": 1})
+    frames = server.followed(execution, "?events=token,state_change")
     told = [frame.splitlines() for frame in frames if frame.startswith("event: token\n")]
     bodies = [json.loads(lines[-1].removeprefix("data: ")) for lines in told]
     assert "".join(body["text"] for body in bodies) == "All fine."
