@@ -57,9 +57,10 @@ def build_dag(
     outputs = OutputIndex(
         (tidy(texts.path(path)), at) for at, job in enumerate(jobs) for path in job.output.paths
     )
-    parents = _file_parents(jobs, outputs, texts, limits.edges)
-    _add_named_parents(jobs, index, parents)
-    _add_sequences(jobs, execution_groups, parents)
+    room = _Room(limits.edges)
+    parents = _file_parents(jobs, outputs, texts, room)
+    _add_named_parents(jobs, index, parents, room)
+    _add_sequences(jobs, execution_groups, parents, room)
     frozen = tuple([tuple(sorted(found)) if found else () for found in parents])
     children = _children(frozen)
     order = topological_order(frozen, children)
@@ -68,6 +69,26 @@ def build_dag(
         raise _fault("E006", rule, _cycle_message(jobs, frozen, order, texts), "input")
     shared = tuple((path, tuple(owners)) for path, owners in outputs.shared() if "{" not in path)
     return Dag(jobs, index, frozen, children, order, shared)
+
+
+class _Room:
+    """How many edges may still be made."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._left = most
+
+    def take(self, count: int, job: Job, key: str) -> None:
+        """Use up room for edges into a job. Raises GraphError when there is not enough."""
+        self._left -= count
+        if self._left < 0:
+            raise _fault(
+                "E006",
+                job.rule.name,
+                f"the workflow has more than {self._most} edges at job '{job.name}'; let rules "
+                "read single files in place of whole directories, and wait for single rules",
+                key,
+            )
 
 
 def topological_order(
@@ -119,11 +140,10 @@ def _duplicate_message(first: Job, second: Job) -> str:
 
 
 def _file_parents(
-    jobs: tuple[Job, ...], outputs: OutputIndex, texts: ConfigTexts, most: int
+    jobs: tuple[Job, ...], outputs: OutputIndex, texts: ConfigTexts, room: _Room
 ) -> list[set[int] | None]:
     """Find the producers of every job's inputs; None stands for no parent."""
     parents: list[set[int] | None] = [None] * len(jobs)
-    edges = 0
     for at, job in enumerate(jobs):
         found: list[int] = []
         for path in job.input.paths:
@@ -138,22 +158,19 @@ def _file_parents(
             unique = set(found)
             unique.discard(at)
             parents[at] = unique
-            edges += len(unique)
-            if edges > most:
-                raise _fault(
-                    "E006",
-                    job.rule.name,
-                    f"the workflow has more than {most} edges at job '{job.name}'; let rules "
-                    "read single files in place of whole directories",
-                    "input",
-                )
+            room.take(len(unique), job, "input")
     return parents
 
 
 def _add_named_parents(
-    jobs: tuple[Job, ...], index: Mapping[str, int], parents: list[set[int] | None]
+    jobs: tuple[Job, ...],
+    index: Mapping[str, int],
+    parents: list[set[int] | None],
+    room: _Room,
 ) -> None:
     for at, job in enumerate(jobs):
+        if job.depends_on:
+            room.take(len(job.depends_on), job, "depends_on")
         for name in job.depends_on:
             parent = index.get(name)
             if parent is None:
@@ -172,7 +189,10 @@ def _add_named_parents(
 
 
 def _add_sequences(
-    jobs: tuple[Job, ...], groups: Sequence[ExecutionGroup], parents: list[set[int] | None]
+    jobs: tuple[Job, ...],
+    groups: Sequence[ExecutionGroup],
+    parents: list[set[int] | None],
+    room: _Room,
 ) -> None:
     """Let consecutive members of a sequential execution group wait for each other (1.17)."""
     if not any(group.mode == "sequential" for group in groups):
@@ -185,6 +205,7 @@ def _add_sequences(
             present = [members[name] for name in group.rules if name in members]
             for first, second in itertools.pairwise(present):
                 for at in second:
+                    room.take(len(first), jobs[at], "name")
                     parents[at] = (parents[at] or set()) | (set(first) - {at})
 
 

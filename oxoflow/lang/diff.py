@@ -6,8 +6,7 @@ tables by name, then rules. Values that look secret are never shown. Rules are `
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from oxoflow.lang.diff_rules import rule_changes
@@ -103,23 +102,26 @@ def _defaults(a: Workflow, b: Workflow) -> Iterator[Difference]:
 
 def _by(entries: tuple[Any, ...], key: str) -> dict[str, Any]:
     """Return entries by their name; a name used twice gets a number."""
-    found: dict[str, Any] = {}
-    for entry in entries:
-        found[_free(getattr(entry, key), found)] = entry
-    return found
+    return _numbered((getattr(entry, key), entry) for entry in entries)
 
 
 def _keyed(entries: Any, key: str) -> dict[str, Any]:
+    return _numbered(
+        (str(entry.get(key, "")) if isinstance(entry, dict) else "", entry)
+        for entry in entries or ()
+    )
+
+
+def _numbered(entries: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for entry in entries or ():
-        found[_free(str(entry.get(key, "")) if isinstance(entry, dict) else "", found)] = entry
+    used: dict[str, int] = {}
+    for name, entry in entries:
+        free = name
+        while free in found:
+            used[name] = used.get(name, 1) + 1
+            free = f"{name} #{used[name]}"
+        found[free] = entry
     return found
-
-
-def _free(name: str, taken: Mapping[str, Any]) -> str:
-    if name not in taken:
-        return name
-    return next(f"{name} #{n}" for n in itertools.count(2) if f"{name} #{n}" not in taken)
 
 
 def _entries(

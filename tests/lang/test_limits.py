@@ -47,6 +47,22 @@ FAN_OUT = '[[sample_groups]]\nname = "g"\nsamples = ["a", "b", "c"]\n'
             {"edges": 0},
             "more than 0 edges",
         ),
+        (
+            HEAD + FAN_OUT + rule("a", shell='"{sample}"') + rule("b", depends_on='["a"]'),
+            {"edges": 3},
+            {"edges": 2},
+            "more than 2 edges at job 'b'",
+        ),
+        (
+            HEAD
+            + FAN_OUT
+            + rule("a", shell='"{sample}"')
+            + rule("b", shell='"b"')
+            + '[[execution_group]]\nname = "g"\nmode = "sequential"\nrules = ["a", "b"]\n',
+            {"edges": 3},
+            {"edges": 2},
+            "more than 2 edges at job 'b'",
+        ),
     ],
 )
 def test_a_workflow_at_its_limit_loads_and_one_above_is_refused(
