@@ -22,6 +22,7 @@ READERS = min(4, os.cpu_count() or 1)
 DIRECTORY_SIZE = -1
 MISSING = "missing"
 RECORDS = ".oxo-flow"
+LOG = "execution.log"  # what all jobs print; it grows while they run
 
 
 class WorkFiles:
@@ -87,11 +88,11 @@ class WorkFiles:
         return self.exists(path) or (is_glob(path) and bool(self.glob(path)))
 
     def glob(self, pattern: str) -> list[str]:
-        """Give the paths that match, sorted, hidden ones included (S30)."""
+        """Give the paths that match, sorted, hidden ones included (S30); our own log is none."""
         if pattern.startswith("/"):
             return sorted(globbing.glob(pattern, recursive=True, include_hidden=True))
         found = globbing.glob(pattern, root_dir=self.root, recursive=True, include_hidden=True)
-        return sorted(found)
+        return sorted(path for path in found if path != LOG)
 
     def read(self, path: str) -> bytes | None:
         """Give the content of a file, None when there is none or it cannot be read."""

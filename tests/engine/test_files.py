@@ -6,6 +6,7 @@ import os
 import pytest
 
 from oxoflow.engine.files import MISSING, Listing, WorkFiles
+from tests.engine.running import execute, rule
 
 
 def sha(data: bytes) -> str:
@@ -132,3 +133,11 @@ def test_remembering_asks_the_system_once(files, tmp_path):
         (tmp_path / "late").write_text("")
         assert not files.exists("late")
     assert files.exists("late")
+
+
+def test_the_log_of_the_run_is_no_input_of_its_jobs(tmp_path):
+    (tmp_path / "mine.log").write_text("x\n")
+    text = rule("a", "cat {input} > {output}; echo said", input=["*.log"], output=["o"])
+    assert execute(tmp_path, text).exit_code == 0
+    assert (tmp_path / "execution.log").exists()
+    assert execute(tmp_path, text).counts.skipped == 1
