@@ -15,8 +15,10 @@ def leave(code: int) -> NoReturn:
     """
     if threading.active_count() == 1:
         try:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed by the caller
+                stream.flush()
+        except BrokenPipeError:
+            pass  # whoever listened is gone
         except OSError:
             sys.exit(code)  # which says what is wrong with the output
         os._exit(code)
