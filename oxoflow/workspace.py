@@ -71,8 +71,9 @@ class Workspace:
         return self.root / "users" / username / CACHE
 
     def caches(self) -> tuple[Path, ...]:
-        """The caches of all users."""
-        return tuple(self.root.glob(f"users/*/{CACHE}"))
+        """The caches of all users, none of them a link that a rule has put there."""
+        found = self.root.glob(f"users/*/{CACHE}")
+        return tuple(path for path in found if not path.is_symlink())
 
     def forget_cache(self, username: str) -> None:
         """Take a user's kept results out of sight at once and delete them in the background."""

@@ -10,7 +10,9 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,6 +26,9 @@ _LOW_WATER = 0.9  # of the limit: so that not every result that is left evicts a
 _GRACE = 3600.0  # seconds for which content without an entry may still get one
 _BLOCK = 4096
 _USE = "use.json"
+_SAFE = os.O_CLOEXEC | os.O_NOFOLLOW
+_FOLDER = re.compile(r"[0-9a-f]{2}")
+_FILE = re.compile(r"[0-9a-f]{64}(\.json)?|\.[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,9 @@ class Use:
 def read_use(place: Path) -> Use:
     """What a cache held when it was last looked through; nothing when it never was."""
     try:
-        found = json.loads((place / _USE).read_bytes())
+        descriptor = os.open(place / _USE, os.O_RDONLY | os.O_NONBLOCK | _SAFE)
+        with open(descriptor, "rb") as handle:
+            found = json.loads(handle.read(_BLOCK))
         return Use(int(found["bytes"]), int(found["results"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Use(0, 0)
@@ -58,7 +65,7 @@ def evict(place: Path, limit: int, *, thorough: bool = False) -> Use | None:
     With `thorough`, also what a killed run left half-way, although there is room.
     """
     try:
-        lock = os.open(place / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(place / "lock", os.O_RDWR | os.O_CREAT | _SAFE, 0o600)
     except OSError:
         return None
     try:
@@ -95,10 +102,14 @@ class _Eviction:
             if self._held() > ceiling:
                 self._drop_oldest(known, int(ceiling * _LOW_WATER))
         use = Use(self._held(), len(self._entries))
-        draft = self._place / f".{_USE}"
-        draft.write_text(json.dumps(asdict(use)))
-        draft.rename(self._place / _USE)
+        self._note(use)
         return use
+
+    def _note(self, use: Use) -> None:
+        draft = self._place / f".{uuid.uuid4().hex}"
+        with open(draft, "x") as handle:
+            handle.write(json.dumps(asdict(use)))
+        draft.rename(self._place / _USE)
 
     def _held(self) -> int:
         return sum(map(_on_disk, self._objects.values())) + len(self._entries) * _BLOCK
@@ -145,12 +156,20 @@ class _Eviction:
 
 
 def _files(place: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """The files two levels below, drafts among them; what vanishes meanwhile is not there."""
-    with contextlib.suppress(FileNotFoundError):
-        for folder in os.scandir(place):
-            for entry in os.scandir(folder):
+    """Our files two levels below, drafts among them; what vanishes meanwhile is not there.
+
+    Rules can write here, and the server looks through: no link is followed, and what has not one of
+    our names is not ours.
+    """
+    if place.is_symlink() or not place.is_dir():
+        return
+    for folder in os.scandir(place):
+        if not _FOLDER.fullmatch(folder.name) or not folder.is_dir(follow_symlinks=False):
+            continue
+        for entry in os.scandir(folder):
+            if _FILE.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 with contextlib.suppress(FileNotFoundError):
-                    yield entry.path, entry.stat()
+                    yield entry.path, entry.stat(follow_symlinks=False)
 
 
 def _on_disk(status: os.stat_result) -> int:

@@ -21,6 +21,7 @@ from oxoflow.engine.cloning import share
 from oxoflow.record import asdict, dataclass
 
 ENTRIES, OBJECTS = "entries", "objects"
+_LARGEST_ENTRY = 16 * 1_048_576  # bytes; a job of a hundred thousand outputs needs as many
 LINKED_FROM = 64 * 1_048_576  # bytes; smaller files are copied where blocks cannot be shared
 
 
@@ -154,6 +155,8 @@ class ResultCache:
 def read_entry(path: Path) -> Entry | None:
     """Read what an entry's file says; None when it is gone or no entry."""
     try:
+        if path.stat().st_size > _LARGEST_ENTRY:
+            return None
         found: Any = json.loads(path.read_bytes())
         outputs = tuple(Stored(**item) for item in found.pop("outputs"))
         return Entry(**found, outputs=outputs)

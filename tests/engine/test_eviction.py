@@ -86,8 +86,8 @@ def test_what_the_dead_left_goes_when_it_is_old(shelf, monkeypatch):
     shelf.keep("a", "a")
     entry = shelf.keep("b", "b")
     os.unlink(shelf.place / "objects" / entry.outputs[0].sha256[:2] / entry.outputs[0].sha256)
-    orphan = shelf.place / "objects/aa/aa"
-    drafts = [shelf.place / "objects/aa/.draft", shelf.place / "entries/aa/.draft"]
+    orphan = shelf.place / "objects/aa" / ("a" * 64)
+    drafts = [shelf.place / name / "aa" / f".{'d' * 32}" for name in ("objects", "entries")]
     for path in (orphan, *drafts):
         path.parent.mkdir(exist_ok=True)
         path.write_text("{")
@@ -98,6 +98,30 @@ def test_what_the_dead_left_goes_when_it_is_old(shelf, monkeypatch):
     assert evict(shelf.place, 100 * BLOCK, thorough=True) == Use(2 * BLOCK, 1)
     assert not any(path.exists() for path in (orphan, *drafts))
     assert shelf.keys() == "a"
+
+
+def test_no_link_leads_the_eviction_elsewhere(shelf, tmp_path):
+    """Rules can write into the cache, and the server keeps it within bounds."""
+    shelf.keep("a", "a", used=1)
+    precious = [tmp_path / "other/aa" / name for name in ("b" * 64, "notes.txt")]
+    precious[0].parent.mkdir(parents=True)
+    for path in precious:
+        path.write_text("precious")
+        os.utime(path, (0, 0))
+    for name in ("objects", "entries"):
+        (shelf.place / name / "bb").symlink_to(precious[0].parent)
+        (shelf.place / name / "aa").mkdir(exist_ok=True)
+        (shelf.place / name / "aa/notes.txt").write_text("not ours")
+    for name in ("use.json", "lock"):
+        (shelf.place / name).symlink_to(precious[1])
+    assert evict(shelf.place, 1) is None
+    (shelf.place / "lock").unlink()
+    assert evict(shelf.place, 1) == Use(0, 0)
+    assert [path.read_text() for path in precious] == ["precious", "precious"]
+    assert (shelf.place / "objects/aa/notes.txt").exists()
+    (shelf.place / "use.json").unlink()
+    os.mkfifo(shelf.place / "use.json")
+    assert read_use(shelf.place) == Use(0, 0)
 
 
 def test_one_looks_through_a_cache_at_a_time(shelf):
