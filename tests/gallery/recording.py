@@ -156,7 +156,8 @@ def _told(event: EventLine) -> str:
     word = event.type.removeprefix("rule_")
     if event.type == "rule_failed":
         again = "will be tried again" if event.data["will_retry"] else "for good"
-        return f"{word} {again} ({event.data['error']})"
+        fact = re.sub(r"(exit code \d+): .*", r"\1", str(event.data["error"]))  # without the advice
+        return f"{word} {again} ({fact})"
     return f"{word} ({event.data['reason']})" if "reason" in event.data else word
 
 
