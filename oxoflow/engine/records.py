@@ -67,6 +67,21 @@ class OutputRecord(NamedTuple):
     checksum: str | None = None
 
 
+class ListedOutput(NamedTuple):
+    """A verified output with its content, where that is known, and whether it was deleted since.
+
+    `removed` is 1 for an output of a temporary rule that was deleted on purpose.
+    """
+
+    path: str
+    job: str
+    size: int
+    mtime_ns: int
+    checksum: str | None
+    sha256: str | None
+    removed: int
+
+
 class FileHash(NamedTuple):
     """The content of a file, valid as long as the four figures are those of the file."""
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from oxoflow.engine.records import (
     FileHash,
     Forgotten,
     Known,
+    ListedOutput,
     OutputRecord,
     Planned,
     Record,
@@ -194,6 +196,33 @@ class State:
             job,
         )
         return Detail._make(rows[0]) if rows else Detail()
+
+    def bound(self, seconds: float, largest: int) -> None:
+        """End queries after a time, and refuse values of more bytes: for a file of others."""
+        until = time.monotonic() + seconds
+        self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, largest)
+        self._connection.set_progress_handler(lambda: time.monotonic() > until, 10_000)
+
+    def told(self, job: str, longest: int) -> Detail:
+        """Give how a job ran: the first characters of its command, and where its result is from."""
+        rows = self._all(
+            "SELECT substr(command, 1, ?), run, environment, origin FROM details WHERE job = ?",
+            longest,
+            job,
+        )
+        command, run, environment, origin = rows[0] if rows else (None,) * 4
+        return Detail(command=command, run=run, environment=environment, origin=origin)
+
+    def listed_outputs(self, most: int) -> tuple[list[ListedOutput], int]:
+        """Give the first verified outputs by path, and how many there are."""
+        verified = "FROM outputs JOIN jobs USING (job) WHERE jobs.status = 'done'"
+        rows = self._all(
+            "SELECT path, job, size, mtime_ns, checksum, (SELECT sha256 FROM files WHERE"
+            " files.path = outputs.path AND files.size = outputs.size"
+            f" AND files.mtime_ns = outputs.mtime_ns), removed {verified} ORDER BY path LIMIT ?",
+            most,
+        )
+        return list(map(ListedOutput._make, rows)), self._all(f"SELECT count(*) {verified}")[0][0]
 
     def commands(self) -> dict[str, str]:
         """Give the last command of every job that has run."""

@@ -141,10 +141,11 @@ ROUTES = (
         ok(ref("Plan")), role="viewer", errors=(400, 503),
     ),
     Route(
-        "GET", RUN + "/report", "getRunReport", "What a run did, from its records", TAG,
+        "GET", RUN + "/report", "getRunReport",
+        "What a run did: times, commands, outputs with SHA-256, environments, failures", TAG,
         {200: Answer("The report as a page or as data", ref("Report"), (JSON, HTML))},
         role="viewer",
-        query=(Query("format", "html (default) or json.", TEXT),),
+        query=(Query("format", "html (default, tables to 2000 rows) or json (10000).", TEXT),),
         errors=(400,),
     ),
     Route(

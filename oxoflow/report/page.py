@@ -18,6 +18,7 @@ table { border-collapse: collapse; width: 100%; }
 th, td { border: 1px solid var(--line); padding: .3rem .6rem; text-align: left;
   vertical-align: top; overflow-wrap: anywhere; }
 th { background: var(--soft); }
+p, td { white-space: pre-wrap; }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); opacity: .75; }"""
 
 

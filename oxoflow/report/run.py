@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from oxoflow.record import dataclass, field
 from oxoflow.report.model import KeyValue, Report, Section, Table, Text
-
-UNKNOWN = "—"
+from oxoflow.report.records import UNKNOWN, RecordFacts, not_shown, record_sections
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +25,13 @@ class JobFacts:
     exit_code: int | None
     attempt: int | None
     words: str | None  # why it was skipped or blocked, or what went wrong
+    started_at: str | None = None
     stderr_tail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """One run. `files` are (path, size in bytes, rule)."""
+    """One run. `files` are (path, size in bytes, rule); `counts` are all jobs by status."""
 
     run_id: str
     workflow_name: str
@@ -41,8 +41,12 @@ class RunFacts:
     exit_code: int | None
     error: str | None
     threads: int | None
+    seconds: float | None = None
+    retry_of: str | None = None
+    tags: Sequence[str] = ()
     jobs: Sequence[JobFacts] = ()
-    jobs_total: int = 0
+    failed: Sequence[JobFacts] = ()  # with the ends of their logs
+    records: RecordFacts = RecordFacts()
     files: Sequence[tuple[str, int, str | None]] = ()
     files_truncated: bool = False
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -54,12 +58,12 @@ def report_run(facts: RunFacts, generated_at: str) -> Report:
     failures = _failures(facts)
     if failures is not None:
         sections.append(failures)
-    sections.append(_files(facts))
+    sections += [*record_sections(facts.records), _files(facts)]
     return Report(
         title=f"{facts.workflow_name} — Run Report",
         generated_at=generated_at,
         workflow_name=facts.workflow_name,
-        workflow_version="",
+        workflow_version=facts.records.version,
         sections=tuple(sections),
         metadata={"run_id": facts.run_id, "status": facts.status},
     )
@@ -70,19 +74,26 @@ def _overview(facts: RunFacts) -> Section:
     pairs = (
         ("Run", facts.run_id),
         ("Workflow", facts.workflow_name),
+        ("Version", facts.records.version or UNKNOWN),
         ("Status", facts.status),
         ("Started", facts.started_at or UNKNOWN),
         ("Finished", facts.finished_at or UNKNOWN),
+        ("Seconds", _shown(facts.seconds)),
         ("Exit code", _shown(facts.exit_code)),
         ("Error", facts.error or UNKNOWN),
         ("Threads", _shown(facts.threads)),
         ("Jobs", counts or "none"),
+        ("Retry of", facts.retry_of or UNKNOWN),
+        ("Tags", ", ".join(facts.tags) or UNKNOWN),
     )
     return Section("Run Overview", "overview", KeyValue(pairs))
 
 
 def _jobs(facts: RunFacts) -> Section:
-    headers = ("Job", "Rule", "Status", "Seconds", "CPU s", "Peak MB", "Exit", "Attempt", "Note")
+    headers = (
+        "Job", "Rule", "Status", "Seconds", "CPU s", "Peak MB", "Exit", "Attempt", "Note",
+        "Started",
+    )  # fmt: skip
     rows = tuple(
         (
             job.job,
@@ -94,23 +105,27 @@ def _jobs(facts: RunFacts) -> Section:
             _shown(job.exit_code),
             _shown(job.attempt),
             job.words or "",
+            job.started_at or UNKNOWN,
         )
         for job in facts.jobs
     )
-    left = facts.jobs_total - len(rows)
-    more = (_note("more-jobs", f"{left} further jobs are not shown"),) if left > 0 else ()
-    return Section("Jobs", "jobs", Table(headers, rows), more)
+    left = sum(facts.counts.values()) - len(rows)
+    below = not_shown("more-jobs", f"{left} further jobs are not shown") if left > 0 else ()
+    return Section("Jobs", "jobs", Table(headers, rows), below)
 
 
 def _failures(facts: RunFacts) -> Section | None:
-    failed = [job for job in facts.jobs if job.status == "failed"]
-    if not failed:
+    if not facts.failed:
         return None
+    total = max(facts.counts.get("failed", 0), len(facts.failed))
+    words = f"{total} job{' has' if total == 1 else 's have'} failed."
+    if total > len(facts.failed):
+        words += f" The first {len(facts.failed)} are shown."
     parts = tuple(
         Section(job.job, f"failure-{number}", Text(_failure(job)))
-        for number, job in enumerate(failed, 1)
+        for number, job in enumerate(facts.failed, 1)
     )
-    return Section("Failures", "failures", Text(f"{len(failed)} jobs failed."), parts)
+    return Section("Failures", "failures", Text(words), parts)
 
 
 def _failure(job: JobFacts) -> str:
@@ -118,13 +133,13 @@ def _failure(job: JobFacts) -> str:
 
 
 def _files(facts: RunFacts) -> Section:
-    rows = tuple((path, str(size), rule or UNKNOWN) for path, size, rule in facts.files)
-    more = (_note("more-files", "further files are not shown"),) if facts.files_truncated else ()
-    return Section("Files", "files", Table(("Path", "Bytes", "Rule"), rows), more)
-
-
-def _note(id_: str, text: str) -> Section:
-    return Section("Not shown", id_, Text(text))
+    """What lies in the directory beside the outputs told before."""
+    told = {output.path for output in facts.records.outputs}
+    rows = tuple(
+        (path, str(size), rule or UNKNOWN) for path, size, rule in facts.files if path not in told
+    )
+    below = not_shown("more-files", "further files are not shown") if facts.files_truncated else ()
+    return Section("Other Files", "files", Table(("Path", "Bytes", "Rule"), rows), below)
 
 
 def _shown(value: float | None) -> str:

@@ -38,6 +38,7 @@ from oxoflow.web.looking import (
 )
 from oxoflow.web.planning import plan_launch
 from oxoflow.web.previews import dry_run_body
+from oxoflow.web.run_records import read_records
 
 Fields = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -204,6 +205,7 @@ VERBS: Mapping[str, Callable[[Fields], Answer]] = {
     "clean": clean,
     "report": report,
     "launch": plan_launch,
+    "records": read_records,
 }
 
 
