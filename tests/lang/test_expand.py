@@ -319,3 +319,16 @@ def test_metadata_in_conditions_chooses_the_branch_of_each_group():
         + rule("without", shell='"{sample}"', when=f'"{without}"')
     )
     assert names(made) == ["with_g_S1", "without_h_S2"]
+
+
+def test_a_wildcard_in_a_comment_of_the_command_fans_out_too():
+    text = '[[sample_groups]]\nname = "g"\nsamples = ["S1", "S2"]\n'
+    made = jobs_of(text + rule("a", shell='"""\n# for {sample}\ntrue # and ${sample}\n"""'))
+    assert [job.shell for job in made] == ["# for S1\ntrue # and $S1\n", "# for S2\ntrue # and $S2\n"]
+
+
+def test_a_constraint_is_searched_anywhere_in_the_value_unless_it_is_anchored():
+    text = '[[sample_groups]]\nname = "g"\nsamples = ["S1", "xS2", "T"]\n'
+    for pattern, kept in (("S[0-9]", ["a_g_S1", "a_g_xS2"]), ("^S[0-9]", ["a_g_S1"])):
+        found = f"[wildcard_constraints]\nsample = '{pattern}'\n" + text
+        assert names(jobs_of(found + rule("a", shell='"{sample}"'))) == kept
