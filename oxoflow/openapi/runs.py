@@ -146,7 +146,7 @@ ROUTES = (
         {200: Answer("The report as a page or as data", ref("Report"), (JSON, HTML))},
         role="viewer",
         query=(Query("format", "html (default, tables to 2000 rows) or json (10000).", TEXT),),
-        errors=(400,),
+        errors=(400, 503),
     ),
     Route(
         "POST", RUN + "/clean", "cleanRun",

@@ -154,6 +154,6 @@ ROUTES = (
                 "run_id": {**TEXT, "description": "Report on this own run instead of a text."},
             }
         ),
-        errors=(401, 404),
+        errors=(401, 404, 503),
     ),
 )

@@ -38,6 +38,7 @@ LARGEST_VALUE = 64 * 1024**2
 LARGEST_TEXT = 4 * 1024**2
 READ_SECONDS = 3.0  # for everything; what is not told by then is counted
 HASH_SECONDS = 1.0  # for all outputs whose content nobody knows yet
+LARGEST_HASHED = 1 << 30  # bytes; what is larger could not be read in that time
 LONGEST_COMMAND = 4000  # characters
 LONGEST_NAME = 4096  # characters of a path or a job's name
 LONGEST_WORD = 300  # characters of a version or a run's name
@@ -230,7 +231,7 @@ def _now(
         if (facts.st_size, facts.st_mtime_ns) != (output.size, output.mtime_ns):
             return "changed since", None
         digest = hashlib.sha256()
-        while time.monotonic() < until:
+        while facts.st_size <= LARGEST_HASHED and time.monotonic() < until:
             if not (data := handle.read(CHUNK)):
                 return "unchanged", digest.hexdigest()
             digest.update(data)

@@ -5,6 +5,7 @@ Owns what every report answer has in common: its formats and what its page may d
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from oxoflow.db.instants import instant, seconds_of
 from oxoflow.db.jobs import JobRow, JobStatus, count_jobs, list_jobs
 from oxoflow.db.runs import Run, declared_outputs
 from oxoflow.engine.rundir import log_name
-from oxoflow.errors import InvalidInput, WorkflowError
+from oxoflow.errors import InvalidInput, Unavailable, WorkflowError
 from oxoflow.record import replace
 from oxoflow.report.model import to_json
 from oxoflow.report.page import to_html
@@ -31,6 +32,7 @@ from oxoflow.web.guards import signed_in
 from oxoflow.web.http import reply, services
 from oxoflow.web.run_detail import rule_of
 from oxoflow.web.runs import own_run
+from oxoflow.web.waiting import may_wait
 from oxoflow.workspace import RECORDS, list_files, tail
 
 FORMATS = ("html", "json")
@@ -39,6 +41,8 @@ REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-a
 MOST = {"html": 2000, "json": 10_000}  # rows of one table
 MOST_TAILS = 50  # failed jobs of which the end of stderr is shown
 TAIL_LINES = 20
+PATIENCE = 5.0  # seconds to wait while the records of another run are read
+_READING = threading.BoundedSemaphore(1)
 
 blueprint = Blueprint("run_report", __name__)
 
@@ -130,7 +134,7 @@ def _records(run: Run, directory: Path, jobs: list[str], most: int) -> RecordFac
     """What the run's directory tells, read where it can do no harm."""
     asked = {"directory": str(directory), "jobs": jobs, "most": most}
     try:
-        found = services().texts("records", asked)
+        found = _read(asked)
     except WorkflowError:  # it was too much for the process that reads
         return RecordFacts(trouble="the records of this run take too long to read")
     return RecordFacts(
@@ -142,6 +146,17 @@ def _records(run: Run, directory: Path, jobs: list[str], most: int) -> RecordFac
         outputs_total=found["outputs_total"],
         trouble=found["trouble"],
     )
+
+
+def _read(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Have records read, those of one run at a time: texts never wait for reports."""
+    with may_wait() as patient:
+        if not _READING.acquire(timeout=PATIENCE if patient else 0):
+            raise Unavailable("Too many reports at a time", "try again soon", retry_after=2)
+    try:
+        return services().texts("records", asked)
+    finally:
+        _READING.release()
 
 
 def _record(run_id: str, known: Mapping[str, Any]) -> JobRecord:

@@ -102,6 +102,14 @@ def test_the_records_of_a_live_run_are_read_from_its_log_too_and_nothing_is_left
     assert os.listdir(tmp_path / "copies") == []
 
 
+def test_an_output_too_large_to_read_has_no_checksum(run: Path) -> None:
+    os.truncate(run / "out.txt", 1 << 40)
+    status = (run / "out.txt").stat()
+    rewrite(run, f"UPDATE outputs SET size = {1 << 40}, mtime_ns = {status.st_mtime_ns}")
+    found = {output["path"]: output for output in asked(run)["outputs"]}
+    assert (found["out.txt"]["sha256"], found["out.txt"]["now"]) == (None, "unchanged")
+
+
 def test_tables_are_cut_where_asked_and_counted(run: Path) -> None:
     found = asked(run, most=2)
     assert (len(found["outputs"]), found["outputs_total"]) == (2, 5)

@@ -156,3 +156,15 @@ def test_records_that_are_too_much_to_read_leave_the_rest_of_the_report(
     assert "take too long to read" in found["records"]["content"]["text"]
     assert len(found["jobs"]["content"]["rows"]) == 2
     monkeypatch.undo()
+
+
+def test_reports_wait_for_each_other_and_never_hold_the_last_process_for_texts(
+    running: Services, user: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = launch(user)
+    finished(user, run_id)
+    monkeypatch.setattr(run_report, "PATIENCE", 0.0)
+    with run_report._READING:
+        answer = user.get(f"/api/runs/{run_id}/report")
+        assert (answer.status_code, answer.json["error"]) == (503, "Too many reports at a time")
+    assert user.get(f"/api/runs/{run_id}/report").status_code == 200
