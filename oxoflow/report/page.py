@@ -22,6 +22,13 @@ p, td { white-space: pre-wrap; }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); opacity: .75; }"""
 
 
+# What would act on the page or the reader instead of being read: controls and direction marks.
+_PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
+_MARKS = (0x7F, *range(0x80, 0xA0), 0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F),
+          *range(0x2066, 0x206A))  # fmt: skip
+_VISIBLE = _PICTURES | {code: f"[U+{code:04X}]" for code in _MARKS}
+
+
 def to_html(report: Report) -> str:
     """The report as a page in light and dark, with a list of contents."""
     lines = [
@@ -30,19 +37,19 @@ def to_html(report: Report) -> str:
         "<head>",
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape(report.title)}</title>",
+        f"<title>{_shown(report.title)}</title>",
         f"<style>\n{STYLE}\n</style>",
         "</head>",
         "<body>",
-        f"<h1>{escape(report.title)}</h1>",
+        f"<h1>{_shown(report.title)}</h1>",
         "<nav aria-label=\"Contents\"><ul>",
-        *(f'<li><a href="#{escape(part.id)}">{escape(part.title)}</a></li>'
+        *(f'<li><a href="#{_shown(part.id)}">{_shown(part.title)}</a></li>'
           for part in report.sections),
         "</ul></nav>",
         "<main>",
         *_sections(report.sections, 2),
         "</main>",
-        f"<footer>Generated {escape(report.generated_at)} by oxoflow {__version__}</footer>",
+        f"<footer>Generated {_shown(report.generated_at)} by oxoflow {__version__}</footer>",
         "</body>",
         "</html>",
     ]  # fmt: skip
@@ -52,8 +59,8 @@ def to_html(report: Report) -> str:
 def _sections(sections: Iterable[Section], level: int) -> Iterator[str]:
     for section in sections:
         heading = f"h{min(level, 6)}"
-        yield f'<section id="{escape(section.id)}">'
-        yield f"<{heading}>{escape(section.title)}</{heading}>"
+        yield f'<section id="{_shown(section.id)}">'
+        yield f"<{heading}>{_shown(section.title)}</{heading}>"
         yield from _content(section.content)
         yield from _sections(section.subsections, level + 1)
         yield "</section>"
@@ -62,15 +69,20 @@ def _sections(sections: Iterable[Section], level: int) -> Iterator[str]:
 def _content(content: Content) -> Iterator[str]:
     match content:
         case Text():
-            yield f"<p>{escape(content.text)}</p>"
+            yield f"<p>{_shown(content.text)}</p>"
         case KeyValue():
             yield "<table>"
             for name, value in content.pairs:
-                yield f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
+                yield f'<tr><th scope="row">{_shown(name)}</th><td>{_shown(value)}</td></tr>'
             yield "</table>"
         case Table():
-            heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in content.headers)
+            heads = "".join(f'<th scope="col">{_shown(name)}</th>' for name in content.headers)
             yield f"<table><thead><tr>{heads}</tr></thead><tbody>"
             for row in content.rows:
-                yield "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+                yield "<tr>" + "".join(f"<td>{_shown(cell)}</td>" for cell in row) + "</tr>"
             yield "</tbody></table>"
+
+
+def _shown(text: str) -> str:
+    """A text as it stands in the page: nothing in it is markup, and nothing is invisible."""
+    return escape(text.translate(_VISIBLE))

@@ -127,3 +127,10 @@ def test_no_text_of_the_records_breaks_out_of_the_page(place: str) -> None:
     assert "alert(1)" in page
     assert "<script" not in page
     assert page.count("<table>") == page.count("</table>") == 7
+
+
+def test_what_cannot_be_seen_is_made_visible_and_lines_stay_lines() -> None:
+    command = "a\x1b[31m\x00\u202egnp.exe\r\n\tb\x7f"
+    facts = run_facts(RecordFacts(jobs={"j": JobRecord(command, None, None)}))
+    page = to_html(report_run(facts, "now"))
+    assert "a\u241b[31m\u2400[U+202E]gnp.exe\u240d\n\tb[U+007F]" in page
