@@ -11,7 +11,16 @@ from pathlib import Path
 from oxoflow.commands.arguments import Arguments, Verb, settle_pairs
 from oxoflow.commands.control import is_paused, send
 from oxoflow.commands.invocation import Invocation, from_settings
-from oxoflow.commands.options import JSON, WORKDIR, Option, flag, number, several, value
+from oxoflow.commands.options import (
+    CONFIG_FILE,
+    JSON,
+    WORKDIR,
+    Option,
+    flag,
+    number,
+    several,
+    value,
+)
 from oxoflow.commands.results import here
 from oxoflow.commands.run import carry_out
 from oxoflow.engine.dag import Dag
@@ -97,6 +106,7 @@ _CHANGES: tuple[Option, ...] = (
     WORKDIR,
     value("-j", "--jobs", type=number, metavar="N", help="jobs at once (default: as before)"),
     flag("-k", "--keep-going", help="after a failure go on with what does not need it"),
+    CONFIG_FILE,
     several("--config", metavar="KEY=VALUE", help="change a config value"),
     JSON,
 )

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
+from oxoflow.commands.configfile import read_config_file
 from oxoflow.commands.options import Option
 from oxoflow.errors import UsageError
 from oxoflow.record import dataclass
@@ -55,7 +57,9 @@ def read_arguments(name: str, verb: Verb, words: Sequence[str]) -> Arguments:
     arguments = parser.parse_args(kept)
     for text in arguments.config:
         overrides.update([_key_value(text, "--config", may_be_empty=True)])
-    arguments.overrides, arguments.pairs = overrides, pairs
+    read = [read_config_file(place).items() for place in arguments.config_file]
+    arguments.overrides = dict(itertools.chain(*read, overrides.items()))
+    arguments.pairs = pairs
     return arguments
 
 

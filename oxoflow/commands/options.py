@@ -84,8 +84,15 @@ FILE = value(
 )
 JSON = flag("--json", help="answer in JSON, for programs")
 WORKDIR = value("--workdir", metavar="DIR", help="run here (default: the workflow's directory)")
+CONFIG_FILE = several(
+    "--config-file",
+    metavar="FILE",
+    help="set config values from a file of TOML or JSON, - for stdin: unlike --config, in no "
+    "process list; what --config says wins",
+)
 COMPOSING = (
     WORKDIR,
+    CONFIG_FILE,
     several(
         "--config",
         "--arg",

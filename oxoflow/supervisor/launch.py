@@ -15,6 +15,7 @@ from pathlib import Path
 
 from oxoflow import sandbox
 from oxoflow.db.runs import Options, Run
+from oxoflow.engine.configstdin import config_stdin, config_words
 from oxoflow.engine.identity import ProcessIdentity, identify
 from oxoflow.record import dataclass
 from oxoflow.workspace import RECORDS, WORKFLOW_FILE, cache_beside, open_below
@@ -45,8 +46,11 @@ def workflow_command(run: Run, directory: Path, threads: int, cache_size: int = 
 
 
 def selection(options: Options) -> list[str]:
-    """What was chosen, as flags: one word each, so that no value can be taken for a flag."""
-    words = [f"--config={name}={value}" for name, value in options.config.items()]
+    """What was chosen, as flags: one word each, so that no value can be taken for a flag.
+
+    Config values may be secret, and any account can read the process list: they come by stdin.
+    """
+    words = config_words(options.config)
     words += [f"--target={target}" for target in options.targets]
     return words + [f"--samples={samples}" for samples in options.samples]
 
@@ -92,16 +96,17 @@ def launch(
         log = open_below(directory, RUNNER_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
             argv = [*command, "--launch", f"{nonce}:{read_end}:{run.id}"]
-            process = subprocess.Popen(
-                sandbox.wrap(argv, directory),
-                cwd=ROOT,  # trusted, and where `-m` finds the package; never the run directory
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(read_end,),
-                start_new_session=True,
-            )
+            with config_stdin(run.options.config) as stdin:
+                process = subprocess.Popen(
+                    sandbox.wrap(argv, directory),
+                    cwd=ROOT,  # trusted, and where `-m` finds the package; never the run directory
+                    env=dict(environment),
+                    stdin=stdin,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(read_end,),
+                    start_new_session=True,
+                )
         finally:
             os.close(log)
     except BaseException:

@@ -191,9 +191,9 @@ class Supervisor:
                 run = self._now(run)
         return run
 
-    def ask(self, directory: Path, words: Sequence[str]) -> Any:
+    def ask(self, directory: Path, words: Sequence[str], config: Mapping[str, str]) -> Any:
         """What the command line says about a run's directory; waits in the caller's thread."""
-        return ask(directory, words, self._environment)
+        return ask(directory, words, self._environment, config)
 
     def why_waiting(self, user_id: str) -> str:
         """Why a queued run of this user does not start now."""

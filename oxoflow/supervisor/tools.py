@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from oxoflow import sandbox
+from oxoflow.engine.configstdin import config_stdin
 from oxoflow.errors import InvalidInput, Unavailable
 from oxoflow.supervisor.launch import PROGRAM, ROOT
 
@@ -27,21 +28,23 @@ def ask(
     directory: Path,
     words: Sequence[str],
     environment: Mapping[str, str],
+    config: Mapping[str, str],
     seconds: float = SECONDS,
 ) -> Any:
-    """The JSON that `oxoflow WORDS --json` prints.
+    """The JSON that `oxoflow WORDS --json` prints; `config` is its stdin.
 
     Raises InvalidInput with its complaint, Unavailable when it takes too long.
     """
-    process = subprocess.Popen(
-        sandbox.wrap([*PROGRAM, *words, "--json"], directory),
-        cwd=ROOT,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    with config_stdin(config) as stdin:
+        process = subprocess.Popen(
+            sandbox.wrap([*PROGRAM, *words, "--json"], directory),
+            cwd=ROOT,
+            env=dict(environment),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
     try:
         answer, complaint = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:

@@ -99,7 +99,7 @@ def plan(run_id: str) -> Response:
     directory = _directory(run)
     words = ["plan", str(directory / WORKFLOW_FILE), "--workdir", str(directory)]
     words += sharing(run.options, directory, services().settings.cache_size)
-    return reply(_ask(directory, [*words, *selection(run.options)]))
+    return reply(_ask(run, [*words, *selection(run.options)]))
 
 
 @blueprint.post("/api/runs/<run_id>/clean")
@@ -112,10 +112,10 @@ def clean(run_id: str) -> Response:
     words = ["clean", str(directory / WORKFLOW_FILE), "--workdir", str(directory)]
     words += selection(replace(run.options, targets=read_words(body, "targets")))
     if body.get("dry_run") is not False:
-        return reply({"run_id": run.id, **_ask(directory, words)})
+        return reply({"run_id": run.id, **_ask(run, words)})
     write_deed(deed("clean_run", run.id))
     try:
-        return reply({"run_id": run.id, **_ask(directory, [*words, "--force"])})
+        return reply({"run_id": run.id, **_ask(run, [*words, "--force"])})
     finally:
         forget(run.id)
 
@@ -125,11 +125,11 @@ def _from_rule(body: Mapping[str, Any]) -> tuple[str, ...]:
     return read_words({"from_rule": [name]}, "from_rule") if name is not None else ()
 
 
-def _ask(directory: Path, words: list[str]) -> Any:
+def _ask(run: Run, words: list[str]) -> Any:
     with may_wait() as patient:
         if not patient:
             raise Unavailable("Too many requests of this kind", "try again", retry_after=5)
-        return services().supervisor.ask(directory, words)
+        return services().supervisor.ask(_directory(run), words, run.options.config)
 
 
 def _over(run: Run) -> Run:

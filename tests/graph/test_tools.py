@@ -289,6 +289,25 @@ shell = "echo {config.word} > {output}"
     )
 
 
+def test_no_process_shows_the_config_of_a_child(begin: Begin) -> None:
+    text = """
+[workflow]
+name = "child"
+[[rules]]
+name = "say"
+output = ["said.txt", "shown.txt"]
+envvars = { WORD = "{config.word}" }
+shell = '''printf %s "$WORD" > said.txt; cat /proc/$PPID/cmdline > shown.txt'''
+"""
+    word = 'it\'s a "word"\n= --config'
+    parameters = {"toml_content": text, "config": {"word": "{{word}}"}}
+    done = begin(line(tool("oxo", "run", parameters)), variables={"word": word}).run()
+    place = done.root / "runs" / done.output("T")["run_id"]
+    assert (place / "said.txt").read_text() == word
+    assert "it's" not in (place / "shown.txt").read_text()
+    assert str(place) in (place / "shown.txt").read_text()
+
+
 def test_a_server_is_asked_for_children_and_look_ups(begin: Begin) -> None:
     retrieve = node("R", "Retriever", {"db_type": "fts5", "collection": "sops",
                                        "query": "{{q}}", "top_k": 3})  # fmt: skip

@@ -33,7 +33,7 @@ parser.add_argument("file", type=Path)
 parser.add_argument("--workdir", type=Path)
 parser.add_argument("-j", type=int)
 parser.add_argument("-k", action="store_true")
-parser.add_argument("--config", action="append", default=[])
+parser.add_argument("--config-file")
 parser.add_argument("--target", action="append", default=[])
 parser.add_argument("--samples", action="append", default=[])
 parser.add_argument("--cache")
@@ -95,6 +95,8 @@ signal.signal(signal.SIGTERM, noticed)
 signal.signal(signal.SIGUSR1, noticed)
 Path("pid").write_text(str(os.getpid()))
 Path("argv").write_text("\n".join(sys.argv[1:]))
+if given.config_file:
+    Path("config").write_text(sys.stdin.read())
 text = given.file.read_text()
 if text.startswith("[workflow]"):
     text = tomli.loads(text)["config"]["script"]

@@ -46,10 +46,11 @@ def test_the_runner_gets_what_was_submitted(desk: Desk, until: Until) -> None:
         "1",
         "-k",
     ]
-    expected += ["--config=k=a b", "--target=x", "--target=y", "--samples=s1", "--samples=s2"]
+    expected += ["--config-file=-", "--target=x", "--target=y", "--samples=s1", "--samples=s2"]
     cache = desk.home / "workspace/users/ann/cache"
     expected += [f"--cache={cache}", f"--cache-size={50 * 1024**3}", "--launch"]
     assert argv[:-1] == expected
+    assert json.loads((directory / "config").read_text()) == {"k": "a b"}
 
 
 def test_a_failing_run_tells_its_reason(desk: Desk, until: Until) -> None:

@@ -2,10 +2,12 @@
 
 import json
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 from tests.engine.secret_search import SECRET, held_by, leaks, workflow
 from tests.server_process import ServerProcess
+from tests.supervisor.conftest import wait_until
 
 # Kept because a queued run, and its retry, must be able to begin with it; nobody is shown it.
 KEPT = ("runs", "options")
@@ -72,3 +74,70 @@ def test_a_secret_is_in_nothing_that_a_run_leaves_and_the_server_answers(
     assert leaks(server.home / "workspace") == []
     others = [leak for leak in leaks(server.home.parent) if "oxoflow.db" not in leak]
     assert others == []
+
+
+WAITING = """
+[workflow]
+name = "waiting"
+[config]
+key = { default = "", sensitive = true }
+odd = "none"
+[[rules]]
+name = "uses"
+output = ["length.txt", "odd.txt"]
+envvars = { KEY = "{config.key}", ODD = "{config.odd}" }
+shell = '''
+touch begun; until test -e go; do sleep 0.05; done
+printf %s "$KEY" | wc -c > length.txt; printf %s "$ODD" > odd.txt
+'''
+"""
+ODD = 'it\'s "an-0ddity"\n$HOME = {x} --config=key=no \\ é'
+GIVEN = {"key": SECRET, "odd": ODD}
+
+
+def shown_by_the_process_list() -> dict[int, bytes]:
+    """Every command line of the machine, as any account can read it."""
+    found = {}
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found[int(place.parent.name)] = place.read_bytes()
+        except OSError:
+            continue  # it has ended
+    return found
+
+
+def let_it_finish(server: ServerProcess, run_id: str) -> None:
+    """Look at the processes while the rule waits; then at what the run left."""
+    place = server.home / "workspace/users/user/runs" / run_id
+    wait_until((place / "begun").exists)
+    _, detail = server.call("GET", f"/api/runs/{run_id}", user="user")
+    lines = shown_by_the_process_list()
+    assert run_id.encode() in lines[detail["pid"]]
+    assert [line for line in lines.values() if SECRET.encode() in line or b"0ddity" in line] == []
+    (place / "go").touch()
+    assert server.finish(run_id)["status"] == "success"
+    assert (place / "length.txt").read_text().strip() == str(len(SECRET))
+    assert (place / "odd.txt").read_text() == ODD
+    assert leaks(server.home / "workspace") == []
+
+
+def test_no_process_shows_the_values_of_a_run_queued_over_a_restart_or_of_its_retry(
+    server: ServerProcess,
+) -> None:
+    server.kill()
+    server.environ["OXO_FLOW_MAX_RUNS"] = "0"
+    server.start()
+    run_id = server.submit(WAITING, config_overrides=GIVEN)
+    _, detail = server.call("GET", f"/api/runs/{run_id}", user="user")
+    assert detail["phase"] == "queued"
+    server.kill()
+    server.environ["OXO_FLOW_MAX_RUNS"] = "2"
+    server.start()
+    let_it_finish(server, run_id)
+    status, plan = server.call("GET", f"/api/runs/{run_id}/plan", user="user")
+    assert (status, plan["jobs"][0]["verdict"]) == (200, "skip")  # so it was asked with the values
+    status, answer = server.call("POST", f"/api/runs/{run_id}/retry", {"mode": "all"}, user="user")
+    assert status == 200, answer
+    let_it_finish(server, answer["run_id"])
+    status, answer = server.call("POST", f"/api/runs/{run_id}/clean", {}, user="user")
+    assert [file["path"] for file in answer["files"]] == ["length.txt", "odd.txt"]

@@ -164,9 +164,10 @@ def test_samples_targets_overrides_and_limits_reach_the_runner(
     finished(user, answer.json["run_id"])
     argv = file_of(running, answer.json["run_id"], "argv").split("\n")
     assert argv[4:-2] == [
-        "-j", "1", "-k", "--config=n=3", "--config=on=true", "--config=t=-x y", "--target=a",
-        "--samples=first:1",
+        "-j", "1", "-k", "--config-file=-", "--target=a", "--samples=first:1",
     ]  # fmt: skip
+    given = json.loads(file_of(running, answer.json["run_id"], "config"))
+    assert given == {"n": "3", "on": "true", "t": "-x y"}
     assert state(user, answer.json["run_id"])["tags"] == ["pilot", "x"]
 
 

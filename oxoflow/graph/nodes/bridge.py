@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from oxoflow.engine.configstdin import config_stdin, config_words
 from oxoflow.graph import model as m
 from oxoflow.graph.nodes.program import run_program
 from oxoflow.graph.template import text_of
@@ -53,9 +54,9 @@ def _child_process(text: str, config: Mapping[str, str], context: Context) -> Ma
     (workdir / "workflow.oxoflow").write_text(text, encoding="utf-8")
     argv = [sys.executable, "-s", "-c", _start(), "run", str(workdir / "workflow.oxoflow")]
     argv += ["--workdir", str(workdir), "-j", str(context.desk.limits.slots)]
-    for name, value in config.items():
-        argv += ["--config", f"{name}={value}"]
-    finished = run_program(argv, context, context.desk.scratch(context), {})
+    argv += config_words(config)
+    with config_stdin(config) as stdin:
+        finished = run_program(argv, context, context.desk.scratch(context), {}, stdin)
     said = finished.stderr.decode("utf-8", "replace").strip()[-1000:]
     state = "success" if finished.code == 0 else "failed"
     return {"child": run_id, "state": state, "outputs": _outputs(workdir), "error": said}

@@ -42,6 +42,7 @@ def run_program(
     context: Context,
     directory: Path,
     variables: Mapping[str, str],
+    stdin: int | None = None,
 ) -> Finished:
     """Run to the end; raise NodeFailure, TimedOut or Stopped, never leaving a process behind.
 
@@ -56,7 +57,9 @@ def run_program(
     table = context.desk.processes
     with _opened(outputs) as (out, err):
         try:
-            child = table.spawn(argv, cwd=work, env=env, stdout=out, stderr=err, token=context.at)
+            child = table.spawn(
+                argv, cwd=work, env=env, stdin=stdin, stdout=out, stderr=err, token=context.at
+            )
         except SpawnFailed as error:
             raise NodeFailure(error.message) from error
     try:
