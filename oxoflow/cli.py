@@ -15,11 +15,12 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 
+from msgspec import Struct
+
 from oxoflow import __version__
 from oxoflow.commands.arguments import Verb, read_arguments
 from oxoflow.commands.output import diagnostic_json, drop_output
 from oxoflow.errors import OxoflowError, UsageError, WorkflowError
-from oxoflow.record import dataclass
 
 INTERRUPTED = 130
 _SHOWN = 50  # diagnostics that are listed
@@ -27,8 +28,7 @@ _SHOWN = 50  # diagnostics that are listed
 _GC_THRESHOLDS = (1_000_000, 20, 50)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """Where a verb lives, and what it does in a few words."""
 
     module: str

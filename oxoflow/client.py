@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from msgspec import Struct
+
 from oxoflow import errors
-from oxoflow.record import dataclass
 
 TERMINAL = frozenset({"run_completed", "run_failed", "run_cancelled"})
 TIMEOUT = 30.0  # seconds without a byte; streams have a heartbeat every five
@@ -33,8 +34,7 @@ ERRORS: Mapping[int, type[errors.ServiceError]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ServerEvent:
+class ServerEvent(Struct, frozen=True):
     """One event of a stream; `id` is None for heartbeats."""
 
     id: int | None

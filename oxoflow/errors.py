@@ -28,7 +28,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import ClassVar
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 
 class Severity(Enum):
@@ -39,8 +39,7 @@ class Severity(Enum):
     INFO = "info"  # a matter of style
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Struct, frozen=True):
     """One finding about a workflow text (spec/oxo-flow-api.md 5.1); lines and columns from 1."""
 
     severity: Severity

@@ -7,13 +7,12 @@ where it is used.
 
 from __future__ import annotations
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 MEBIBYTE = 1024**2
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """The bounds under which one workflow is read; the defaults are far above what labs write."""
 
     jobs: int = 200_000  # five joined paths and 2,500 characters of filled text for each of them
@@ -28,8 +27,7 @@ class Limits:
 DEFAULT = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class LimitOption:
+class LimitOption(Struct, frozen=True):
     """One setting of a limit: `LIMIT_` and the field's name."""
 
     field: str

@@ -11,13 +11,13 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from oxoflow.errors import SettingsError
 from oxoflow.limits import DEFAULT, LIMIT_OPTIONS, Limits
-from oxoflow.record import dataclass, field
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -17,8 +17,9 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from msgspec import Struct
+
 from oxoflow.errors import DiskTrouble, InvalidInput, NotFound
-from oxoflow.record import dataclass
 
 WORKFLOW_FILE = "workflow.oxoflow"
 EXECUTION_LOG = "execution.log"
@@ -35,8 +36,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not make us wait
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFile:
+class OutputFile(Struct, frozen=True):
     """One file of a run directory; `path` is relative, with slashes."""
 
     path: str
@@ -44,8 +44,7 @@ class OutputFile:
     modified: float  # seconds since 1970
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """The files of a run, sorted by path; `truncated` when there are more."""
 
     files: tuple[OutputFile, ...]

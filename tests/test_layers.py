@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROWS = (
-    ("oxoflow", "oxoflow.errors", "oxoflow.limits", "oxoflow.record", "oxoflow.settings"),
+    ("oxoflow", "oxoflow.errors", "oxoflow.limits", "oxoflow.settings"),
     ("oxoflow.lang",),
     ("oxoflow.environments",),
     ("oxoflow.engine",),
@@ -125,9 +125,7 @@ def test_the_top_level_is_the_fixed_shape() -> None:
     assert there - {"data", "__pycache__"} == shape
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
-def test_records_are_ours_and_cheap_to_make(module: str) -> None:
-    if module == "oxoflow.record":
-        return
+@pytest.mark.parametrize("module", sorted(MODULES.keys() - {"oxoflow.settings"}))
+def test_records_are_cheap_to_make_when_a_command_starts(module: str) -> None:
     names = imported(module, ast.parse(MODULES[module].read_text()))
-    assert "dataclasses" not in names, f"{module}: import them from oxoflow.record instead"
+    assert "dataclasses" not in names, f"{module}: a struct of msgspec costs a twentieth"

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import fields, replace
 
 from oxoflow.errors import SettingsError
 from oxoflow.limits import LIMIT_OPTIONS, LimitOption, Limits
-from oxoflow.record import replace
 from oxoflow.settings import (
     OPTIONS,
     Settings,
@@ -198,9 +198,9 @@ def test_help_names_every_flag_variable_and_default() -> None:
 
 
 def test_every_option_is_a_field_and_the_reverse() -> None:
-    fields = set(Settings.__dataclass_fields__) - {"warnings", "limits"}
-    fields |= {f"limit_{name}" for name in Limits.__dataclass_fields__}
-    assert {option.field for option in OPTIONS} == fields
+    names = set(Settings.__dataclass_fields__) - {"warnings", "limits"}
+    names |= {f"limit_{item.name}" for item in fields(Limits)}
+    assert {option.field for option in OPTIONS} == names
 
 
 @pytest.mark.parametrize("each", LIMIT_OPTIONS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LOCAL_ACCOUNT = "local"  # owns what is done anonymously in OxiFY's open mode; nobody logs in as it
@@ -36,8 +36,7 @@ class Via(Enum):
     NONE = "none"  # open mode: the built-in local account
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """The account behind a request; `role` is already cut down to the scope of an API key."""
 
     id: str

@@ -13,6 +13,8 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec import Struct
+
 from oxoflow.access import passwords
 from oxoflow.access.account import LOCAL_ACCOUNT, Account, Role, Via
 from oxoflow.access.sessions import Sessions
@@ -21,15 +23,13 @@ from oxoflow.db import Database
 from oxoflow.db.accounts import User, find_user_named, insert_user, set_password_hash
 from oxoflow.db.instants import instant
 from oxoflow.errors import InvalidInput, NotFound, RateLimited, Unauthorized
-from oxoflow.record import dataclass
 from oxoflow.settings import Settings
 
 PASSWORD_FILE = "admin-password"
 LONGEST_NAME = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Struct, frozen=True):
     """What a successful login gives: the token is shown to its owner and kept nowhere."""
 
     token: str

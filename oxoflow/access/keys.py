@@ -10,13 +10,14 @@ import uuid
 from collections.abc import Callable
 from enum import Enum
 
+from msgspec import Struct
+
 from oxoflow.access.account import Account, Role, Via
 from oxoflow.access.sessions import hash_token
 from oxoflow.db import Database
 from oxoflow.db.instants import instant, seconds_of
 from oxoflow.db.keys import ApiKey, count_live_keys, find_key, insert_key, touch_key
 from oxoflow.errors import Conflict
-from oxoflow.record import dataclass
 
 PREFIX = "oxo_"
 KEY = re.compile(r"oxo_[0-9a-f]{40}")
@@ -36,8 +37,7 @@ class Scope(Enum):
 _CAPS = {Scope.READ: Role.VIEWER, Scope.WRITE: Role.USER, Scope.ADMIN: Role.ADMIN}
 
 
-@dataclass(frozen=True, slots=True)
-class NewKey:
+class NewKey(Struct, frozen=True):
     """A fresh key: `text` is shown to its owner now and never again."""
 
     text: str

@@ -9,11 +9,10 @@ import math
 import threading
 from collections import OrderedDict, deque
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimiterConfig:
+class RateLimiterConfig(Struct, frozen=True):
     """How many requests a key may make within a window of seconds; 0 requests: no limit."""
 
     max_requests: int = 100
@@ -22,8 +21,7 @@ class RateLimiterConfig:
     max_stamps: int = 1_000_000  # over all keys: 32 MB
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(Struct, frozen=True):
     """The answer for one request: whether it may go on, and what the headers say."""
 
     allowed: bool

@@ -12,6 +12,8 @@ import time
 import uuid
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from oxoflow.access.account import Account, Role, Via
 from oxoflow.db import Database
 from oxoflow.db.accounts import User
@@ -24,7 +26,6 @@ from oxoflow.db.sessions import (
     find_session,
     insert_session,
 )
-from oxoflow.record import dataclass
 
 LIFETIME = 24 * 3600  # seconds
 PER_USER = 20
@@ -32,8 +33,7 @@ CACHE = 10_000
 TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Cached:
+class _Cached(Struct, frozen=True):
     account: Account
     expires: float
 

@@ -9,7 +9,7 @@ import math
 import threading
 from collections import OrderedDict
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 FREE_FAILURES = 5  # per name and address
 ADDRESS_FAILURES = 50  # per address, over all names
@@ -18,8 +18,7 @@ FIRST_WAIT, LONGEST_WAIT = 30.0, 900.0
 MAX_KEYS = 20_000
 
 
-@dataclass(slots=True)
-class _Count:
+class _Count(Struct):
     failures: int = 0
     last: float = 0.0
     until: float = 0.0

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from oxoflow.commands.arguments import Arguments, Verb, settle_pairs
 from oxoflow.commands.control import is_paused, send
 from oxoflow.commands.invocation import Invocation, from_settings
@@ -30,7 +32,6 @@ from oxoflow.engine.select import descendants, jobs_called
 from oxoflow.engine.state import State
 from oxoflow.errors import UsageError
 from oxoflow.lang.parse import parse_workflow
-from oxoflow.record import replace
 from oxoflow.settings import load_limits
 
 
@@ -99,7 +100,7 @@ def _replayed(arguments: Arguments, directory: RunDirectory) -> Invocation:
     known = list(parse_workflow(read_text(Path(invocation.file)), load_limits()).config)
     pairs = settle_pairs(arguments.pairs, known, "oxoflow")
     config = {**invocation.config, **arguments.overrides, **pairs}
-    return replace(invocation, config=config, **changes)  # type: ignore[arg-type]
+    return replace(invocation, config=config, **changes)
 
 
 _CHANGES: tuple[Option, ...] = (

@@ -12,16 +12,16 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
+from msgspec import Struct
+
 from oxoflow.commands.configfile import read_config_file
 from oxoflow.commands.options import Option
 from oxoflow.errors import UsageError
-from oxoflow.record import dataclass
 
 Arguments = argparse.Namespace
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
+class Verb(Struct, frozen=True):
     """One verb: what it does in a sentence, its options, and the function that does it.
 
     `overrides` lets KEY=VALUE words and unknown --KEY=VALUE flags set config values; they arrive
@@ -63,8 +63,7 @@ def read_arguments(name: str, verb: Verb, words: Sequence[str]) -> Arguments:
     return arguments
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """A value that counts only if [config] has its key; `flag` is what may have been meant."""
 
     value: str

@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import asdict
+
 from oxoflow.commands.arguments import Arguments, Verb
 from oxoflow.commands.options import JSON, WORKDIR
 from oxoflow.commands.output import plural, print_json
@@ -20,7 +22,6 @@ from oxoflow.engine.recovery import end_abandoned
 from oxoflow.engine.rundir import RunDirectory, RunRecord, RunState, lock_holder, write_control
 from oxoflow.engine.state import State
 from oxoflow.errors import RunError, UsageError
-from oxoflow.record import asdict
 
 _WAIT_SECONDS = 12.0  # a cancel is confirmed within 7 s
 _LOOK_SECONDS = 0.05

@@ -11,9 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from msgspec.structs import asdict
+
 from oxoflow.errors import Diagnostic, ParseError, Severity, WorkflowError
 from oxoflow.lang.format import format_workflow
-from oxoflow.record import asdict
 from oxoflow.settings import load_limits
 
 LARGE = 256 * 1024  # characters; below this a text formats in well under a second

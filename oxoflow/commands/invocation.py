@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct, field
+from msgspec.structs import asdict, fields, replace
+
 from oxoflow.commands.arguments import Arguments, settle_pairs
 from oxoflow.commands.loading import Place
 from oxoflow.engine.capacity import Limits
@@ -20,14 +23,12 @@ from oxoflow.engine.reuse import Caching
 from oxoflow.errors import OxoflowError
 from oxoflow.lang.includes import resolve_includes
 from oxoflow.lang.parse import parse_workflow
-from oxoflow.record import asdict, dataclass, field, fields, replace
 from oxoflow.settings import load_limits
 
 _LISTS = ("samples", "target", "until", "force")
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(Struct, frozen=True):
     """What a run was asked for; times in seconds, sizes in MB."""
 
     file: str

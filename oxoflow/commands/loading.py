@@ -9,16 +9,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from msgspec import Struct
+
 from oxoflow.commands.arguments import Arguments, settle_pairs
 from oxoflow.engine.load import Loaded, find_workflow, load_file, read_text
 from oxoflow.errors import UsageError
 from oxoflow.lang.parse import parse_workflow
-from oxoflow.record import dataclass
 from oxoflow.settings import load_limits
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A workflow file and the directory it runs in, both absolute."""
 
     file: Path

@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import Struct, field
+
 from oxoflow.lang.values import parse_duration, parse_memory
-from oxoflow.record import dataclass, field
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """One flag or positional: its names and what argparse must know about it."""
 
     names: tuple[str, ...]

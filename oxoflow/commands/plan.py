@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from oxoflow.commands.arguments import Arguments, Verb
 from oxoflow.commands.invocation import cache_place
 from oxoflow.commands.loading import find_place, load
@@ -28,7 +30,6 @@ from oxoflow.engine.reuse import Caching, Reuse, origin_words
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.select import jobs_called
 from oxoflow.engine.state import State
-from oxoflow.record import replace
 
 SCHEMA_VERSION = 1
 _SEARCHED = 20

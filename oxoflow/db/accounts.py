@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from oxoflow.db.collections import delete_collection, list_collections
-from oxoflow.record import dataclass
 
 _COLUMNS = "id, username, role, auth_type, os_user, password_hash, disabled, created_at, updated_at"
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """One row of `users`."""
 
     id: str

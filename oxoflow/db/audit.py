@@ -16,14 +16,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from oxoflow.record import asdict, dataclass, replace
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 FIRST = "0" * 64
 LONGEST = 200  # characters of a target or detail that are kept
 
 
-@dataclass(frozen=True, slots=True)
-class Deed:
+class Deed(Struct, frozen=True):
     """What somebody did, before it is written down. Holds no secret and no workflow text."""
 
     action: str
@@ -36,8 +36,7 @@ class Deed:
     detail: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AuditRow:
+class AuditRow(Struct, frozen=True):
     """A deed as it stands in the log."""
 
     id: int
@@ -54,8 +53,7 @@ class AuditRow:
     hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What checking the chain found; `broken_at` is the id of the first row that does not fit.
 
     `head_found` says whether a hash that was noted earlier is still one of the rows; None when none

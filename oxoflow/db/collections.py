@@ -14,13 +14,12 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 MOST_TOKENS = 200  # of a query
 
 
-@dataclass(frozen=True, slots=True)
-class Collection:
+class Collection(Struct, frozen=True):
     """One collection and how many entries it has."""
 
     id: int
@@ -31,8 +30,7 @@ class Collection:
     entries: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What is put into a collection; `metadata["text"]` is what text searches look at."""
 
     name: str
@@ -40,8 +38,7 @@ class Entry:
     metadata: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Struct, frozen=True):
     """An entry that was found, with a score from 0 to 1."""
 
     name: str

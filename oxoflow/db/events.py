@@ -9,11 +9,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One event as it is kept; `id` is 0 before it is stored. `data` is the JSON of an object."""
 
     id: int
@@ -25,8 +24,7 @@ class Event:
     data: str
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """Whose events: of one user, of one run (or graph execution), or, with neither, everybody's."""
 
     user_id: str | None = None

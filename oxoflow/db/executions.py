@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 
+from msgspec import Struct
+
 from oxoflow.db.events import Event
-from oxoflow.record import dataclass
 
 KIND = "execution"  # of the run behind an execution
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionRow:
+class ExecutionRow(Struct, frozen=True):
     """One execution as lists need it."""
 
     id: str
@@ -29,8 +29,7 @@ class ExecutionRow:
     finished_at: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointRow:
+class CheckpointRow(Struct, frozen=True):
     """One moment at which an execution was paused."""
 
     id: str
@@ -41,8 +40,7 @@ class CheckpointRow:
     created_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
+class Child(Struct, frozen=True):
     """A run that an execution waits for."""
 
     run_id: str

@@ -8,11 +8,10 @@ from __future__ import annotations
 import sqlite3
 import uuid
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class GraphRow:
+class GraphRow(Struct, frozen=True):
     """One saved graph; `document` is JSON text."""
 
     id: str
@@ -23,8 +22,7 @@ class GraphRow:
     updated_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class VersionRow:
+class VersionRow(Struct, frozen=True):
     """One kept version of a graph."""
 
     id: str

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
-from oxoflow.record import dataclass, fields
+from msgspec import Struct
+from msgspec.structs import fields
 
 
 class JobStatus(Enum):
@@ -26,8 +27,7 @@ class JobStatus(Enum):
     CANCELLED = "cancelled"  # the run ended first
 
 
-@dataclass(frozen=True, slots=True)
-class JobRow:
+class JobRow(Struct, frozen=True):
     """One job as it is stored; the order of the fields is that of the API."""
 
     id: int

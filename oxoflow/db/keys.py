@@ -5,11 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKey:
+class ApiKey(Struct, frozen=True):
     """One key as its owner sees it; the key itself is kept nowhere."""
 
     id: str
@@ -21,8 +20,7 @@ class ApiKey:
     revoked_at: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class KeyHolder:
+class KeyHolder(Struct, frozen=True):
     """A usable key with the account it stands for."""
 
     id: str

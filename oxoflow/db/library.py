@@ -5,13 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 KEEP = 50  # revisions of one workflow
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """A saved workflow as lists show it."""
 
     id: str
@@ -22,8 +21,7 @@ class Listed:
     updated_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(Struct, frozen=True):
     """A saved workflow with its text; `bundle` is a zip of the files that belong to it."""
 
     id: str
@@ -37,8 +35,7 @@ class Saved:
     bundle: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Struct, frozen=True):
     """What a saved workflow was before a change; lists leave the text out."""
 
     revision: int
@@ -50,8 +47,7 @@ class Revision:
     bundle: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """What is saved under an id, old or new."""
 
     name: str

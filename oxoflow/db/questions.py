@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 
 class Standing(Enum):
@@ -25,8 +25,7 @@ class Standing(Enum):
     CLOSED = "closed"  # the execution ended, or wants no answer any more
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """One question; `body` and `answer` are JSON objects."""
 
     id: str

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from msgspec import Struct, field
+
 from oxoflow.engine.identity import ProcessIdentity
-from oxoflow.record import dataclass, field
 
 
 class Status(Enum):
@@ -39,8 +40,7 @@ class Phase(Enum):
 FINAL = frozenset({Status.SUCCESS, Status.FAILED, Status.CANCELLED})
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """What a submission asked for beyond the text; None and empty mean the default."""
 
     max_jobs: int | None = None
@@ -74,8 +74,7 @@ class Options:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class NewRun:
+class NewRun(Struct, frozen=True):
     """What a submission stores; `answer` is kept only with an idempotency key."""
 
     id: str
@@ -92,8 +91,7 @@ class NewRun:
     outputs: Mapping[str, str] = field(default_factory=dict)  # declared path to its rule
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One run as it is stored, with its owner's name."""
 
     id: str
@@ -128,8 +126,7 @@ class Run:
         return self.status in FINAL
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """How a run ended: what is stored about it, and told in its last event."""
 
     status: Status

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """One live login together with the account it stands for."""
 
     token_hash: str

@@ -7,11 +7,10 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class ToolServer:
+class ToolServer(Struct, frozen=True):
     """One registered server; `body` holds endpoint or command, weight and tags."""
 
     server_id: str

@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from msgspec import Struct
+
 from oxoflow.engine.disk import trouble
 from oxoflow.engine.ending import JOB_MARKER, end_job
 from oxoflow.engine.logs import LogCopier
@@ -18,7 +20,6 @@ from oxoflow.engine.masking import Mask, MaskedStream
 from oxoflow.engine.metering import Meter
 from oxoflow.engine.process import Exit, ProcessTable
 from oxoflow.engine.rundir import RunDirectory, log_name
-from oxoflow.record import dataclass
 
 _ARGUMENT_LIMIT = 120_000  # bytes; Linux refuses single arguments of 128 KiB
 _TAIL = 2048
@@ -85,8 +86,7 @@ class JobLogs:
         self._copier.finish(self._ticket, wrote)
 
 
-@dataclass(frozen=True, slots=True)
-class Commands:
+class Commands(Struct, frozen=True):
     """Start commands for jobs and wait for them; shared by all worker threads."""
 
     directory: RunDirectory

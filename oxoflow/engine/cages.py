@@ -13,13 +13,12 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 _MB = 1_048_576
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
+class _Version(Struct, frozen=True):
     """The file names of one version of control groups."""
 
     limit: str

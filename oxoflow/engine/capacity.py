@@ -10,20 +10,20 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from msgspec import Struct
+
 from oxoflow.engine.disk import free_megabytes
 from oxoflow.engine.render import declared_memory, declared_threads
 from oxoflow.engine.scheduler import Capacity, Need
 from oxoflow.errors import BudgetTooSmall
 from oxoflow.lang.model import Job, Workflow
 from oxoflow.lang.values import parse_memory
-from oxoflow.record import dataclass
 
 _UNKNOWN_MB = 8192
 _LITTLE_DISK_MB = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What the caller allows: tasks at once, and explicit pools that no rule may exceed."""
 
     slots: int = 1
@@ -31,8 +31,7 @@ class Limits:
     max_memory_mb: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(Struct, frozen=True):
     """What a job takes; `problem` says why it can never have it, `warning` what was cut."""
 
     need: Need

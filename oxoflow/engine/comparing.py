@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
+from msgspec import Struct
+
 from oxoflow.engine.fingerprint import Difference, differences
 from oxoflow.engine.history import History
 from oxoflow.engine.records import OutputRecord
-from oxoflow.record import dataclass
 
 
-@dataclass(frozen=True, slots=True)
-class Parted:
+class Parted(Struct, frozen=True):
     """A job that differs between the runs: in its results, or only in what it was given.
 
     `outputs` are (path, content in the first run, in the second); None where one has no such file
@@ -28,8 +28,7 @@ class Parted:
     parts: tuple[Difference, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """Where two runs part. `before` are jobs with equal outputs that were given something else."""
 
     compared: int

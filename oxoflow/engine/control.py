@@ -14,22 +14,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
+from msgspec import Struct
+
 from oxoflow.engine.rundir import ControlMessage, read_control
-from oxoflow.record import dataclass
 
 POLL_SECONDS = 0.2
 _EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(Struct, frozen=True):
     """End the run; `exit_code` is what the process then returns."""
 
     exit_code: int
 
 
-@dataclass(frozen=True, slots=True)
-class LookNow:
+class LookNow(Struct, frozen=True):
     """A message may have arrived."""
 
 

@@ -11,19 +11,19 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import Struct
+
 from oxoflow.engine.configtext import ConfigTexts
 from oxoflow.engine.matching import OutputIndex, looks_like_directory, tidy
 from oxoflow.errors import Diagnostic, GraphError, Severity
 from oxoflow.lang.model import ExecutionGroup, Job
 from oxoflow.lang.nearest import most_alike
 from oxoflow.limits import DEFAULT, Limits
-from oxoflow.record import dataclass
 
 _SHOWN = 20  # names of a cycle that a message spells out
 
 
-@dataclass(frozen=True, slots=True)
-class Dag:
+class Dag(Struct, frozen=True):
     """Jobs and their edges, by position in `jobs`; `order` is topological.
 
     Among jobs that could come next, `order` takes the one declared first. `shared_outputs` are

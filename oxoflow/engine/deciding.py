@@ -10,6 +10,9 @@ import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import DIRECTORY_SIZE, MISSING, WorkFiles
 from oxoflow.engine.fingerprint import Fingerprinter, Inputs, Streamed, differences, key_of
@@ -19,7 +22,6 @@ from oxoflow.engine.render import Renderer
 from oxoflow.engine.state import State
 from oxoflow.lang.condition import evaluate
 from oxoflow.lang.model import Job, Workflow
-from oxoflow.record import dataclass, field, replace
 
 
 class Verdict(Enum):
@@ -31,8 +33,7 @@ class Verdict(Enum):
     BLOCKED = "blocked"  # an input is missing that nothing makes
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """One fact behind a verdict: the part of the job it is about, and its old and new state.
 
     Parts are those of a key (`command`, `script`, `environment`, `when`, `output`, `config.NAME`,
@@ -45,8 +46,7 @@ class Reason:
     new: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What becomes of one job. `adopt` marks results found on the disk that are to be recorded.
 
     `inputs` are the input files as they were when this was decided; `Planner.fingerprint` turns
@@ -288,8 +288,7 @@ def together(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
     )
 
 
-@dataclass(slots=True)
-class _Case:
+class _Case(Struct):
     """One job under consideration, with what has been looked up about it."""
 
     job: Job

@@ -14,17 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
+from msgspec import Struct
+
 from oxoflow.engine.control import POLL_SECONDS, Cancel, Control, LookNow
 from oxoflow.engine.rundir import ControlMessage
 from oxoflow.engine.scheduler import Scheduler
-from oxoflow.record import dataclass
 
 _SHORT_SECONDS = 0.02  # tasks shorter than this are handed out ahead
 End = TypeVar("End")
 
 
-@dataclass(frozen=True, slots=True)
-class Crash:
+class Crash(Struct, frozen=True):
     """Something went wrong that is no failure of a task; `task` if it was worked on."""
 
     error: BaseException

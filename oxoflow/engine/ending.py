@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from msgspec import Struct
+
 from oxoflow.engine.identity import (
     ProcessIdentity,
     ProcessStat,
@@ -29,7 +31,6 @@ from oxoflow.engine.trees import (
     works_below,
     writes_below,
 )
-from oxoflow.record import dataclass
 
 JOB_MARKER = "OXORUN_JOB"  # which job of the run a process belongs to
 _LOOK_AGAIN = 0.02
@@ -38,8 +39,7 @@ _ROUNDS = 100
 Processes = Mapping[int, ProcessStat]
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """One process that we ended, and the signal after which it was gone."""
 
     pid: int
@@ -47,8 +47,7 @@ class Ended:
     signal: str
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """What ending a run came to: who was ended, and how many live on."""
 
     ended: tuple[Ended, ...] = ()

@@ -15,8 +15,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct, field
+
 from oxoflow.engine.disk import trouble
-from oxoflow.record import dataclass, field
 
 LINE_LIMIT = 1_048_576  # bytes; a longer line is no event of ours
 _TAIL = 65_536
@@ -24,8 +25,7 @@ _TAIL = 65_536
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """Something that happened in a run; `job` and `rule` are None when it is about neither."""
 
     type: str
@@ -35,8 +35,7 @@ class Event:
     time: float = field(default_factory=time.time)  # seconds since the epoch
 
 
-@dataclass(frozen=True, slots=True)
-class EventLine:
+class EventLine(Struct, frozen=True):
     """One event as read from a file: `time` is RFC 3339 text, `end` the offset behind the line."""
 
     seq: int

@@ -17,8 +17,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import asdict
+
 from oxoflow.engine.results import ENTRIES, OBJECTS, Entry, object_path, read_entry
-from oxoflow.record import asdict, dataclass
 
 DEFAULT_LIMIT = 50 * 1024**3  # bytes
 _FREE_SHARE, _FREE_MOST = 0.1, 10 * 1024**3  # of the disk, and bytes, that results leave free
@@ -31,8 +33,7 @@ _FOLDER = re.compile(r"[0-9a-f]{2}")
 _FILE = re.compile(r"[0-9a-f]{64}(\.json)?|\.[0-9a-f]{32}")
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """What a cache holds: bytes on the disk, and results."""
 
     bytes: int

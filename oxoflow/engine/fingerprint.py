@@ -13,6 +13,8 @@ import posixpath
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from msgspec import Struct
+
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import MISSING, WorkFiles
 from oxoflow.engine.matching import is_glob
@@ -20,7 +22,6 @@ from oxoflow.engine.pipes import Pipes
 from oxoflow.engine.render import Renderer
 from oxoflow.lang.model import Environment, EnvironmentKind, Job, Workflow
 from oxoflow.lang.values import config_text
-from oxoflow.record import dataclass
 
 CHANGED = "changed while the job ran"
 STREAMED = "pipe "  # before the key of the job that streams an input
@@ -34,8 +35,7 @@ _WITH_SPEC_FILE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Streamed:
+class Streamed(Struct, frozen=True):
     """An input that is a pipe: its content is what this job makes of its own inputs."""
 
     job: Job
@@ -47,8 +47,7 @@ class Streamed:
 Inputs = dict[str, str | os.stat_result | Streamed]
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(Struct, frozen=True):
     """A key, its static half (everything but the inputs), and its parts as JSON."""
 
     key: str
@@ -56,8 +55,7 @@ class Fingerprint:
     parts: str
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One part of a key that differs; None stands for absent."""
 
     part: str

@@ -13,17 +13,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from oxoflow.engine.events import timestamp
 from oxoflow.engine.files import RECORDS, WorkFiles
 from oxoflow.engine.records import Detail, FileHash, OutputRecord, Record
 from oxoflow.engine.state import State
-from oxoflow.record import dataclass
 
 _DEPTH = 6  # directories below which a tree of runs is searched
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """How one job made its outputs: everything the records hold about it.
 
     `inputs` are paths with the digests they had; `origin` is set when the result was taken from

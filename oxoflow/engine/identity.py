@@ -9,11 +9,10 @@ import functools
 import os
 from pathlib import Path
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessStat:
+class ProcessStat(Struct, frozen=True):
     """The part of `/proc/PID/stat` that we use; times in clock ticks, memory in pages."""
 
     pid: int
@@ -26,8 +25,7 @@ class ProcessStat:
     resident_pages: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessIdentity:
+class ProcessIdentity(Struct, frozen=True):
     """A process that cannot be confused with another: a pid alone is used again by the kernel."""
 
     pid: int

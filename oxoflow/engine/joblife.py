@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from oxoflow.engine.attempt import JobLogs
 from oxoflow.engine.deciding import Decision
 from oxoflow.engine.failures import (
@@ -37,11 +40,9 @@ from oxoflow.engine.scheduler import Status
 from oxoflow.engine.scratch import bring_home, forget_scratch, make_scratch, remove_scratch
 from oxoflow.engine.shadow import fill_shadow
 from oxoflow.errors import RunError
-from oxoflow.record import dataclass, field, replace
 
 
-@dataclass(frozen=True, slots=True)
-class JobEnd:
+class JobEnd(Struct, frozen=True):
     """How a job ended for the scheduler. With `grow_mb` it wants another attempt with more.
 
     `interrupted` jobs did not fail: the run was stopped before they could end. `others` are the
@@ -56,8 +57,7 @@ class JobEnd:
     others: tuple[JobEnd, ...] = ()
 
 
-@dataclass(slots=True)
-class JobLife:
+class JobLife(Struct):
     """One job under way; one thread at a time works on it."""
 
     tools: JobTools

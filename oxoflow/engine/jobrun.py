@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from oxoflow.engine.deciding import Decision, Verdict
 from oxoflow.engine.failures import BEFORE_SPAWN
 from oxoflow.engine.joblife import JobEnd, JobLife
@@ -23,11 +26,9 @@ from oxoflow.engine.tasks import Item
 from oxoflow.engine.wording import missing_message, skip_reason
 from oxoflow.errors import DiskTrouble, OxoflowError, RunError
 from oxoflow.lang.model import Job
-from oxoflow.record import dataclass, field, replace
 
 
-@dataclass(slots=True)
-class JobRunner:
+class JobRunner(Struct):
     """Runs jobs, each call in some worker thread."""
 
     tools: JobTools

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import threading
 
+from msgspec import Struct
+
 from oxoflow.engine.attempt import Commands, JobLogs
 from oxoflow.engine.cages import Cages
 from oxoflow.engine.journal import Journal
@@ -20,11 +22,9 @@ from oxoflow.engine.provisioning import Provisioner
 from oxoflow.engine.references import ReferenceLocks
 from oxoflow.engine.reporting import Reporter
 from oxoflow.engine.reuse import Reuse
-from oxoflow.record import dataclass
 
 
-@dataclass(frozen=True, slots=True)
-class JobTools:
+class JobTools(Struct, frozen=True):
     """The parts of one run that its jobs use; `retry` are attempts more after a failure."""
 
     planner: Planner

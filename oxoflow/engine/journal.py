@@ -13,16 +13,17 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from oxoflow.engine.disk import trouble
 from oxoflow.engine.identity import ProcessIdentity
-from oxoflow.record import dataclass, replace
 
 # What an output looked like: modification time in ns, size, inode.
 Shape = tuple[int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """The last recorded start of a job, at `at` seconds since the epoch.
 
     `before` are the outputs that existed then; outputs may include a scratch directory.

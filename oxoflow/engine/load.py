@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from oxoflow.engine.configtext import ConfigTexts
 from oxoflow.engine.dag import Dag, build_dag
 from oxoflow.engine.files import WorkFiles
@@ -29,14 +32,12 @@ from oxoflow.lang.positions import locate
 from oxoflow.lang.validate import stops_a_run, validate
 from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.limits import DEFAULT, Limits
-from oxoflow.record import dataclass, replace
 
 EXTENSION = ".oxoflow"
 DirectoryView = WorkFiles  # a directory as `lang` sees it: exists, glob, read
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """A workflow that can be planned, as composed, with its jobs and their DAG."""
 
     workflow: Workflow
@@ -44,8 +45,7 @@ class Loaded:
     dag: Dag
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """What came of looking at a text: as far as it went, and everything that is wrong with it."""
 
     workflow: Workflow | None

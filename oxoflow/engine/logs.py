@@ -11,16 +11,16 @@ import os
 import threading
 from pathlib import Path
 
+from msgspec import Struct, field
+
 from oxoflow.engine.disk import trouble
-from oxoflow.record import dataclass, field
 
 OURS = "oxoflow: "  # before each line of the run's own
 _PIECE = 1_048_576
 _ENDLESS = 65_536  # a line longer than this is copied in pieces
 
 
-@dataclass(slots=True, eq=False)
-class _Stream:
+class _Stream(Struct, eq=False):
     """One log file of a job: how far it was copied, and the start of an unfinished line."""
 
     path: str
@@ -29,16 +29,14 @@ class _Stream:
     rest: bytes = b""
 
 
-@dataclass(slots=True, eq=False)
-class _Source:
+class _Source(Struct, eq=False):
     """Both streams of one attempt."""
 
     streams: tuple[_Stream, _Stream]
     finished: bool = False
 
 
-@dataclass(slots=True)
-class LogCopier:
+class LogCopier(Struct):
     """`copy` and `close` belong to one thread; jobs are announced from any."""
 
     path: Path

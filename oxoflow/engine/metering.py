@@ -12,17 +12,17 @@ import threading
 import time
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from oxoflow.engine.process import Child, ProcessTable, children_of
 from oxoflow.errors import RunError
-from oxoflow.record import dataclass
 
 TICK = 0.025
 _REST = 0.2  # between looks when all jobs are old
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-@dataclass(slots=True, eq=False)
-class Duty:
+class Duty(Struct, eq=False):
     """Something to do every `period` seconds while jobs run, and once more at the end."""
 
     period: float

@@ -10,17 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct, field
+from msgspec.structs import fields
+
 from oxoflow.engine.capacity import Limits
 from oxoflow.engine.ending import Receipt
 from oxoflow.engine.events import Event
 from oxoflow.engine.plan import PlanOptions
 from oxoflow.engine.reuse import Caching
 from oxoflow.engine.rundir import Launch, RunState
-from oxoflow.record import dataclass, field, fields
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
+class RunOptions(Struct, frozen=True):
     """One call of `run`. Times in seconds, sizes in MB.
 
     `settings` is recorded in `run.json` as it is. `environ` are the caller's variables, which rules
@@ -43,8 +44,7 @@ class RunOptions:
     observe: Callable[[Event], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """How many jobs ended how; `failed` are required, `interrupted` were stopped with the run."""
 
     succeeded: int = 0
@@ -61,8 +61,7 @@ def add_counts(rounds: Sequence[Counts]) -> Counts:
     return Counts(**{name: sum(getattr(each, name) for each in rounds) for name in names})
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What came of a run: its state, exit code, and the failures as (job, error)."""
 
     run_id: str

@@ -13,18 +13,18 @@ import shutil
 import stat
 from collections.abc import Collection, Iterable, Mapping
 
+from msgspec import Struct
+
 from oxoflow.engine.fifos import remove_pipe
 from oxoflow.engine.files import DIRECTORY_SIZE
 from oxoflow.engine.journal import Shape
 from oxoflow.engine.matching import is_glob
 from oxoflow.engine.records import OutputRecord
-from oxoflow.record import dataclass
 
 ASIDE = ".oxo-failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """What verification found: the outputs that are there, and those that are not."""
 
     present: tuple[OutputRecord, ...]

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from msgspec import Struct
+
 from oxoflow.engine.attempt import Commands
 from oxoflow.engine.cages import Cages
 from oxoflow.engine.disk import trouble
@@ -47,7 +49,6 @@ from oxoflow.environments.family import Site
 from oxoflow.environments.shell import Shell
 from oxoflow.environments.variables import defines_functions, encode, rule_variables
 from oxoflow.errors import RunError
-from oxoflow.record import dataclass
 
 _JOBS_A_LINE = 200
 _COPY_SECONDS = 0.2
@@ -55,8 +56,7 @@ _REAP_SECONDS = 1.0
 _WATCH_SECONDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """What is open while jobs run."""
 
     table: ProcessTable

@@ -13,6 +13,9 @@ import threading
 from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from oxoflow.engine.ending import end_job
 from oxoflow.engine.failures import BEFORE_SPAWN
 from oxoflow.engine.fifos import Fifo, make_pipes, show_pipes
@@ -21,14 +24,12 @@ from oxoflow.engine.jobtools import JobTools
 from oxoflow.engine.pipes import Pipe
 from oxoflow.engine.reporting import Failure, Usage
 from oxoflow.engine.scheduler import Status
-from oxoflow.record import dataclass, field, replace
 
 _TICK = 0.05  # seconds between two looks at ends that somebody may wait for
 _BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
-@dataclass(slots=True)
-class PipeLife:
+class PipeLife(Struct):
     """The jobs of one group under way; `lives` in the order of their pipes."""
 
     tools: JobTools
@@ -91,8 +92,7 @@ def _dragged(blamed: JobLife) -> Failure:
     return Failure(BEFORE_SPAWN, dragged_words(blamed.decision.job.name))
 
 
-@dataclass(slots=True)
-class _Attempt:
+class _Attempt(Struct):
     """One attempt of all jobs at once; the thread that calls `run` owns it."""
 
     group: PipeLife

@@ -11,20 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from msgspec import Struct, field
+
 from oxoflow.engine.dag import Dag, find_cycle, topological_order
 from oxoflow.engine.matching import OutputIndex, is_glob, tidy
 from oxoflow.engine.references import is_reference
 from oxoflow.engine.render import Renderer
 from oxoflow.lang.model import Job
-from oxoflow.record import dataclass, field
 
 Holds = Callable[[str], bool]  # evaluates a condition as things are now
 Group = tuple[int, ...]
 _SHARED_FILES = "its writer and its reader wait for each other's files as well"
 
 
-@dataclass(frozen=True, slots=True)
-class Pipe:
+class Pipe(Struct, frozen=True):
     """One output that is never a file: its path, who writes it and who reads it."""
 
     path: str
@@ -32,8 +32,7 @@ class Pipe:
     reader: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pipes:
+class Pipes(Struct, frozen=True):
     """The pipes of a plan; `order` is topological, the jobs of a group one behind another."""
 
     order: tuple[int, ...] = ()

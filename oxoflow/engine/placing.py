@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from msgspec import Struct
+
 from oxoflow.engine.attempt import Commands, JobLogs
 from oxoflow.engine.process import Exit
-from oxoflow.record import dataclass
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One attempt of a job: what is to be run, where and with what. Seconds and megabytes."""
 
     job: str

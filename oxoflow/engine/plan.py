@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
+from msgspec import Struct
+
 from oxoflow.engine.deciding import Decider, Decision, Reason, Verdict, together
 from oxoflow.engine.files import Listing, WorkFiles
 from oxoflow.engine.fingerprint import Fingerprint
@@ -20,13 +22,11 @@ from oxoflow.engine.select import ancestors, descendants, jobs_called
 from oxoflow.engine.state import State
 from oxoflow.lang.condition import evaluate
 from oxoflow.lang.model import Job
-from oxoflow.record import dataclass
 
 _NAMED = 3  # parents that a reason spells out
 
 
-@dataclass(frozen=True, slots=True)
-class PlanOptions:
+class PlanOptions(Struct, frozen=True):
     """What a caller wants planned: everything, or what `targets` and `until` need.
 
     `force` names rules or jobs that run whatever is known; `rerun` forces all selected. With
@@ -41,8 +41,7 @@ class PlanOptions:
     skip_references: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The decisions on all selected jobs, in topological order, and how many of each kind."""
 
     decisions: tuple[Decision, ...]

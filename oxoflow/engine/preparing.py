@@ -6,6 +6,8 @@ Owns everything that can fail a job before its first command (spec/oxoflow-forma
 
 from __future__ import annotations
 
+from msgspec import Struct, field
+
 from oxoflow.engine.deciding import Decision
 from oxoflow.engine.masking import Mask
 from oxoflow.engine.outputs import refused
@@ -19,11 +21,9 @@ from oxoflow.errors import RunError
 from oxoflow.lang.danger import find_dangers
 from oxoflow.lang.model import Environment, Job, Rule, Workflow
 from oxoflow.lang.values import parse_duration
-from oxoflow.record import dataclass, field
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """A job as it will be started. Times in seconds, memory in MB."""
 
     rendered: Rendered
@@ -40,8 +40,7 @@ class Prepared:
     benchmark: str | None = None  # where the job's use of the machine is to be written
 
 
-@dataclass(slots=True)
-class Preparer:
+class Preparer(Struct):
     """Prepares the jobs of one run; any thread may ask."""
 
     workflow: Workflow

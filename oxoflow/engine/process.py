@@ -20,9 +20,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from msgspec import Struct, field
+
 from oxoflow.engine.identity import all_processes, read_stat
 from oxoflow.errors import RunError
-from oxoflow.record import dataclass, field
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
@@ -39,8 +40,7 @@ class SpawnFailed(RunError):
         self.error = error
 
 
-@dataclass(slots=True, eq=False)
-class Child:
+class Child(Struct, eq=False):
     """One live command. Changed under the table's lock, or by the thread named behind a field."""
 
     pid: int
@@ -56,8 +56,7 @@ class Child:
     sampled: float = 0.0  # when last; the metering thread
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """How a command ended and what it used, with all its descendants that were waited for."""
 
     code: int  # as a shell would say it: 128 + n for signal n
@@ -70,8 +69,7 @@ class Exit:
     timed_out: bool = False
 
 
-@dataclass(slots=True)
-class ProcessTable:
+class ProcessTable(Struct):
     """The children of this process. Any thread may call any method."""
 
     _lock: threading.Lock = field(default_factory=threading.Lock)

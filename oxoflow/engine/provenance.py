@@ -11,15 +11,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from msgspec import Struct
+
 from oxoflow.engine.fingerprint import STREAMED
 from oxoflow.engine.history import History, Made
 from oxoflow.engine.records import OutputRecord
 from oxoflow.errors import UsageError
-from oxoflow.record import dataclass
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One file of the answer. `maker` indexes the jobs; None for a source.
 
     `note` says what is not as recorded, or why nothing is known.
@@ -31,16 +31,14 @@ class Item:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One job of the answer with the files it read."""
 
     made: Made
     inputs: tuple[Item, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(Struct, frozen=True):
     """The file that was asked about, and the jobs behind it; later ones first."""
 
     file: Item

@@ -17,11 +17,12 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from msgspec import Struct, field
+
 from oxoflow.engine.disk import trouble
 from oxoflow.environments.family import Setup
 from oxoflow.environments.shell import quote
 from oxoflow.errors import RunError
-from oxoflow.record import dataclass, field
 
 _WAIT_SECONDS = 7200.0
 _POLL_SECONDS = 0.1
@@ -29,8 +30,7 @@ _VERSIONS_LIMIT = 1_048_576
 Run = Callable[[str], int]  # a shell text to its exit code
 
 
-@dataclass(frozen=True, slots=True)
-class Provided:
+class Provided(Struct, frozen=True):
     """An environment that may be used, and what is in it."""
 
     title: str
@@ -41,8 +41,7 @@ class Provided:
         return json.dumps({"environment": self.title, "versions": self.versions})
 
 
-@dataclass(slots=True)
-class Provisioner:
+class Provisioner(Struct):
     """Makes environments, each once; worker threads share it.
 
     Locks lie in `store`, one file an environment, for all runs of the account. Each is held,
@@ -148,8 +147,7 @@ class Provisioner:
         return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
-@dataclass(slots=True)
-class _Place:
+class _Place(Struct):
     """One environment of this run."""
 
     key: str

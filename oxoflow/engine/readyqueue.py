@@ -14,15 +14,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 Groups = tuple[tuple[str, int], ...]
 _Entry = tuple[float, float, int, int]  # points and weight (both negated), arrival, index
 _NO_LANES_BUT_PLAIN = frozenset([()])  # the one lane, of tasks that want no group
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(Struct, frozen=True):
     """A ready task: what orders it, and since when it waits."""
 
     priority: int

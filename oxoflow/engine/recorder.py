@@ -14,12 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from msgspec.structs import replace
+
 from oxoflow.engine.events import Event, EventWriter
 from oxoflow.engine.masking import NO_MASK, Mask
 from oxoflow.engine.records import Change, Done, Failed, Started
 from oxoflow.engine.state import State
 from oxoflow.errors import RunError
-from oxoflow.record import replace
 
 _GROUP_SECONDS = 0.04  # commits are at least this far apart, so that a busy run writes few
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import tomli
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from oxoflow.engine.capacity import find_capacity
 from oxoflow.engine.dag import build_dag
@@ -31,15 +33,13 @@ from oxoflow.lang.model import Job, Pair, SampleGroup, Workflow
 from oxoflow.lang.shapes import Wrong
 from oxoflow.lang.sources import check_sources
 from oxoflow.lang.tables import PAIR
-from oxoflow.record import asdict, dataclass, replace
 
 MAX_ROUNDS = 32
 _META = "reentries"
 _DISCOVERED = "auto-discovered"
 
 
-@dataclass(frozen=True, slots=True)
-class Addition:
+class Addition(Struct, frozen=True):
     """What one checkpoint brought: samples for a group (None: the first), and pairs."""
 
     job: str
@@ -209,7 +209,7 @@ class Reentries:
         if records != self._records:
             self._records = records
             numbered = [
-                {"round": number, **asdict(record)} for number, record in enumerate(records, 1)
+                {"round": number, **to_builtins(record)} for number, record in enumerate(records, 1)
             ]
             self._state.set_meta(_META, json.dumps(numbered))
 

@@ -14,6 +14,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from oxoflow.engine.configtext import ConfigTexts
 from oxoflow.engine.dag import Dag, build_dag
 from oxoflow.engine.files import WorkFiles
@@ -24,7 +27,6 @@ from oxoflow.engine.select import ancestors
 from oxoflow.errors import RunError
 from oxoflow.lang.model import FileSet, Job, Reference, Rule, Workflow
 from oxoflow.lang.view import FileView
-from oxoflow.record import dataclass, replace
 
 _MARK = "\0reference"  # no key of a text is called so
 _POLL_SECONDS = 0.1
@@ -107,8 +109,7 @@ def _behind(jobs: Sequence[Job], references: Sequence[Reference], dag: Dag) -> I
         yield replace(job, depends_on=(*job.depends_on, *names)) if names else job
 
 
-@dataclass(frozen=True, slots=True)
-class ReferenceLocks:
+class ReferenceLocks(Struct, frozen=True):
     """Lets one run at a time build a reference; the lock's note outlives a builder that died."""
 
     store: Path

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from msgspec import Struct
+
 from oxoflow.engine.configtext import ConfigTexts
 from oxoflow.engine.interpreters import Interpreters
 from oxoflow.engine.masking import Mask
@@ -17,7 +19,6 @@ from oxoflow.environments.variables import on_rule_path
 from oxoflow.lang.model import FileSet, Job, Rule, Workflow
 from oxoflow.lang.values import config_text, parse_memory
 from oxoflow.lang.wildcards import substitute
-from oxoflow.record import dataclass
 
 _INDEXED = re.compile(r"\{(input|output)\[(\d{1,6})\]\}")
 _NAMED = re.compile(r"\{(input|output)\.([\w-]+)\}")
@@ -34,8 +35,7 @@ class Capacity(Protocol):
     def memory_mb(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(Struct, frozen=True):
     """A job ready to run. Paths are as commands name them, relative to the working directory.
 
     `command` is None when the rule has nothing to run. `env` goes into the process environment.
@@ -244,8 +244,7 @@ class Renderer:
         return config.command(text)
 
 
-@dataclass(frozen=True, slots=True)
-class _Files:
+class _Files(Struct, frozen=True):
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 

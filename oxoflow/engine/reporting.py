@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import time
 
+from msgspec import Struct
+
 from oxoflow.engine.fingerprint import Fingerprint
 from oxoflow.engine.process import Exit
 from oxoflow.engine.recorder import Recorder
 from oxoflow.engine.records import Done, Failed, OutputRecord, Started
 from oxoflow.engine.reuse import Taken
 from oxoflow.lang.model import Job
-from oxoflow.record import dataclass
 
 
-@dataclass(slots=True)
-class Usage:
+class Usage(Struct):
     """What a job has used over its attempts; the last command's figures are in `last`."""
 
     started_at: float | None = None
@@ -37,8 +37,7 @@ class Usage:
         self.written_bytes += ended.written_bytes or 0
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why a job, or one attempt of it, did not succeed; exit code -1 is not the command's own."""
 
     code: int
@@ -47,8 +46,7 @@ class Failure:
     out_of_memory: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Notes:
+class Notes(Struct, frozen=True):
     """What a record holds besides: the environment used, and the run a result was taken from.
 
     Both are JSON texts.
@@ -61,8 +59,7 @@ class Notes:
 NO_NOTES = Notes()
 
 
-@dataclass(frozen=True, slots=True)
-class Reporter:
+class Reporter(Struct, frozen=True):
     """Says what happens to jobs of the run `run_id`; any thread may."""
 
     recorder: Recorder

@@ -17,16 +17,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct, to_builtins
+
 from oxoflow.engine.cloning import share
-from oxoflow.record import asdict, dataclass
 
 ENTRIES, OBJECTS = "entries", "objects"
 _LARGEST_ENTRY = 16 * 1_048_576  # bytes; a job of a hundred thousand outputs needs as many
 LINKED_FROM = 64 * 1_048_576  # bytes; smaller files are copied where blocks cannot be shared
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """One output of an entry: its path in the run, its content and its mode."""
 
     path: str
@@ -35,8 +35,7 @@ class Stored:
     mode: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What a job once made, in which run, when (seconds since 1970) and in what environment."""
 
     run: str
@@ -47,8 +46,7 @@ class Entry:
     environment: str | None = None  # as in the record of the job that made it, JSON
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """How a result was put in place: in words, and the outputs that are hard links."""
 
     how: str
@@ -89,7 +87,7 @@ class ResultCache:
             if not os.path.exists(target):
                 self._add(sources[output.path], target, output.sha256)
                 added += output.size
-        text = json.dumps(asdict(entry), ensure_ascii=False).encode("utf-8", "surrogateescape")
+        text = json.dumps(to_builtins(entry), ensure_ascii=False).encode("utf-8", "surrogateescape")
         place = self._entry(key)
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = place.with_name(f".{os.urandom(16).hex()}")

@@ -12,6 +12,8 @@ import threading
 import time
 from pathlib import Path
 
+from msgspec import Struct
+
 from oxoflow.engine.deciding import Decision
 from oxoflow.engine.events import timestamp
 from oxoflow.engine.eviction import DEFAULT_LIMIT, evict, refusal
@@ -25,22 +27,19 @@ from oxoflow.engine.records import OutputRecord
 from oxoflow.engine.references import is_reference
 from oxoflow.engine.results import Entry, ResultCache, Stored, part_of
 from oxoflow.lang.model import Job
-from oxoflow.record import dataclass
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LOOK_AFTER = 0.1  # of the limit, left by one run, and the cache is looked through
 
 
-@dataclass(frozen=True, slots=True)
-class Caching:
+class Caching(Struct, frozen=True):
     """Where results are shared with other runs, and how many bytes may be kept there."""
 
     place: Path
     limit: int = DEFAULT_LIMIT
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """A result that was taken over: its key, its files, and the words and record of its origin."""
 
     key: Fingerprint

@@ -12,6 +12,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from oxoflow.engine.capacity import demand
 from oxoflow.engine.disk import free_megabytes
 from oxoflow.engine.ending import Receipt, end_run
@@ -24,13 +27,11 @@ from oxoflow.engine.scheduler import Capacity, Scheduler, Status
 from oxoflow.engine.tasks import Tasks
 from oxoflow.errors import DiskTrouble
 from oxoflow.lang.model import Job
-from oxoflow.record import dataclass, replace
 
 _DISK_LOOK_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """What a rule run is told about the run around it."""
 
     run_id: str

@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from msgspec import Struct, field
+from msgspec.structs import asdict, fields
+
 from oxoflow.engine.disk import replace_file, trouble
 from oxoflow.engine.identity import ProcessIdentity, boot_id, identify, new_id
 from oxoflow.errors import UsageError, WorkdirLocked
-from oxoflow.record import asdict, dataclass, field, fields
 
 __all__ = [
     "MARKER",
@@ -58,8 +60,7 @@ class RunState(Enum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
+class RunRecord(Struct, frozen=True):
     """`run.json`: who runs here, since when, and how it ended."""
 
     run_id: str
@@ -82,8 +83,7 @@ class RunRecord:
         return ProcessIdentity(self.pid, self.start_time, self.boot_id)
 
 
-@dataclass(frozen=True, slots=True)
-class ControlMessage:
+class ControlMessage(Struct, frozen=True):
     """One file of `control/`: its name (which orders it), its type and the whole object."""
 
     name: str
@@ -91,16 +91,14 @@ class ControlMessage:
     body: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Struct, frozen=True):
     """What the server hands to a runner that it starts."""
 
     nonce: str
     run_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunDirectory:
+class RunDirectory(Struct, frozen=True):
     """The paths of one working directory."""
 
     root: Path

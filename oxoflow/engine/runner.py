@@ -15,6 +15,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
 from oxoflow.engine.capacity import check_budget, find_capacity, host_warnings
 from oxoflow.engine.control import Control
 from oxoflow.engine.deciding import Decision, Verdict
@@ -53,7 +56,6 @@ from oxoflow.engine.tidying import tidy
 from oxoflow.engine.undeclared import find_undeclared
 from oxoflow.engine.watchdog import Watchdog
 from oxoflow.errors import OxoflowError
-from oxoflow.record import asdict, dataclass, replace
 
 _LAST_GRACE = 1.0  # for what jobs left running behind them
 
@@ -308,8 +310,7 @@ class _Run:
             log.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Round:
+class _Round(Struct, frozen=True):
     """What was planned at once, and how it went."""
 
     loaded: Loaded

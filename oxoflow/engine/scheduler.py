@@ -18,8 +18,10 @@ from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from graphlib import TopologicalSorter
 
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from oxoflow.engine.readyqueue import ReadyQueue
-from oxoflow.record import dataclass, field, replace
 
 
 class Join(Enum):
@@ -46,8 +48,7 @@ class Status(Enum):
 FINAL = (Status.SUCCESS, Status.SKIPPED, Status.FAILED, Status.BLOCKED)
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(Struct, frozen=True):
     """What a task takes from the pools while it runs; memory in MB. `slots`: jobs at once in it."""
 
     threads: int = 1
@@ -56,8 +57,7 @@ class Need:
     slots: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Capacity:
+class Capacity(Struct, frozen=True):
     """What there is to share: tasks at once, threads, memory in MB, units of named groups."""
 
     slots: int
@@ -66,8 +66,7 @@ class Capacity:
     groups: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """One unit of work; `weight` is the longest path of work from here to an end."""
 
     need: Need = Need()

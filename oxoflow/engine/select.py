@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from msgspec import Struct
+
 from oxoflow.engine.dag import Dag, nearest, topological_order
 from oxoflow.engine.matching import tidy
 from oxoflow.errors import UsageError
-from oxoflow.record import dataclass
 
 
-@dataclass(frozen=True, slots=True)
-class RuleGraph:
+class RuleGraph(Struct, frozen=True):
     """Named nodes and edges by position, producer first: rules, or jobs, ready to be drawn."""
 
     names: tuple[str, ...]
@@ -26,8 +26,7 @@ class RuleGraph:
         return [(self.names[one], self.names[two]) for one, two in self.edges]
 
 
-@dataclass(frozen=True, slots=True)
-class Metrics:
+class Metrics(Struct, frozen=True):
     """The figures of a graph (4.2)."""
 
     node_count: int

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from msgspec import Struct
+
 from oxoflow.engine.capacity import demand, joint_demand
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.deciding import Decision, Verdict
@@ -14,7 +16,6 @@ from oxoflow.engine.pipes import NO_PIPES, Pipes
 from oxoflow.engine.records import Record
 from oxoflow.engine.scheduler import Capacity, Task
 from oxoflow.lang.model import Job
-from oxoflow.record import dataclass
 
 
 def needs_work(decision: Decision) -> bool:
@@ -22,8 +23,7 @@ def needs_work(decision: Decision) -> bool:
     return decision.verdict is not Verdict.SKIP or decision.adopt
 
 
-@dataclass(slots=True)
-class Item:
+class Item(Struct):
     """One task: the job's decision so far, and what a worker must know besides.
 
     `others` are the jobs that pipes join to it: they start and end with it.
@@ -41,8 +41,7 @@ class Item:
         return (self.decision, *self.others)
 
 
-@dataclass(frozen=True, slots=True)
-class Tasks:
+class Tasks(Struct, frozen=True):
     """The jobs of a plan that have anything left to do, as the scheduler wants them."""
 
     items: tuple[Item, ...]

@@ -10,6 +10,8 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 
+from msgspec import Struct
+
 from oxoflow.engine.files import DIRECTORY_SIZE, WorkFiles
 from oxoflow.engine.outputs import delete
 from oxoflow.engine.plan import Planner
@@ -17,11 +19,9 @@ from oxoflow.engine.records import Known, OutputRecord, Removed
 from oxoflow.engine.state import State
 from oxoflow.lang.model import Job
 from oxoflow.lang.transform import CHUNKS
-from oxoflow.record import dataclass
 
 
-@dataclass(frozen=True, slots=True)
-class Leftover:
+class Leftover(Struct, frozen=True):
     """One job with files that nobody needs any more; `result` says that its outputs are among them.
 
     `paths` are relative to the working directory.

@@ -11,6 +11,8 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
+from msgspec import Struct
+
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import RECORDS
 from oxoflow.engine.matching import is_glob
@@ -20,7 +22,6 @@ from oxoflow.engine.reentry import manifest_of
 from oxoflow.engine.render import Renderer
 from oxoflow.engine.select import ancestors
 from oxoflow.lang.model import EnvironmentKind, Job
-from oxoflow.record import dataclass
 
 MADE, READ = "W032", "W027"
 _OURS = frozenset({RECORDS, "execution.log", "__pycache__", ".pixi"})
@@ -29,8 +30,7 @@ _SECONDS = 2.0
 _SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """What one rule did without saying so in its declaration.
 
     `rule` is None when it was one of those `at_work`, and nothing tells which.

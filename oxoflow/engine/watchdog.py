@@ -20,11 +20,11 @@ from oxoflow.engine.rundir import RunDirectory
 _WAIT = """
 import os, sys
 os.read(0, 1)
-sys.path.insert(0, sys.argv[1])
+sys.path[:] = sys.argv[1].split(os.pathsep)
 from oxoflow.engine.watchdog import end_what_is_left
 end_what_is_left(sys.argv[2], sys.argv[3])
 """
-_PACKAGES = str(Path(__file__).resolve().parents[2])
+_PACKAGES = os.pathsep.join(os.path.abspath(place) for place in sys.path)
 
 
 class Watchdog:

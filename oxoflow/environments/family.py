@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
+from msgspec import Struct, field
+
 from oxoflow.environments.shell import Shell
-from oxoflow.record import dataclass, field
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """What a job runs: the rule's text, the workflow's prelude and the rule's variables.
 
     `bare` says that nothing else hangs on the shell (no hook), so that it may be left out;
@@ -29,8 +29,7 @@ class Command:
     scratch: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
+class Setup(Struct, frozen=True):
     """How an environment comes to be (spec/oxoflow-format.md 5.13); every text is for a shell.
 
     `place` says what is made, for the whole machine: who makes it holds a lock of that name. `key`
@@ -65,8 +64,7 @@ def _nothing(path: str) -> bytes | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """The host as families see it: its shell, the working directory, and files by their path.
 
     `read` gives the content of a file below `workdir`, None when it is not there; `exists` takes

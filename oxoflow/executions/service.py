@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import Struct
+
 from oxoflow.db import Database
 from oxoflow.db.audit import Deed, append_deed
 from oxoflow.db.executions import (
@@ -34,14 +36,12 @@ from oxoflow.executions.telling import deliver
 from oxoflow.graph import model as m
 from oxoflow.graph.document import dump
 from oxoflow.graph.supplies import DOCUMENT, INPUTS, pack
-from oxoflow.record import dataclass
 from oxoflow.settings import Settings
 from oxoflow.supervisor import Supervisor
 from oxoflow.workspace import RECORDS, Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Struct, frozen=True):
     """For whom something is done."""
 
     user_id: str

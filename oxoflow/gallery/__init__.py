@@ -11,17 +11,16 @@ from functools import cache
 from pathlib import Path
 
 import tomli
+from msgspec import Struct
 
 from oxoflow.errors import NotFound
-from oxoflow.record import dataclass
 
 DIRECTORY = Path(__file__).parent  # modules and sheets that some workflows need lie here too
 _SUFFIX = ".oxoflow"
 _CATEGORY = "# Category: "
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What a list of the gallery shows of one workflow."""
 
     name: str

@@ -10,12 +10,14 @@ import logging
 import time
 from collections.abc import Callable
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from oxoflow.errors import OxoflowError
 from oxoflow.graph import model as m
 from oxoflow.graph.results import How, NodeResult, result_of
 from oxoflow.graph.template import parsed
 from oxoflow.graph.work import Context, NodeFailure, Outcome, Stopped, TimedOut, Token
-from oxoflow.record import dataclass, replace
 
 SECONDS: dict[type, float] = {  # of an attempt, when the node does not say
     m.Code: 30.0,
@@ -29,8 +31,7 @@ MAX_WAIT = 3600.0
 log = logging.getLogger("oxoflow.graph")
 
 
-@dataclass(frozen=True, slots=True)
-class Notes:
+class Notes(Struct, frozen=True):
     """Whom to tell about attempts; `failed` attempts of an earlier life count."""
 
     failed: int

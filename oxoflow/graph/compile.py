@@ -10,16 +10,16 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from msgspec import Struct
+
 from oxoflow.errors import GraphError
 from oxoflow.graph.evaluate import condition
 from oxoflow.graph.model import Edge, End, Graph, IfElse, Node, Start, Switch
-from oxoflow.record import dataclass
 
 Lookup = Callable[[str], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """An edge between steps, and what must hold for it once its source has succeeded."""
 
     source: int
@@ -29,8 +29,7 @@ class Link:
     condition: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """A node that the execution may run."""
 
     number: int
@@ -41,8 +40,7 @@ class Step:
     outgoing: tuple[Link, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """The steps reachable from Start, numbered in an order in which sources come first."""
 
     steps: tuple[Step, ...]

@@ -9,6 +9,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import fields
+
 from oxoflow.graph import model as m
 from oxoflow.graph.shapes import (
     BAD,
@@ -32,7 +35,6 @@ from oxoflow.graph.shapes import (
     text,
     word_of,
 )
-from oxoflow.record import fields, is_dataclass
 
 MAX_NODES = 5000
 MAX_EDGES = 20_000
@@ -331,7 +333,7 @@ def dump(value: Any) -> Any:
         return {"variant": LOOP_NAMES[type(value)], **_dump_record(value)}
     if isinstance(value, m.Graph):
         return {entry.name: dump(getattr(value, entry.name)) for entry in fields(value)}
-    if is_dataclass(value):
+    if isinstance(value, Struct):
         return _dump_record(value)
     if isinstance(value, tuple):
         return [dump(item) for item in value]

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+from msgspec import Struct
+
 from oxoflow.engine.scheduler import Capacity, Join, Need, Scheduler, Status, Task
 from oxoflow.errors import WorkflowError
 from oxoflow.graph.attempts import Notes, run_node
@@ -22,7 +24,6 @@ from oxoflow.graph.results import How, NodeResult, result_of
 from oxoflow.graph.scope import Values
 from oxoflow.graph.seat import NodeSeat
 from oxoflow.graph.work import Context, Desk, Stopped, Token
-from oxoflow.record import dataclass
 
 MAX_THREADS = 4096  # nodes that run or wait at a time
 
@@ -67,16 +68,14 @@ class Reporter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """How a program ended: `error` None is success."""
 
     error: str | None = None
     cancelled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """How a program is driven."""
 
     slots: int = 4

@@ -16,9 +16,10 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
+from msgspec import Struct
+
 from oxoflow.graph.outbound import Guard
 from oxoflow.graph.work import NodeFailure, Stopped, TimedOut, Token
-from oxoflow.record import dataclass
 
 SILENCE = 300.0  # seconds without a byte, for calls without a deadline
 MAX_BODY = 8 * 1024 * 1024
@@ -29,8 +30,7 @@ MAX_WAIT = 3600.0  # seconds of a Retry-After that we follow
 HEADERS = {"User-Agent": "oxoflow", "Accept-Encoding": "identity"}
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What is sent."""
 
     method: str

@@ -16,6 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from oxoflow.engine.ending import Receipt, end_dead_run, end_run, has_leftovers
 from oxoflow.engine.events import Event, EventWriter, read_events, timestamp
 from oxoflow.engine.identity import ProcessIdentity, identify
@@ -32,7 +35,6 @@ from oxoflow.graph.reporting import Reporting
 from oxoflow.graph.scope import Values
 from oxoflow.graph.supplies import Supplies
 from oxoflow.graph.work import Token
-from oxoflow.record import dataclass, replace
 
 SECRETS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 ADDRESSES = ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "OLLAMA_BASE_URL", "LLAMACPP_BASE_URL")
@@ -40,8 +42,7 @@ GRACE = 2.0  # seconds between TERM and KILL at a cancel (4.9)
 CODES = {RunState.SUCCESS: 0, RunState.FAILED: 1, RunState.CANCELLED: 143}
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """What is to be executed, where, and for whom."""
 
     execution_id: str

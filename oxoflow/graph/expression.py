@@ -18,8 +18,9 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
+from msgspec import Struct
+
 from oxoflow.errors import WorkflowError
-from oxoflow.record import dataclass
 
 MAX_LENGTH = 2000
 MAX_DEPTH = 32
@@ -29,39 +30,34 @@ class ExpressionError(WorkflowError):
     """An expression that cannot be read or has no value; the message quotes the place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Struct, frozen=True):
     """A value that stands in the text."""
 
     value: bool | int | float | str
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(Struct, frozen=True):
     """A variable, or with keys the path `$root.key.key`."""
 
     root: str
     keys: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Unary:
+class Unary(Struct, frozen=True):
     """`-x` or `!x`."""
 
     operator: str
     operand: Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """`first op x op y …`, computed from the left; all operators are of one rank."""
 
     first: Tree
     rest: tuple[tuple[str, Tree], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A function with its arguments."""
 
     function: str
@@ -97,8 +93,7 @@ TOKEN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """A word of the expression and where it starts (from 1)."""
 
     kind: str

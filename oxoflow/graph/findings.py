@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import Struct
+
 from oxoflow.graph.model import Graph
-from oxoflow.record import dataclass
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that is wrong or strange; `node_id` when it is about one node."""
 
     code: str
@@ -22,8 +22,7 @@ class Finding:
         return {"code": self.code, "message": self.message, "node_id": self.node_id}
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """All findings; errors stand in the order in which the first one is to be told."""
 
     graph: Graph | None  # None when the document cannot be read as a graph

@@ -15,19 +15,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct, field
+
 from oxoflow.engine.disk import trouble
 from oxoflow.graph import model as m
 from oxoflow.graph.results import How, NodeResult
 from oxoflow.graph.rules import bodies
-from oxoflow.record import dataclass, field
 
 NAME = "journal.jsonl"
 REPEATABLE = (m.Start, m.End, m.IfElse, m.Switch, m.Loop, m.TryCatch, m.Parallel)
 MAX_READ = 256 * 1024 * 1024  # bytes of a journal that are read
 
 
-@dataclass(slots=True)
-class Memory:
+class Memory(Struct):
     """What a journal says: results in order of completion, steps, and failed attempts so far."""
 
     results: dict[str, NodeResult] = field(default_factory=dict)  # by place

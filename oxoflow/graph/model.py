@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, TypeAlias
 
-from oxoflow.record import dataclass, field
+from msgspec import Struct, field
 
 Json: TypeAlias = Any  # None, bool, int, float, str, list or dict, as JSON has them
 NOTHING: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """When a graph is to start by itself (2.1)."""
 
     cron: str
@@ -29,8 +28,7 @@ class Schedule:
     end_date: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Metadata:
+class Metadata(Struct, frozen=True):
     """Who the graph is (2.1); an absent id or date is filled in by the server."""
 
     name: str
@@ -45,8 +43,7 @@ class Metadata:
     schedule: Schedule | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(Struct, frozen=True):
     """How often and how patiently a failed node is tried again (4.8)."""
 
     max_retries: int = 3
@@ -70,16 +67,14 @@ class TimeoutChoice(Enum):
     USE_DEFAULT = "UseDefault"  # success with the text given
 
 
-@dataclass(frozen=True, slots=True)
-class TimeoutAction:
+class TimeoutAction(Struct, frozen=True):
     """The choice, and for `UseDefault` its text."""
 
     choice: TimeoutChoice = TimeoutChoice.FAIL
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Timeout:
+class Timeout(Struct, frozen=True):
     """How long one attempt may take, and how long it may be silent (2.2)."""
 
     execution_timeout_ms: int = 60000
@@ -87,18 +82,15 @@ class Timeout:
     timeout_action: TimeoutAction = TimeoutAction()
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """Where every execution begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """What every execution must reach."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolSpec:
+class ToolSpec(Struct, frozen=True):
     """A tool that a language model may ask for."""
 
     name: str
@@ -113,8 +105,7 @@ class ImageSource(Enum):
     BASE64 = "Base64"
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """A picture that goes with a prompt."""
 
     data: str
@@ -122,8 +113,7 @@ class Image:
     media_type: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Llm:
+class Llm(Struct, frozen=True):
     """Ask a language model (4.12)."""
 
     provider: str
@@ -137,8 +127,7 @@ class Llm:
     extra_params: Json = None
 
 
-@dataclass(frozen=True, slots=True)
-class Retriever:
+class Retriever(Struct, frozen=True):
     """Look up texts in a collection."""
 
     db_type: str
@@ -148,8 +137,7 @@ class Retriever:
     score_threshold: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """Run a program over variables."""
 
     runtime: str
@@ -158,8 +146,7 @@ class Code:
     inputs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class IfElse:
+class IfElse(Struct, frozen=True):
     """Go one of two ways by an expression (4.4)."""
 
     expression: str
@@ -167,16 +154,14 @@ class IfElse:
     false_branch: str
 
 
-@dataclass(frozen=True, slots=True)
-class SwitchCase:
+class SwitchCase(Struct, frozen=True):
     """One way of a Switch: exact text, or `regex:` and a pattern."""
 
     match_value: str
     action: str
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
+class Switch(Struct, frozen=True):
     """Go one of many ways by a text."""
 
     switch_on: str
@@ -184,8 +169,7 @@ class Switch:
     default_case: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(Struct, frozen=True):
     """Call something outside: HTTP, MCP, confined files, or a `.oxoflow` run."""
 
     server_id: str
@@ -193,8 +177,7 @@ class Tool:
     parameters: Json = None
 
 
-@dataclass(frozen=True, slots=True)
-class ForEach:
+class ForEach(Struct, frozen=True):
     """A pass per item of a list."""
 
     collection_path: str
@@ -205,8 +188,7 @@ class ForEach:
     max_concurrency: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class While:
+class While(Struct, frozen=True):
     """Passes as long as a condition holds."""
 
     condition: str
@@ -214,8 +196,7 @@ class While:
     counter_variable: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(Struct, frozen=True):
     """A number of passes."""
 
     count: str
@@ -226,8 +207,7 @@ class Repeat:
 LoopType = ForEach | While | Repeat
 
 
-@dataclass(frozen=True, slots=True)
-class Loop:
+class Loop(Struct, frozen=True):
     """Do one thing many times (4.7); `body` runs instead of the expression when it is there."""
 
     loop_type: LoopType
@@ -235,8 +215,7 @@ class Loop:
     body: Kind | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TryCatch:
+class TryCatch(Struct, frozen=True):
     """Try, catch, and do what must be done in the end (4.7)."""
 
     try_expression: str
@@ -249,8 +228,7 @@ class TryCatch:
     finally_body: Kind | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SubWorkflow:
+class SubWorkflow(Struct, frozen=True):
     """Run another graph and take its result."""
 
     workflow_path: str
@@ -267,8 +245,7 @@ class Strategy(Enum):
     ALL_SETTLED = "AllSettled"  # when all have ended, whichever way
 
 
-@dataclass(frozen=True, slots=True)
-class ParallelTask:
+class ParallelTask(Struct, frozen=True):
     """One of the things a Parallel node does at a time."""
 
     id: str
@@ -277,8 +254,7 @@ class ParallelTask:
     body: Kind | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Parallel:
+class Parallel(Struct, frozen=True):
     """Do several things at a time."""
 
     strategy: Strategy
@@ -287,8 +263,7 @@ class Parallel:
     timeout_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(Struct, frozen=True):
     """Wait until a person says yes or no (4.10)."""
 
     message: str
@@ -314,8 +289,7 @@ class FieldType(Enum):
     DATE_TIME = "DateTime"
 
 
-@dataclass(frozen=True, slots=True)
-class FormField:
+class FormField(Struct, frozen=True):
     """One question of a form."""
 
     id: str
@@ -327,8 +301,7 @@ class FormField:
     options: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """Wait until a person has filled in a form (4.10)."""
 
     title: str
@@ -338,8 +311,7 @@ class Form:
     allowed_submitters: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Vision:
+class Vision(Struct, frozen=True):
     """Read the text in a picture."""
 
     provider: str
@@ -357,8 +329,7 @@ Kind = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A step: its kind says what it does (2.2)."""
 
     id: str
@@ -369,8 +340,7 @@ class Node:
     timeout_config: Timeout | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Struct, frozen=True):
     """One node after another, perhaps only if a label or a condition fits (2.4, 4.2)."""
 
     source: str
@@ -380,8 +350,7 @@ class Edge:
     condition: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(Struct, frozen=True):
     """A whole document: what the OxiFY API calls a workflow (2.1)."""
 
     metadata: Metadata

@@ -13,8 +13,9 @@ import ipaddress
 import socket
 from collections.abc import Iterable
 
+from msgspec import Struct, field
+
 from oxoflow.graph.work import NodeFailure, Token
-from oxoflow.record import dataclass, field
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -25,8 +26,7 @@ LOOPBACK: tuple[Network, ...] = (
 CONNECT_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """The list of an execution."""
 
     names: tuple[str, ...] = ()

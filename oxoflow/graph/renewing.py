@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from oxoflow.graph.model import Edge, Graph, IfElse, Node
-from oxoflow.record import replace
 
 
 def renewed(graph: Graph, new_id: Callable[[], str], name: str | None = None) -> Graph:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from msgspec import Struct, field
+
 from oxoflow.engine.events import timestamp
 from oxoflow.graph.document import KIND_NAMES
 from oxoflow.graph.model import Node
-from oxoflow.record import dataclass, field
 
 MEASURED = ("token_usage", "bytes_transferred", "memory_bytes")
 
@@ -22,8 +23,7 @@ class How(Enum):
     SKIPPED = "Skipped"  # not taken, or timed out with the action Skip
 
 
-@dataclass(frozen=True, slots=True)
-class NodeResult:
+class NodeResult(Struct, frozen=True):
     """What became of one node; times in seconds since 1970."""
 
     node_id: str

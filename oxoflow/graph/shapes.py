@@ -15,7 +15,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 MAX_DEPTH = 100  # of a document; deeper nesting serves nobody and overflows naive readers
 
@@ -27,8 +27,7 @@ class _Bad(Enum):
 BAD = _Bad.BAD
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """A misfit: where, what, and under which code of the validation table (spec section 3)."""
 
     path: str
@@ -44,8 +43,7 @@ Reader = Callable[[Any, str, Problems], Any]
 REQUIRED = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """One key of a JSON object and the attribute that takes its value."""
 
     key: str

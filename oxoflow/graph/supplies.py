@@ -12,19 +12,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct, field
+
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.errors import UsageError
 from oxoflow.graph.shapes import parse_json
 from oxoflow.graph.work import Limits
-from oxoflow.record import dataclass, field
 
 INPUTS = "inputs.json"
 DOCUMENT = "workflow.json"
 MAX_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Supplies:
+class Supplies(Struct, frozen=True):
     """What a runner is given besides the graph."""
 
     workflow_id: str

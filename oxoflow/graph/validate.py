@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec import Struct
+
 from oxoflow.errors import InvalidInput
 from oxoflow.graph import model as m
 from oxoflow.graph.compile import reachable, sort, unsortable, wires
@@ -17,13 +19,11 @@ from oxoflow.graph.document import MAX_EDGES, MAX_NODES, READERS
 from oxoflow.graph.findings import Finding, Report
 from oxoflow.graph.rules import edge_warnings, errors_of, warnings_of
 from oxoflow.graph.shapes import BAD, Problem, Problems, check_json, word_of
-from oxoflow.record import dataclass
 
 ROOT = "workflow"
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(Struct, frozen=True):
     """A document as far as it can be read."""
 
     metadata: m.Metadata | None

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from msgspec import Struct, field
+
 from oxoflow.engine.process import ProcessTable
 from oxoflow.errors import OxoflowError
 from oxoflow.graph.model import Kind
 from oxoflow.graph.scope import Scope
-from oxoflow.record import dataclass, field
 
 
 class NodeFailure(OxoflowError):
@@ -118,8 +119,7 @@ class Token:
         return leave
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What a node made: its output, and the variables it sets (4.5, 4.6)."""
 
     output: Any
@@ -127,8 +127,7 @@ class Outcome:
     usage: Mapping[str, Any] = field(default_factory=dict)  # metrics beyond the duration (2.5)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What an execution may do to the world; set by the server or the command line."""
 
     slots: int = 4  # nodes at a time
@@ -240,8 +239,7 @@ class Desk(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """One attempt of one node, or one pass of a body in it."""
 
     node_id: str

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from oxoflow.errors import Diagnostic, WorkflowError
 from oxoflow.lang.configrefs import fill, settle
 from oxoflow.lang.defaults import apply_defaults
@@ -27,7 +29,6 @@ from oxoflow.lang.sheets import SheetError, read_groups, read_pairs
 from oxoflow.lang.validate import validate
 from oxoflow.lang.values import config_text
 from oxoflow.lang.view import NOTHING, FileView
-from oxoflow.record import replace
 
 T = TypeVar("T")
 

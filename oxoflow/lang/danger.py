@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from msgspec import Struct
+
 from oxoflow.lang.patterns import Pattern, compile_pattern
-from oxoflow.record import dataclass
 
 # Cheap first look: most commands have none of these and need no further test.
 _SUSPECT = re.compile(r"\b(?:rm|mkfs|mkswap|dd|chmod|curl|wget)\b|/dev/sd|:\s?\(")
@@ -53,8 +54,7 @@ _SHAPES: tuple[tuple[str, str, str], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Danger:
+class Danger(Struct, frozen=True):
     """One blocked shape found in a command."""
 
     category: str

@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from oxoflow.errors import WorkflowError
-from oxoflow.record import dataclass
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(Struct, frozen=True):
     """A moment on `now`'s clock after which `check` raises."""
 
     ends_at: float

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from oxoflow.lang.model import SYSTEM, Defaults, Environment, Rule, Workflow
-from oxoflow.record import replace
 
 
 def apply_defaults(workflow: Workflow) -> Workflow:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import fields
+
 from oxoflow.lang.diff_rules import rule_changes
 from oxoflow.lang.lints.secrets import is_secret_name
 from oxoflow.lang.model import Workflow
 from oxoflow.lang.wording import changed, equal, shown
-from oxoflow.record import dataclass, fields
 
 HEAD = (
     *("name", "version", "description", "author", "min_version", "format_version"),
@@ -22,8 +24,7 @@ HEAD = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One difference: the part of the workflow it is in, and a sentence."""
 
     category: str

@@ -10,10 +10,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from msgspec.structs import fields
+
 from oxoflow.lang.model import Rule
 from oxoflow.lang.summary import environment_kind, paths_of, threads
 from oxoflow.lang.wording import changed, cut, equal, keys_changed, shown
-from oxoflow.record import fields
 
 
 def rule_changes(a: tuple[Rule, ...], b: tuple[Rule, ...]) -> Iterator[str]:

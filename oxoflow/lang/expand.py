@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 
+from msgspec.structs import replace
+
 from oxoflow.lang.deadline import Deadline
 from oxoflow.lang.fanout import Ground, Instances, plan_rule
 from oxoflow.lang.faults import error, workflow_failure
@@ -20,7 +22,6 @@ from oxoflow.lang.room import Room
 from oxoflow.lang.sources import check_sources, collect_sources
 from oxoflow.lang.transform import check_transform
 from oxoflow.lang.view import NOTHING, FileView
-from oxoflow.record import replace
 
 
 def expand(

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import product
 
+from msgspec import Struct
+
 from oxoflow.lang.condition import evaluate, settle_wildcards, tests_wildcards
 from oxoflow.lang.faults import UNUSABLE, error, workflow_failure
 from oxoflow.lang.lists import config_list
@@ -24,14 +26,12 @@ from oxoflow.lang.transform import (
 )
 from oxoflow.lang.view import FileView
 from oxoflow.lang.wildcards import SAMPLE_NAMES
-from oxoflow.record import dataclass
 
 _NO_VALUES: Sequence[Mapping[str, str]] = ({},)
 _ONCE = (Choice("", {}),)
 
 
-@dataclass(frozen=True, slots=True)
-class Instances:
+class Instances(Struct, frozen=True):
     """The jobs that one rule, or one half of a transform, becomes: names and values.
 
     `chunks` is set for the combining half: how many map jobs, standing in the instances before
@@ -45,8 +45,7 @@ class Instances:
     conditions: Sequence[str] = ()  # one `when` a job, where it tests the job's own values
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(Struct, frozen=True):
     """What the planning of one workflow stands on."""
 
     workflow: Workflow

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from msgspec.structs import replace
+
 from oxoflow.lang.lists import variable_list
 from oxoflow.lang.model import ExpandInput, FileSet, Job
 from oxoflow.lang.room import Room
 from oxoflow.lang.wildcards import Template, substitute
-from oxoflow.record import replace
 
 
 def gather_scattered(targets: Sequence[Job], scattered: Sequence[Job], room: Room) -> list[Job]:

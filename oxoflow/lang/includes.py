@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from oxoflow.errors import Diagnostic, ParseError
 from oxoflow.lang.declared import split_config
 from oxoflow.lang.faults import UNUSABLE, error
@@ -17,13 +20,11 @@ from oxoflow.lang.parse import decode_text, parse_workflow
 from oxoflow.lang.paths import beside, leaves_root, parent, stem
 from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.limits import Limits
-from oxoflow.record import dataclass, field, replace
 
 _REMOTE = ("http://", "https://")
 
 
-@dataclass(slots=True)
-class _Loading:
+class _Loading(Struct):
     """What one composition carries through its includes: the view, the findings, the files."""
 
     view: FileView

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from oxoflow.lang.model import SYSTEM, Resources, Rule, Workflow
-from oxoflow.record import replace
 
 _INHERITED_WHEN_UNSET = ("threads", "memory", "retry_delay", "group", "log")
 _NO_RESOURCES = Resources()

@@ -1,6 +1,6 @@
 """Describe a workflow and its jobs as frozen records: what the text says, nothing about running it.
 
-Every other module of `lang` makes, changes (by `dataclasses.replace`) or reads these. Mappings in
+Every other module of `lang` makes, changes (by `structs.replace`) or reads these. Mappings in
 them are never changed after construction. Fields are those of spec/oxoflow-format.md section 1.
 """
 
@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from msgspec import Struct, field
+
 from oxoflow.limits import DEFAULT, Limits
-from oxoflow.record import dataclass, field
 
 EMPTY: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class FileSet:
+class FileSet(Struct, frozen=True):
     """The files of `input` or `output` (1.9).
 
     `names` labels the first `len(names)` paths (a table of names, keys sorted); paths appended
@@ -42,8 +42,7 @@ class EnvironmentKind(Enum):
     SYSTEM = "system"
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """One environment: its kind, and the file, image or directory that defines it (1.11)."""
 
     kind: EnvironmentKind = EnvironmentKind.SYSTEM
@@ -56,8 +55,7 @@ class Environment:
 SYSTEM = Environment()
 
 
-@dataclass(frozen=True, slots=True)
-class GpuSpec:
+class GpuSpec(Struct, frozen=True):
     """What kind of GPU a rule wants (1.10)."""
 
     count: int = 0
@@ -66,8 +64,7 @@ class GpuSpec:
     compute_capability: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Resources:
+class Resources(Struct, frozen=True):
     """What a job needs to run (1.10). Memory and disk as written; `time_limit` a duration."""
 
     threads: int | None = None
@@ -80,8 +77,7 @@ class Resources:
     groups: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Scatter:
+class Scatter(Struct, frozen=True):
     """Fan a rule out over a variable (1.12)."""
 
     variable: str
@@ -90,8 +86,7 @@ class Scatter:
     gather: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(Struct, frozen=True):
     """How a transform cuts its work (1.12)."""
 
     by: str
@@ -101,8 +96,7 @@ class Split:
     glob: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Combine:
+class Combine(Struct, frozen=True):
     """How a transform joins its chunks (1.12)."""
 
     shell: str | None = None
@@ -111,8 +105,7 @@ class Combine:
     header: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Transform:
+class Transform(Struct, frozen=True):
     """Split, map, combine as one rule (1.12)."""
 
     split: Split
@@ -121,16 +114,14 @@ class Transform:
     cleanup: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ExpandInput:
+class ExpandInput(Struct, frozen=True):
     """Fan-in: a pattern and the lists that fill it (2.7)."""
 
     pattern: str
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """What the author wrote under one `[[rules]]` (1.8). A rule is written; a job is run."""
 
     name: str
@@ -188,8 +179,7 @@ class Rule:
     extra: Mapping[str, Any] = field(default_factory=dict)  # unknown keys, carried along
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """A rule with its wildcards filled in: the unit that is planned and run.
 
     Only what differs between the jobs of one rule stands here; the rest is read from `rule`.
@@ -211,8 +201,7 @@ class Job:
     depends_on: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigDeclaration:
+class ConfigDeclaration(Struct, frozen=True):
     """A declarative `[config]` entry (1.4)."""
 
     default: str | None = None
@@ -225,8 +214,7 @@ class ConfigDeclaration:
     must_exist: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Defaults:
+class Defaults(Struct, frozen=True):
     """`[defaults]` (1.5)."""
 
     threads: int | None = None
@@ -236,8 +224,7 @@ class Defaults:
     time_limit: str | None = None  # later than the spec
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """One `[[pairs]]` entry (1.13); a missing control is the empty string."""
 
     pair_id: str
@@ -248,8 +235,7 @@ class Pair:
     when: str | None = None  # later than the spec: the pair counts only when this holds
 
 
-@dataclass(frozen=True, slots=True)
-class SampleGroup:
+class SampleGroup(Struct, frozen=True):
     """One `[[sample_groups]]` entry (1.14)."""
 
     name: str
@@ -257,8 +243,7 @@ class SampleGroup:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ValueTable:
+class ValueTable(Struct, frozen=True):
     """One `[[values]]` entry, its values already as text (1.15)."""
 
     name: str
@@ -266,8 +251,7 @@ class ValueTable:
     values_from: str | None = None  # later than the spec: a list in [config], instead of `values`
 
 
-@dataclass(frozen=True, slots=True)
-class Include:
+class Include(Struct, frozen=True):
     """One `[[include]]` entry (1.7)."""
 
     path: str
@@ -280,8 +264,7 @@ class Include:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
+class Module(Struct, frozen=True):
     """An included file as composed (1.7): its identity, its rules, and what it promises."""
 
     name: str
@@ -291,8 +274,7 @@ class Module:
     outputs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """One `[[references]]` entry (1.18)."""
 
     name: str
@@ -305,16 +287,14 @@ class Reference:
     environment: Environment | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceGroup:
+class ResourceGroup(Struct, frozen=True):
     """`[resource_groups.<name>]` (1.17)."""
 
     max: int
     wait: str = "queue"
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(Struct, frozen=True):
     """`[resource_budget]` (1.17)."""
 
     max_threads: int | None = None
@@ -322,8 +302,7 @@ class Budget:
     max_jobs: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionGroup:
+class ExecutionGroup(Struct, frozen=True):
     """One `[[execution_group]]` (1.17); mode is `parallel` or `sequential`."""
 
     name: str
@@ -331,8 +310,7 @@ class ExecutionGroup:
     mode: str = "parallel"
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(Struct, frozen=True):
     """`[cluster]` (1.19)."""
 
     backend: str | None = None
@@ -345,8 +323,7 @@ class Cluster:
     extra_args: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Workflow:
+class Workflow(Struct, frozen=True):
     """A whole workflow text (1.2), before or after composition; rules in file order."""
 
     name: str

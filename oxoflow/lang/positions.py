@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import replace
+
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.toml.literal import Item, read
 from oxoflow.lang.toml.scan import Kind, Lines, Statement, statements, text_of
-from oxoflow.record import replace
 
 Path = tuple[str | int, ...]
 MOST_PARTS = 64  # of one dotted key; a text with longer ones is refused, and needs one place

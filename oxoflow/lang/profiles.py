@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import fields, replace
+
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.declared import split_config
 from oxoflow.lang.faults import UNUSABLE, error
 from oxoflow.lang.model import Defaults, Workflow
 from oxoflow.lang.shapes import TABLE, Shape, Wrong
 from oxoflow.lang.tables import CLUSTER, PROFILE_DEFAULTS
-from oxoflow.record import fields, replace
 
 
 def merge_profile(

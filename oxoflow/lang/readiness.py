@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import Struct
+
 from oxoflow.lang.configrefs import fill, settle
 from oxoflow.lang.expand import expand
 from oxoflow.lang.model import Job, Workflow
 from oxoflow.lang.values import config_text
 from oxoflow.lang.view import FileView
-from oxoflow.record import dataclass
 
 _SAMPLE_BINDINGS = ("sample", "experiment", "control")
 
 
-@dataclass(frozen=True, slots=True)
-class Readiness:
+class Readiness(Struct, frozen=True):
     """The missing files of each sample that lacks some, and those that belong to no sample."""
 
     missing: Mapping[str, tuple[str, ...]]

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.configrefs import fill, settle
 from oxoflow.lang.faults import UNUSABLE, error
@@ -17,7 +19,6 @@ from oxoflow.lang.model import Reference, Workflow
 from oxoflow.lang.paths import parent
 from oxoflow.lang.values import config_text
 from oxoflow.lang.wildcards import substitute
-from oxoflow.record import replace
 
 _TEMPLATE_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _BWA_SUFFIX = re.compile(r"\.(amb|ann|bwt|pac|sa)$")

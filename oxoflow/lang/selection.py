@@ -9,21 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from oxoflow.lang.faults import UNUSABLE, error, workflow_failure
 from oxoflow.lang.lists import split_commas
 from oxoflow.lang.model import Pair, SampleGroup, Workflow
 from oxoflow.lang.paths import beside
 from oxoflow.lang.sheets import SheetError, read_groups
 from oxoflow.lang.view import FileView
-from oxoflow.record import dataclass, replace
 
 DECLARED_GROUP = "samples"
 READY = "ready"
 _FIRST = "first:"
 
 
-@dataclass(frozen=True, slots=True)
-class _Filters:
+class _Filters(Struct, frozen=True):
     names: tuple[str, ...]
     first: int | None
     ready: bool

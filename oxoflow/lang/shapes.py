@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
+from msgspec import Struct
+
 from oxoflow.lang.values import scalar_text, toml_text
-from oxoflow.record import dataclass
 
 T = TypeVar("T")
 Path = tuple[str | int, ...]
 _SHOWN = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One thing wrong with a value: where below it, what is expected, what to write instead."""
 
     path: Path
@@ -38,8 +38,7 @@ class Wrong(Exception):
         return tuple(Fault((step, *f.path), f.text, f.suggestion) for f in self.faults)
 
 
-@dataclass(frozen=True, slots=True)
-class Shape(Generic[T]):
+class Shape(Struct, Generic[T], frozen=True):
     """How one value is read (raising Wrong) and what JSON Schema says of it."""
 
     read: Callable[[Any], T]

@@ -8,6 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.condition import evaluate
 from oxoflow.lang.faults import UNUSABLE, error, warning
@@ -22,22 +25,19 @@ from oxoflow.lang.wildcards import (
     SAMPLE_NAMES,
     trigger_pattern,
 )
-from oxoflow.record import dataclass, replace
 
 _NOT_ALNUM = re.compile(r"[^0-9A-Za-z]")
 _SHELL_MARKS = re.compile(r"\$\(|[`\x00\n]")
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """One way to fill a source's placeholders: the job name's suffix and the values."""
 
     suffix: str
     bindings: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(Struct, frozen=True):
     """Every source of a workflow, already filtered by `[wildcard_constraints]`."""
 
     pairs: tuple[Choice, ...]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import Struct
+
 from oxoflow.lang.lints.secrets import holds_secret, is_secret_name
 from oxoflow.lang.model import Environment
 from oxoflow.lang.values import toml_text
-from oxoflow.record import is_dataclass
 
 LONGEST = 60  # characters of a value that a description shows
 
@@ -64,4 +65,4 @@ def cut(text: str) -> str:
 def _is_record(value: Any) -> bool:
     if isinstance(value, tuple):
         return any(map(_is_record, value))
-    return is_dataclass(value) and not isinstance(value, Environment)
+    return isinstance(value, Struct) and not isinstance(value, Environment)

@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import Struct, field
+
 from oxoflow.openapi.shapes import WHOLE, Schema
-from oxoflow.record import dataclass, field
 
 JSON = "application/json"
 PLAIN = "text/plain"
@@ -36,8 +37,7 @@ ERRORS: Mapping[int, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """One successful answer; without a schema the body is empty or not JSON."""
 
     words: str
@@ -46,8 +46,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)  # name to what it says
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """One parameter of the query or, with `place` header, of the head."""
 
     name: str
@@ -70,8 +69,7 @@ PAGES: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """One method of one path.
 
     `role` is the least role that may call it, None when anybody may; `optional_login` says that

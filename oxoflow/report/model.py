@@ -7,25 +7,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from oxoflow.record import dataclass, field
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """A paragraph."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeyValue:
+class KeyValue(Struct, frozen=True):
     """Names with their values, in order."""
 
     pairs: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """Rows under headers."""
 
     headers: tuple[str, ...]
@@ -35,8 +32,7 @@ class Table:
 Content = Text | KeyValue | Table
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """One part of a report; `id` is stable, so that links and programs can rely on it."""
 
     title: str
@@ -45,8 +41,7 @@ class Section:
     subsections: tuple[Section, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """A whole report; `generated_at` is RFC 3339."""
 
     title: str

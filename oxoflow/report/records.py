@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from oxoflow.record import dataclass, field
+from msgspec import Struct, field
+
 from oxoflow.report.model import Section, Table, Text
 
 UNKNOWN = "—"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """The run a result was taken from; `how` is empty when it lay in the directory already."""
 
     run: str
@@ -23,8 +23,7 @@ class Origin:
     how: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class JobRecord:
+class JobRecord(Struct, frozen=True):
     """How a job's last result came to be; `environment` counts in `RecordFacts.environments`."""
 
     command: str | None
@@ -32,8 +31,7 @@ class JobRecord:
     origin: Origin | None
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentFacts:
+class EnvironmentFacts(Struct, frozen=True):
     """An environment that was used, with the versions in it; `more` were left out."""
 
     title: str
@@ -41,8 +39,7 @@ class EnvironmentFacts:
     more: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFacts:
+class OutputFacts(Struct, frozen=True):
     """A verified output: its size in bytes (None for a directory), and what became of it."""
 
     path: str
@@ -52,8 +49,7 @@ class OutputFacts:
     now: str
 
 
-@dataclass(frozen=True, slots=True)
-class RecordFacts:
+class RecordFacts(Struct, frozen=True):
     """What is known from a run's directory; `trouble` says why nothing is."""
 
     version: str = ""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from oxoflow.record import dataclass, field
+from msgspec import Struct, field
+
 from oxoflow.report.model import KeyValue, Report, Section, Table, Text
 from oxoflow.report.records import UNKNOWN, RecordFacts, not_shown, record_sections
 
 
-@dataclass(frozen=True, slots=True)
-class JobFacts:
+class JobFacts(Struct, frozen=True):
     """One job; times in seconds, memory in MB, None where it was not measured."""
 
     job: str
@@ -29,8 +29,7 @@ class JobFacts:
     stderr_tail: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunFacts:
+class RunFacts(Struct, frozen=True):
     """One run. `files` are (path, size in bytes, rule); `counts` are all jobs by status."""
 
     run_id: str

@@ -10,11 +10,10 @@ import heapq
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """A queued run; `wanted` None means as many threads as there are."""
 
     run_id: str
@@ -22,16 +21,14 @@ class Waiting:
     wanted: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(Struct, frozen=True):
     """A live run: whose it is and how many threads it was admitted with; 0 while it only waits."""
 
     user_id: str
     threads: int
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How much may be live at a time."""
 
     runs: int
@@ -39,8 +36,7 @@ class Limits:
     threads: int
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True):
     """A run that may start, with a number of threads."""
 
     run_id: str

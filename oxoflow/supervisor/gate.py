@@ -11,6 +11,8 @@ import logging
 import time
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from oxoflow.db import Database
 from oxoflow.db.events import Event, insert_events
 from oxoflow.db.instants import instant
@@ -23,7 +25,6 @@ from oxoflow.db.runs import (
     start_run,
     waiting_line,
 )
-from oxoflow.record import replace
 from oxoflow.supervisor.admission import (
     Holding,
     Limits,

@@ -15,12 +15,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import Struct, field
+
 from oxoflow.db.events import Event, insert_events
 from oxoflow.db.instants import instant, seconds_of
 from oxoflow.db.jobs import JobStatus, plan_jobs, update_job
 from oxoflow.db.runs import Phase, Run, move_offset, set_idle, set_phase, set_threads
 from oxoflow.engine.events import EventLine
-from oxoflow.record import dataclass, field
 from oxoflow.supervisor.kinds import Kind
 
 LONGEST_TEXT = 4096  # characters of one value
@@ -38,8 +39,7 @@ _WHOLE = ("attempt", "exit_code", "read_bytes", "written_bytes")
 Data = Mapping[str, Any]
 
 
-@dataclass(slots=True)
-class Harvest:
+class Harvest(Struct):
     """What some lines amount to; stored in one commit with the offset behind them."""
 
     events: list[Event] = field(default_factory=list)

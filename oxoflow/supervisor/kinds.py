@@ -10,13 +10,13 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from msgspec import Struct, field
+
 from oxoflow.db.runs import Run
-from oxoflow.record import dataclass, field
 from oxoflow.supervisor.launch import Command, workflow_command
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """One kind: how its runner is started and what becomes of it.
 
     `revive` is asked in the write that settles a run whose runner died in the middle; it moves the

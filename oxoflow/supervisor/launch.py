@@ -13,11 +13,12 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from msgspec import Struct
+
 from oxoflow import sandbox
 from oxoflow.db.runs import Options, Run
 from oxoflow.engine.configstdin import config_stdin, config_words
 from oxoflow.engine.identity import ProcessIdentity, identify
-from oxoflow.record import dataclass
 from oxoflow.workspace import RECORDS, WORKFLOW_FILE, cache_beside, open_below
 
 ROOT = Path(__file__).resolve().parents[2]  # the directory that holds the package `oxoflow`
@@ -62,8 +63,7 @@ def sharing(options: Options, directory: Path, cache_size: int) -> list[str]:
     return [f"--cache={cache_beside(directory)}", f"--cache-size={cache_size}"]
 
 
-@dataclass(slots=True)
-class Launched:
+class Launched(Struct):
     """A runner that waits for its word; exactly one of `release` and `abandon` is called."""
 
     process: subprocess.Popen[bytes]

@@ -10,10 +10,11 @@ import os
 import subprocess
 from pathlib import Path
 
+from msgspec import Struct
+
 from oxoflow.db.runs import Run
 from oxoflow.engine.events import LINE_LIMIT, EventLine, read_events
 from oxoflow.engine.rundir import RunDirectory, RunRecord, lock_holder
-from oxoflow.record import dataclass
 from oxoflow.supervisor import signals
 from oxoflow.supervisor.launch import RUNNER_LOG
 from oxoflow.supervisor.settle import Evidence
@@ -26,8 +27,7 @@ LARGEST_FILE = (
 )  # bytes of events that are followed; a run of 200,000 jobs has less
 
 
-@dataclass(slots=True)
-class Live:
+class Live(Struct):
     """A started run: `process` is set when it is our own child, None when it was adopted."""
 
     run: Run

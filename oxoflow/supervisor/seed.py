@@ -18,9 +18,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from oxoflow.engine.state import State
 from oxoflow.errors import InvalidInput, OxoflowError
-from oxoflow.record import dataclass
 from oxoflow.workspace import RECORDS, checked_path, open_below, open_regular
 
 SEED_FILE = f"{RECORDS}/seed.json"
@@ -29,8 +30,7 @@ FICLONE = 0x40049409  # _IOW(0x94, 9, int): share the blocks of another file
 CHUNK = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """One file to take: its directory, its path there, and its path in the run."""
 
     directory: str

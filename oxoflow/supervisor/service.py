@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from oxoflow.db import Database
 from oxoflow.db.events import delete_events_before
 from oxoflow.db.instants import instant
@@ -37,7 +39,6 @@ from oxoflow.db.runs import (
     waiting_line,
 )
 from oxoflow.errors import RateLimited
-from oxoflow.record import replace
 from oxoflow.settings import Settings, limit_variables
 from oxoflow.supervisor import signals
 from oxoflow.supervisor.admission import Holding, Limits

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+from msgspec import Struct
+
 from oxoflow.db.events import insert_events
 from oxoflow.db.instants import instant, seconds_of
 from oxoflow.db.jobs import JobStatus, end_jobs
 from oxoflow.db.runs import Ending, Run, Status, finish_run, requeue_run
 from oxoflow.engine.rundir import RunRecord, RunState
-from oxoflow.record import dataclass
 from oxoflow.supervisor.ingest import clean, event_of
 
 MOST_ENDED = 1000  # processes named in a receipt
@@ -27,8 +28,7 @@ _STATUS_OF = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What is known about a runner that is no more."""
 
     exit_code: int | None  # of our own child, negative for a signal; None after a restart
@@ -46,8 +46,7 @@ class Fate(Enum):
     UNBEGUN = "unbegun"  # the runner did nothing: back into the queue
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """The fate of a run, and how it ended, unless it did not begin."""
 
     fate: Fate

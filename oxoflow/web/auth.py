@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response, g, request
+from msgspec.structs import replace
 
 from oxoflow.access.accounts import store_password
 from oxoflow.access.peer import is_trusted
 from oxoflow.access.sessions import LIFETIME
 from oxoflow.errors import Conflict, Unauthorized
-from oxoflow.record import replace
 from oxoflow.web.deeds import deed, write_deed
 from oxoflow.web.guards import COOKIE, check_origin, demand_login, find_account, signed_in
 from oxoflow.web.http import json_body, reply, services

@@ -8,13 +8,13 @@ import uuid
 from typing import Any
 
 from flask import Blueprint, Response, g
+from msgspec.structs import replace
 
 from oxoflow.db.audit import append_deed
 from oxoflow.db.instants import instant
 from oxoflow.db.library import find_workflow
 from oxoflow.db.runs import NewRun, find_run_by_key
 from oxoflow.errors import Conflict, NotFound
-from oxoflow.record import replace
 from oxoflow.supervisor.seed import SEED_FILE
 from oxoflow.supervisor.seed import order as seed_order
 from oxoflow.web.bundle import read_bundle

@@ -6,6 +6,7 @@ import sqlite3
 import uuid
 
 from flask import Blueprint, Response, g
+from msgspec.structs import asdict, replace
 
 from oxoflow.db.audit import Deed, append_deed
 from oxoflow.db.events import Event, insert_events
@@ -20,7 +21,6 @@ from oxoflow.db.library import (
     update_workflow,
 )
 from oxoflow.errors import NotFound
-from oxoflow.record import asdict, replace
 from oxoflow.web.bundle import read_bundle, write_bundle
 from oxoflow.web.deeds import deed
 from oxoflow.web.guards import role, signed_in

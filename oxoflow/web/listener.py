@@ -12,8 +12,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice
 
+from msgspec import Struct, field
+
 from oxoflow.db.events import Event, Scope
-from oxoflow.record import dataclass, field
 from oxoflow.web.tails import Tail
 from oxoflow.web.wires import Wire
 
@@ -21,8 +22,7 @@ BATCH = 64  # buffers in one system call; the kernel takes no more than 1024
 UNACKNOWLEDGED_MS = 60_000  # after this long without an acknowledgement the client has vanished
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
+class Subscription(Struct, frozen=True):
     """What a client asked for and was allowed.
 
     `scope` None is a stream of heartbeats. `after` is the id after which to replay; None means

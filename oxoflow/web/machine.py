@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import psutil
-
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 MIB = 1024**2
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """The machine at the last sample; memory in MiB."""
 
     cpu_usage_percent: float = 0.0

@@ -10,6 +10,7 @@ import sqlite3
 from typing import Any
 
 from flask import Response, g, request
+from msgspec.structs import replace
 
 from oxoflow.access import Role
 from oxoflow.access.account import valid_username
@@ -20,7 +21,6 @@ from oxoflow.db.accounts import User, insert_user
 from oxoflow.db.audit import append_deed
 from oxoflow.db.instants import instant
 from oxoflow.errors import InvalidInput, Unauthorized
-from oxoflow.record import replace
 from oxoflow.web.deeds import deed, write_deed
 from oxoflow.web.guards import role, signed_in
 from oxoflow.web.http import reply, services

@@ -15,13 +15,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from flask import Response, g, request
+from msgspec import Struct
 
 from oxoflow.db.events import Event, Scope, id_of_seq
 from oxoflow.db.executions import ExecutionRow, last_type_upto, newest_event, results_upto
 from oxoflow.db.instants import instant
 from oxoflow.errors import InvalidInput, NotFound, OxoflowError
 from oxoflow.executions.showing import state_json
-from oxoflow.record import dataclass
 from oxoflow.supervisor.settle import TERMINAL_TYPES
 from oxoflow.web.http import compact, services
 from oxoflow.web.listener import Subscription
@@ -44,8 +44,7 @@ TYPES = frozenset(
 blueprint = make_blueprint(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
+class Typed(Struct, frozen=True):
     """What a client of named frames asked for."""
 
     events: frozenset[str] = TYPES

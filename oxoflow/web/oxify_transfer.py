@@ -8,6 +8,7 @@ import uuid
 from typing import Any
 
 from flask import Response, g, request
+from msgspec.structs import replace
 
 from oxoflow.db.audit import append_deed
 from oxoflow.db.graphs import delete_graph, find_graph, insert_graph
@@ -17,7 +18,6 @@ from oxoflow.graph import late
 from oxoflow.graph import model as m
 from oxoflow.graph.reading import parse_text
 from oxoflow.graph.renewing import renewed
-from oxoflow.record import replace
 from oxoflow.web.deeds import deed
 from oxoflow.web.http import compact, reply, services
 from oxoflow.web.oxify import (

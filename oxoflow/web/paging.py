@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from flask import Response, request
+from msgspec import Struct
 
-from oxoflow.record import dataclass
 from oxoflow.web.http import query_number
 
 PER_PAGE, MOST_PER_PAGE = 100, 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """A part of a list; a size of -1 is the whole of it, in SQL's words too."""
 
     number: int = 1

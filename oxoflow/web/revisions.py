@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response, g
+from msgspec.structs import asdict
 
 from oxoflow.db.library import Content, Revision, find_revision, find_workflow, list_revisions
 from oxoflow.errors import NotFound
-from oxoflow.record import asdict
 from oxoflow.web.guards import role, signed_in
 from oxoflow.web.http import Unprocessable, json_body, reply, services
 from oxoflow.web.library import not_found, store_update

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, g
+from msgspec.structs import replace
 
 from oxoflow.db.instants import instant
 from oxoflow.db.runs import NewRun, Run
 from oxoflow.errors import Conflict, Unavailable
-from oxoflow.record import replace
 from oxoflow.supervisor.launch import selection, sharing
 from oxoflow.supervisor.seed import SEED_FILE, Copy
 from oxoflow.supervisor.seed import order as seed_order

@@ -14,11 +14,11 @@ from collections import OrderedDict
 from typing import Any
 
 from flask import Blueprint, Response, g
+from msgspec import Struct
 
 from oxoflow.db.instants import instant
 from oxoflow.db.jobs import count_jobs
 from oxoflow.db.runs import Run, Status, declared_outputs
-from oxoflow.record import dataclass
 from oxoflow.web.guards import signed_in
 from oxoflow.web.http import reply, services
 from oxoflow.web.runs import own_run, summary
@@ -33,8 +33,7 @@ KEPT_FOR = 60.0  # seconds: somebody may delete files of a finished run behind o
 blueprint = Blueprint("run_detail", __name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Struct, frozen=True):
     run: Run
     until: float
     body: bytes

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, request
+from msgspec.structs import replace
 
 from oxoflow.db.instants import instant, seconds_of
 from oxoflow.db.jobs import JobRow, JobStatus, count_jobs, list_jobs
 from oxoflow.db.runs import Run, declared_outputs
 from oxoflow.engine.rundir import log_name
 from oxoflow.errors import InvalidInput, Unavailable, WorkflowError
-from oxoflow.record import replace
 from oxoflow.report.model import to_json
 from oxoflow.report.page import to_html
 from oxoflow.report.records import (

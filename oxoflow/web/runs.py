@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response, g, request
+from msgspec.structs import fields
 
 from oxoflow.db.jobs import JobRow, JobStatus, count_jobs, find_job, list_jobs
 from oxoflow.db.runs import Run, Status, count_runs, find_run, list_runs
 from oxoflow.errors import InvalidInput, NotFound
-from oxoflow.record import fields
 from oxoflow.web.guards import signed_in
 from oxoflow.web.http import query_number, reply, services
 from oxoflow.web.paging import tell_page, wanted_page

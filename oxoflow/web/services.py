@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 from flask import current_app
+from msgspec import Struct, field
 
 from oxoflow.access import Access, RateLimiter
 from oxoflow.db import Database
 from oxoflow.executions.attending import Attendant
 from oxoflow.executions.service import Executions
-from oxoflow.record import dataclass, field
 from oxoflow.settings import Settings
 from oxoflow.supervisor import Supervisor
 from oxoflow.web.hub import StreamHub
@@ -29,8 +29,7 @@ class Texts(Protocol):
     def stop(self) -> None: ...
 
 
-@dataclass(slots=True)
-class Services:
+class Services(Struct):
     """The parts of a running server."""
 
     settings: Settings

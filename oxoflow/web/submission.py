@@ -14,11 +14,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from flask import request
+from msgspec import Struct, field
 
 from oxoflow.db.runs import Options
 from oxoflow.errors import InvalidInput
 from oxoflow.lang.values import config_text
-from oxoflow.record import dataclass, field
 from oxoflow.web.http import Unprocessable, json_body
 from oxoflow.web.verbs import MOST_JOBS, run_config
 from oxoflow.workspace import EXECUTION_LOG, WORKFLOW_FILE, checked_path
@@ -37,8 +37,7 @@ FIELDS: Mapping[str, type] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(Struct, frozen=True):
     """A checked request for a run. Exactly one of `text` and `workflow_id` is set."""
 
     text: str | None

@@ -7,11 +7,11 @@ import platform
 import time
 
 from flask import Blueprint, Response
+from msgspec.structs import asdict
 
 from oxoflow import __version__
 from oxoflow.access.openness import bound_openly, impersonation, openness
 from oxoflow.db.runs import Status, count_runs
-from oxoflow.record import asdict
 from oxoflow.web.http import reply, services
 
 SAMPLE_EVERY = 5.0  # seconds between two measurements of the machine

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from oxoflow.record import dataclass
+from msgspec import Struct
+
 from oxoflow.web.filebody import as_text
 from oxoflow.workspace import open_regular
 
@@ -17,8 +18,7 @@ PIECE = 32 * 1024  # bytes
 MOST = 8  # logs that one client may follow
 
 
-@dataclass(slots=True)
-class Tail:
+class Tail(Struct):
     """A log that somebody follows; `offset` is what was read, in bytes."""
 
     run_id: str

@@ -6,19 +6,18 @@ from functools import cache
 from typing import Any
 
 from flask import Blueprint, Response, g
+from msgspec import Struct
 
 from oxoflow import gallery
 from oxoflow.db.library import list_workflows
 from oxoflow.errors import NotFound
-from oxoflow.record import dataclass
 from oxoflow.web.guards import signed_in
 from oxoflow.web.http import reply, services
 
 blueprint = Blueprint("templates", __name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Struct, frozen=True):
     """A workflow of the gallery, read once."""
 
     id: str

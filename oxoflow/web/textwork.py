@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec.structs import asdict
+
 from oxoflow.engine.draw import to_dot
 from oxoflow.engine.load import load_text
 from oxoflow.errors import Diagnostic, ParseError, WorkflowError
@@ -20,7 +22,6 @@ from oxoflow.lang.lint import lint as lint_workflow
 from oxoflow.lang.parse import parse_workflow
 from oxoflow.lang.positions import locate
 from oxoflow.lang.summary import detail, outputs_to_clean, stats
-from oxoflow.record import asdict
 from oxoflow.report.model import to_json
 from oxoflow.report.page import to_html
 from oxoflow.report.workflow import report_workflow

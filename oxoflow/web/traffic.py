@@ -6,14 +6,13 @@ import threading
 from bisect import bisect_left
 from collections import Counter
 
-from oxoflow.record import dataclass
+from msgspec import Struct
 
 BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0)  # seconds, upper ends
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Struct, frozen=True):
     """What was counted so far; `buckets[i]` requests took at most BUCKETS[i], the last any time."""
 
     requests: dict[tuple[str, int], int]

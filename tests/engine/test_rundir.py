@@ -5,9 +5,9 @@ import os
 import subprocess
 import sys
 import uuid
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from oxoflow.engine.identity import ProcessIdentity, boot_id, identify, new_id, read_stat
 from oxoflow.engine.rundir import (

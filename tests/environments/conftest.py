@@ -1,9 +1,9 @@
 """Give tests of environments a host of their own: a PATH with stand-ins, and files to read."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from oxoflow.environments.family import Site
 from oxoflow.environments.shell import Shell

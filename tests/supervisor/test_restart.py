@@ -5,7 +5,8 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from oxoflow.db.instants import instant
 from oxoflow.db.runs import Run, Status, requeue_run, start_run

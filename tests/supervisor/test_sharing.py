@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import fields
 
 from oxoflow.db.runs import Options, Phase, Run, Status
-from oxoflow.record import fields
 from oxoflow.supervisor.admission import Limits
 from oxoflow.supervisor.live import Live
 from oxoflow.supervisor.sharing import to_give_back, to_lend

@@ -12,15 +12,15 @@ import threading
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
+from msgspec import Struct
+
 from oxoflow.graph.work import Context, Stopped, Token
-from oxoflow.record import dataclass
 
 T = TypeVar("T")
 Work = Callable[[int, Context], T]
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How thing number `index` ended."""
 
     index: int

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Any
 
+from msgspec import Struct
+
 from oxoflow.graph import model as m
 from oxoflow.graph.exchange import Reply, Request, send
 from oxoflow.graph.outbound import Guard
@@ -21,14 +23,12 @@ from oxoflow.graph.providers.openai import OpenAi
 from oxoflow.graph.shapes import compact, parse_json
 from oxoflow.graph.template import fill_deep, render
 from oxoflow.graph.work import Context, NodeFailure, Outcome
-from oxoflow.record import dataclass
 
 STREAMS = frozenset({"text/event-stream", "application/x-ndjson", "application/jsonl"})
 TOKEN_SECONDS = 0.1  # tokens are told in bundles of this time, so that streams stay readable
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a provider is: the variables of its address and key, and the address without one."""
 
     provider: Provider
@@ -48,8 +48,7 @@ PROVIDERS: dict[str, Place] = {
 ALIASES = {"claude": "anthropic", "local": "ollama"}
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """One call's address, key and the hosts it may go to."""
 
     base: str

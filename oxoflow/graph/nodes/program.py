@@ -14,11 +14,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from msgspec import Struct
+
 from oxoflow.engine.ending import JOB_MARKER, end_job
 from oxoflow.engine.process import Child, ProcessTable, SpawnFailed, own_children
 from oxoflow.engine.rundir import log_name
 from oxoflow.graph.work import Context, NodeFailure, TimedOut
-from oxoflow.record import dataclass
 
 GRACE = 2.0  # seconds between TERM and KILL (4.9)
 GLANCE = 0.25  # seconds between looks at the size of the output
@@ -27,8 +28,7 @@ MAX_STDERR = 8 * 1024 * 1024
 MAX_LOG = 16 * 1024 * 1024  # bytes of one node's log
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """What a program left behind."""
 
     code: int

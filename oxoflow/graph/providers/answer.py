@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
+from msgspec import Struct, field
+
 from oxoflow.graph.model import Image, Llm
 from oxoflow.graph.shapes import parse_json
 from oxoflow.graph.work import NodeFailure
-from oxoflow.record import dataclass, field
 
 OWN_KEYS = frozenset({"base_url", "cache", "api_key"})  # of extra_params; never sent in a body
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """A prompt ready to send: the node's settings and its filled texts."""
 
     node: Llm
@@ -30,8 +30,7 @@ class Ask:
         return self.node.images
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """Tokens in and out."""
 
     prompt: int
@@ -46,8 +45,7 @@ class Usage:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a model said."""
 
     text: str

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from oxoflow.graph.model import Image, ImageSource
 from oxoflow.graph.providers.answer import (
     DONE,
@@ -19,7 +21,6 @@ from oxoflow.graph.providers.answer import (
     whole,
 )
 from oxoflow.graph.template import parsed
-from oxoflow.record import replace
 
 MAX_TOKENS = 4096  # the service wants a number; this one when the node has none
 

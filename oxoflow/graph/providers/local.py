@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from oxoflow.graph.model import Image, ImageSource
 from oxoflow.graph.providers.answer import (
     Answer,
@@ -18,7 +20,6 @@ from oxoflow.graph.providers.answer import (
     whole,
 )
 from oxoflow.graph.work import NodeFailure
-from oxoflow.record import replace
 
 
 class Ollama:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import shlex
 
+from msgspec import Struct
+
 from oxoflow import __version__
-from oxoflow.record import dataclass
 
 CONDA_IMAGE = "condaforge/miniforge3:24.11.3-0"  # gives /opt/conda, with conda and mamba
 PIXI = "pixi=0.41"  # from conda-forge
@@ -31,8 +32,7 @@ _PLAIN_PATH = re.compile(
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
+class Setup(Struct, frozen=True):
     """One environment to create in the image, and the rules that use it."""
 
     kind: str  # conda, pixi or venv
@@ -43,8 +43,7 @@ class Setup:
     usable: bool  # its paths can stand in a command
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """All that a recipe says."""
 
     name: str

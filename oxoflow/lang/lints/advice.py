@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from oxoflow.errors import Diagnostic, Severity
 from oxoflow.lang.checks.names import dependency_checks, extends_checks
 from oxoflow.lang.lints.outputs import Outputs
@@ -15,7 +18,6 @@ from oxoflow.lang.model import SYSTEM, Environment, Rule, Workflow
 from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.view import FileView
 from oxoflow.lang.wildcards import PAIR_NAMES, SAMPLE_NAMES
-from oxoflow.record import dataclass, replace
 
 MOST_STEPS = 1_000_000  # steps through the graph for all questions of one lint
 HOOKS = ("pre_exec", "on_success", "on_failure")
@@ -44,8 +46,7 @@ class Reach:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What the checks of one rule need to know about the rest of the workflow."""
 
     workflow: Workflow

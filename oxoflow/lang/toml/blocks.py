@@ -7,14 +7,14 @@ line and is itself followed by an empty line belongs to the table it stands in.
 
 from __future__ import annotations
 
+from msgspec import Struct, field
+
 from oxoflow.lang.toml.scan import Kind, Statement, statements
-from oxoflow.record import dataclass, field
 
 Paragraph = list[str]
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(Struct):
     """One `key = value` with the comment lines above it and the one at its end."""
 
     key: tuple[str, ...]
@@ -23,8 +23,7 @@ class Entry:
     comment: str = ""
 
 
-@dataclass(slots=True)
-class Block:
+class Block(Struct):
     """One table or one element of an array of tables.
 
     `explicit` tables have a header of their own in the text; others exist through their children.
@@ -54,8 +53,7 @@ class Block:
         return tuple(reversed(names))
 
 
-@dataclass(slots=True)
-class Document:
+class Document(Struct):
     """A whole text: its root table, and the comments at its very top and bottom."""
 
     root: Block

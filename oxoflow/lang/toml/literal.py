@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 
+from msgspec import Struct, field
+
 from oxoflow.lang.latepattern import late
 from oxoflow.lang.toml.scan import STRING, key_parts
-from oxoflow.record import dataclass, field
 
 DEEPEST = 32  # nested deeper than this, a value is a scalar to us: kept as spelled
 
@@ -20,8 +21,7 @@ _TOKEN = late(
 )
 
 
-@dataclass(slots=True)
-class Item:
+class Item(Struct):
     """One value in a tree: a scalar (`opening` empty), an array or an inline table.
 
     `key` is set inside inline tables; `before` are comment lines above it, `after` the comment
