@@ -186,11 +186,13 @@ CREATE TABLE IF NOT EXISTS run_jobs (
     UNIQUE (run_id, job)
 ) STRICT, WITHOUT ROWID;
 
--- Which rule declared which output, as far as known when the run was submitted; paths are relative.
+-- Which rule declared which output, as far as known when the run was submitted, and which job makes
+-- it (NULL: a version that did not note it); paths are relative.
 CREATE TABLE IF NOT EXISTS run_outputs (
     run_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
     path   TEXT NOT NULL,
     rule   TEXT NOT NULL,
+    job    TEXT,
     PRIMARY KEY (run_id, path)
 ) STRICT, WITHOUT ROWID;
 

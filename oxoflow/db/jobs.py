@@ -130,6 +130,20 @@ def list_jobs(
     return [JobRow(*row) for row in rows]
 
 
+def verified_outputs(connection: sqlite3.Connection, run_id: str) -> dict[str, bool]:
+    """Declared output paths, and whether the job that makes each is done, so that it was verified.
+
+    Paths of which no job is known are left out; the caller has checked whose run it is.
+    """
+    rows = connection.execute(
+        "SELECT path, status IS NOT NULL AND status IN ('success', 'skipped')"
+        " FROM run_outputs LEFT JOIN run_jobs USING (run_id, job)"
+        " WHERE run_id = ? AND job IS NOT NULL",
+        (run_id,),
+    )
+    return {str(row[0]): bool(row[1]) for row in rows}
+
+
 def find_job(connection: sqlite3.Connection, run_id: str, job_id: int) -> JobRow | None:
     """One job of a run; the caller has checked whose run it is."""
     row = connection.execute(

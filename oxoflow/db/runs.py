@@ -88,7 +88,7 @@ class NewRun(Struct, frozen=True):
     tags: tuple[str, ...] = ()
     idempotency_key: str | None = None
     answer: str | None = None
-    outputs: Mapping[str, str] = field(default_factory=dict)  # declared path to its rule
+    outputs: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # path to rule, job
 
 
 class Run(Struct, frozen=True):
@@ -197,8 +197,8 @@ def insert_run(connection: sqlite3.Connection, run: NewRun) -> None:
         ),
     )  # fmt: skip
     connection.executemany(
-        "INSERT INTO run_outputs (run_id, path, rule) VALUES (?, ?, ?)",
-        [(run.id, path, rule) for path, rule in run.outputs.items()],
+        "INSERT INTO run_outputs (run_id, path, rule, job) VALUES (?, ?, ?, ?)",
+        [(run.id, path, rule, job) for path, (rule, job) in run.outputs.items()],
     )
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from oxoflow.errors import OxoflowError
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schema.sql"
-SCHEMA_VERSION = 1
-MIGRATIONS: dict[int, str] = {}  # version n: the script that leads from n to n + 1
+SCHEMA_VERSION = 2
+MIGRATIONS: dict[int, str] = {  # version n: the script that leads from n to n + 1
+    1: "ALTER TABLE run_outputs ADD COLUMN job TEXT;",
+}
 
 
 def prepare(connection: sqlite3.Connection) -> None:

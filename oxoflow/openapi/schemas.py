@@ -34,6 +34,11 @@ JOB_STATUS = one_of(
     "pending", "running", "success", "failed", "skipped", "blocked", "cancelled"
 )  # fmt: skip
 SEVERITY = one_of("error", "warning", "info")
+COMPLETE: Schema = {
+    **nullable(FLAG),
+    "description": "Whether the job that makes it is done and the file was verified; null: unknown,"
+    " as of a file that no rule declares.",
+}
 
 _COUNTS: dict[str, Schema] = {"error_count": COUNT, "warning_count": COUNT, "info_count": COUNT}
 _RUN: dict[str, Schema] = {
@@ -317,7 +322,12 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
     "File": answer_object(path=TEXT, size_bytes=COUNT, modified_at=INSTANT),
     "Output": answer_object(
-        path=TEXT, size_bytes=COUNT, modified_at=INSTANT, rule=nullable(TEXT), declared=FLAG
+        path=TEXT,
+        size_bytes=COUNT,
+        modified_at=INSTANT,
+        rule=nullable(TEXT),
+        declared=FLAG,
+        complete=COMPLETE,
     ),
     "Plan": answer_object(
         schema_version=COUNT,

@@ -94,10 +94,10 @@ def _load(asked: Mapping[str, Any]) -> Loaded:
         raise type(error)(worded(checked.errors), checked.errors) from None
 
 
-def declared(loaded: Loaded) -> dict[str, str]:
-    """Relative output paths to the names of their rules; the first one counts."""
+def declared(loaded: Loaded) -> dict[str, tuple[str, str]]:
+    """Relative output paths to the names of their rules and jobs; the first one counts."""
     renderer = Renderer(loaded.workflow, ROOMY, has_program=lambda name: True)
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     for job in loaded.jobs:
         if len(found) >= MOST_DECLARED:
             break
@@ -106,7 +106,7 @@ def declared(loaded: Loaded) -> dict[str, str]:
         except WorkflowError:  # the run will say so
             continue
         for path in outputs:
-            if renderer.masked(path) != path:
+            if renderer.masked(path) != path or renderer.masked(job.name) != job.name:
                 continue  # a sensitive value is never stored, not even in a name
-            found.setdefault(posixpath.normpath(path), job.rule.name)
+            found.setdefault(posixpath.normpath(path), (job.rule.name, job.name))
     return dict(list(found.items())[:MOST_DECLARED])

@@ -11,13 +11,14 @@ import posixpath
 import threading
 import time
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from flask import Blueprint, Response, g
 from msgspec import Struct
 
 from oxoflow.db.instants import instant
-from oxoflow.db.jobs import count_jobs
+from oxoflow.db.jobs import count_jobs, verified_outputs
 from oxoflow.db.runs import Run, Status, declared_outputs
 from oxoflow.web.guards import signed_in
 from oxoflow.web.http import reply, services
@@ -29,6 +30,8 @@ MOST_KEPT = 256  # answers
 LARGEST_KEPT = 256 * 1024  # bytes of one
 KEPT_LIVE = 0.5  # seconds
 KEPT_FOR = 60.0  # seconds: somebody may delete files of a finished run behind our back
+
+Value = TypeVar("Value")
 
 blueprint = Blueprint("run_detail", __name__)
 
@@ -96,7 +99,9 @@ def detail(run: Run) -> dict[str, Any]:
     return summary(run) | {
         "log_tail": tail(directory, EXECUTION_LOG, TAIL_LINES),
         "output_files": [file.path for file in listing.files],
-        "outputs": _outputs(listing, declared_outputs(reader, run.id)),
+        "outputs": _outputs(
+            listing, declared_outputs(reader, run.id), verified_outputs(reader, run.id)
+        ),
         "outputs_truncated": listing.truncated,
         "exit_code": run.exit_code,
         "error": run.error,
@@ -110,7 +115,9 @@ def detail(run: Run) -> dict[str, Any]:
     }
 
 
-def _outputs(listing: Listing, known: dict[str, str]) -> list[dict[str, Any]]:
+def _outputs(
+    listing: Listing, known: Mapping[str, str], verified: Mapping[str, bool]
+) -> list[dict[str, Any]]:
     found = []
     for file in listing.files:
         rule = rule_of(file.path, known)
@@ -121,13 +128,19 @@ def _outputs(listing: Listing, known: dict[str, str]) -> list[dict[str, Any]]:
                 "modified_at": instant(file.modified),
                 "rule": rule,
                 "declared": rule is not None,
+                "complete": nearest(file.path, verified),
             }
         )
     return found
 
 
-def rule_of(path: str, known: dict[str, str]) -> str | None:
+def rule_of(path: str, known: Mapping[str, str]) -> str | None:
     """The rule of a file: of its own path, or of a directory that was declared as an output."""
+    return nearest(path, known)
+
+
+def nearest(path: str, known: Mapping[str, Value]) -> Value | None:
+    """What is known of a path, else of the directory nearest above it."""
     while path:
         if path in known:
             return known[path]
