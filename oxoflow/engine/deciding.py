@@ -113,7 +113,7 @@ class Decider:
         if not waiting:
             done = known is not None and known.status == "done"
             inputs = self._inputs(job, outputs, lazy=not done or index in self._forced)
-            if MISSING in inputs.values():
+            if MISSING in inputs.values() and not _enough(job, inputs):
                 return _short_of_inputs(index, job, outputs, inputs)
         case = _Case(job, outputs, inputs, waiting, present or self._files.present)
         if index in self._forced:
@@ -296,6 +296,11 @@ class _Case(Struct):
     inputs: Inputs
     waiting: tuple[str, ...]
     present: Callable[[str], bool]
+
+
+def _enough(job: Job, inputs: Inputs) -> bool:
+    """Say whether one input is all that the job asks for, and is there (`optional = "any"`)."""
+    return job.rule.optional == "any" and any(digest != MISSING for digest in inputs.values())
 
 
 def _short_of_inputs(index: int, job: Job, outputs: tuple[str, ...], inputs: Inputs) -> Decision:

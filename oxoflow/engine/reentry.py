@@ -1,4 +1,4 @@
-"""Let a finished checkpoint rule bring new samples and pairs into the run (3.2).
+"""Let finished rules bring new samples, pairs and files into the run (3.2).
 
 Owns the manifest, its record in the state, and the workflow that grows by it. A run goes round by
 round: when everything that was planned has ended, what the manifests add is expanded; the jobs of
@@ -173,16 +173,27 @@ class Reentries:
                 if extend(loaded.workflow, addition) is not loaded.workflow:
                     found.append(addition)
         if not found:
-            return None
-        self._rounds += 1
-        if self._rounds > MAX_ROUNDS:
-            raise RunError(
-                f"checkpoint '{found[0].job}' still adds samples after {MAX_ROUNDS} rounds; let "
-                "its manifest come to an end"
-            )
+            return self._discovered(loaded)
+        self._count_round(f"checkpoint '{found[0].job}' still adds samples", "its manifest")
         grown = self._grow(loaded, found)
         self._keep([*({**records, **{record.job: record for record in found}}.values())])
         return grown
+
+    def _discovered(self, loaded: Loaded) -> Loaded | None:
+        """Give the workflow with the jobs that read what an `output_pattern` has found."""
+        rules = [rule.name for rule in loaded.workflow.rules if rule.output_pattern]
+        if not rules:
+            return None
+        grown = self._grow(loaded, [])
+        if {job.name for job in grown.jobs} <= {job.name for job in loaded.jobs}:
+            return None
+        self._count_round(f"rule '{rules[0]}' or another still finds files", "what it writes")
+        return grown
+
+    def _count_round(self, fact: str, what: str) -> None:
+        self._rounds += 1
+        if self._rounds > MAX_ROUNDS:
+            raise RunError(f"{fact} after {MAX_ROUNDS} rounds; let {what} come to an end")
 
     def _grow(self, loaded: Loaded, additions: Sequence[Addition]) -> Loaded:
         workflow = loaded.workflow

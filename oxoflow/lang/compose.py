@@ -25,7 +25,7 @@ from oxoflow.lang.profiles import merge_profile
 from oxoflow.lang.readiness import readiness
 from oxoflow.lang.references import check_references, derive_references
 from oxoflow.lang.selection import ordered_samples, select_samples
-from oxoflow.lang.sheets import SheetError, read_groups, read_pairs
+from oxoflow.lang.sheets import SheetError, read_groups, read_metadata, read_pairs
 from oxoflow.lang.validate import validate
 from oxoflow.lang.values import config_text
 from oxoflow.lang.view import NOTHING, FileView
@@ -85,20 +85,27 @@ def _read_sources(
     """Append pairs and groups from files and by discovery, in the order of 0, steps 5 and 6."""
     pairs, groups, warnings = workflow.pairs, workflow.groups, workflow.warnings
     if workflow.pairs_file:
-        pairs += _sheet(workflow, "pairs_file", read_pairs, view, directory, problems)
+        pairs += _sheet(workflow, "pairs_file", read_pairs, view, directory, problems) or ()
     pattern = _filled(workflow.pairs_pattern, workflow, problems)
     if pattern:
         found = _discover(discover_pairs, pattern, view, directory, problems) or ()
         warnings = warnings if found else (*warnings, _nothing("pairs_pattern", pattern))
         pairs += found
     if workflow.sample_groups_file:
-        groups += _sheet(workflow, "sample_groups_file", read_groups, view, directory, problems)
+        found_groups = _sheet(
+            workflow, "sample_groups_file", read_groups, view, directory, problems
+        )
+        groups += found_groups or ()
     pattern = _filled(workflow.sample_pattern, workflow, problems)
     if pattern:
         group = _discover(discover_samples, pattern, view, directory, problems)
         warnings = warnings if group else (*warnings, _nothing("sample_pattern", pattern))
         groups += (group,) if group else ()
-    return replace(workflow, pairs=pairs, groups=groups, warnings=warnings)
+    workflow = replace(workflow, pairs=pairs, groups=groups, warnings=warnings)
+    if workflow.metadata_file:
+        metadata = _sheet(workflow, "metadata_file", read_metadata, view, directory, problems)
+        workflow = replace(workflow, metadata=metadata or {})
+    return workflow
 
 
 def _nothing(key: str, pattern: str) -> str:
@@ -119,11 +126,11 @@ def _filled(pattern: str | None, workflow: Workflow, problems: list[Diagnostic])
 def _sheet(
     workflow: Workflow,
     key: str,
-    read: Callable[[str, bytes, int], tuple[T, ...]],
+    read: Callable[[str, bytes, int], T],
     view: FileView,
     directory: str,
     problems: list[Diagnostic],
-) -> tuple[T, ...]:
+) -> T | None:
     path = getattr(workflow, key)
     place = beside(directory, path)
     data = view.read(place)
@@ -134,7 +141,7 @@ def _sheet(
     except SheetError as fault:
         message = f"{key} '{path}': {fault}"
         problems.append(error(UNUSABLE, message, key=f"workflow.{key}"))
-        return ()
+        return None
 
 
 def _discover(

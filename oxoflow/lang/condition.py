@@ -12,11 +12,13 @@ from typing import Any
 
 from oxoflow.errors import WorkflowError
 from oxoflow.lang.view import NOTHING, FileView
+from oxoflow.lang.wildcards import META_PREFIX
 
 MAX_DEPTH = 100
 MAX_LENGTH = 20_000
 _COMPARISONS = ("==", "!=", ">=", "<=", ">", "<")
 _CONFIG_REF = re.compile(r"config\.([\w-]+)")
+_LENGTH = re.compile(r"len\(\s*config\.([\w-]+)\s*\)")
 _WILDCARD_MARKS = ("wildcard.", "{meta.")
 _WILDCARD_TEST = re.compile(
     r"""(?:\bwildcard\.([\w-]+)|\{meta\.([\w-]+)\})(?:\s*(==|!=|>=|<=|>|<)\s*("[^"]*"|'[^']*'|[^\s&|()]+))?"""
@@ -66,9 +68,11 @@ def settle_wildcards(text: str, bindings: Mapping[str, str]) -> str:
     """
 
     def decide(match: re.Match[str]) -> str:
-        name, missing = (match[1], _MISSING) if match[1] else (match[2], "")
-        value = bindings.get(name, missing)
-        holds = _compare(value, match[3], match[4]) if match[3] else _truthy(bindings.get(name))
+        name = match[1] or match[2]
+        value: Any = bindings.get(name, _MISSING if match[1] else "")
+        if match[2]:
+            value = bindings.get(META_PREFIX + name, value)
+        holds = _compare(value, match[3], match[4]) if match[3] else _truthy(value)
         return "true" if holds else "false"
 
     return _WILDCARD_TEST.sub(decide, text)
@@ -112,14 +116,25 @@ def _comparison_or_primary(text: str, config: Mapping[str, Any], view: FileView)
     found = _comparison(text)
     if found:
         left, operator, right = found
+        counted = _LENGTH.fullmatch(left)
+        if counted:
+            return _compare(_length(config.get(counted[1])), operator, right)
         reference = _CONFIG_REF.fullmatch(left)
         return _compare(config.get(reference[1], _MISSING), operator, right) if reference else True
+    counted = _LENGTH.fullmatch(text)
+    if counted:
+        return _length(config.get(counted[1])) > 0
     reference = _CONFIG_REF.fullmatch(text)
     return _truthy(config.get(reference[1])) if reference else True
 
 
+def _length(value: Any) -> int:
+    """Count the items, characters or keys of a value; what has none, or is not there, has 0."""
+    return len(value) if isinstance(value, (str, list, Mapping)) else 0
+
+
 def _truthy(value: Any) -> bool:
-    if value is None:
+    if value is None or value is _MISSING:
         return False
     if isinstance(value, str):
         return value not in ("", "false", "0")

@@ -7,7 +7,7 @@ through the view; sorts what it finds, so that no directory order matters.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from oxoflow.lang.model import Pair, SampleGroup
 from oxoflow.lang.paths import beside
@@ -43,6 +43,26 @@ def discover_pairs(pattern: str, view: FileView, directory: str) -> tuple[Pair, 
     return tuple(pairs.values())
 
 
+def match_path(pattern: str) -> Callable[[str], Mapping[str, str] | None]:
+    """Give what reads the values of a pattern out of a path, or None of one that does not fit.
+
+    A value may cross `/`, a bare `*` may not. Raises PatternError.
+    """
+    names = PLACEHOLDER.findall(pattern)
+    matcher = _compile(pattern, r"(\S+)")
+
+    def read(path: str) -> Mapping[str, str] | None:
+        match = matcher.fullmatch(path)
+        if match is None:
+            return None
+        captured = [value or "" for value in match.groups()]
+        values = dict(zip(names, captured, strict=True))
+        same = all(values[n] == v for n, v in zip(names, captured, strict=True))
+        return values if same else None
+
+    return read
+
+
 def _require(pattern: str, names: Iterable[str]) -> None:
     missing = [f"{{{name}}}" for name in names if f"{{{name}}}" not in pattern]
     if missing:
@@ -56,7 +76,7 @@ def _matches(
     names = PLACEHOLDER.findall(pattern)
     matcher = _compile(pattern, placeholder)
     base = beside(directory, "") + "/" if directory else ""
-    for path in sorted(view.glob(beside(directory, _as_glob(pattern)))):
+    for path in sorted(view.glob(beside(directory, as_glob(pattern)))):
         relative = path.removeprefix(base)
         match = matcher.fullmatch(relative)
         if match:
@@ -80,6 +100,6 @@ def _compile(pattern: str, placeholder: str) -> Pattern:
         raise PatternError(f"'{pattern[:80]}' cannot be used: {error}") from None
 
 
-def _as_glob(pattern: str) -> str:
+def as_glob(pattern: str) -> str:
     """Write a pattern as a glob: placeholders become `*`, brackets stand for themselves."""
     return PLACEHOLDER.sub("*", pattern).replace("[", "[[]")

@@ -17,6 +17,7 @@ from oxoflow.lang.fanout import Ground, Instances, plan_rule
 from oxoflow.lang.faults import error, workflow_failure
 from oxoflow.lang.filling import Filler
 from oxoflow.lang.gather import expand_job_inputs, gather_scattered
+from oxoflow.lang.grouping import Discovery, fresh_names, uses
 from oxoflow.lang.model import FileSet, Job, Rule, Workflow
 from oxoflow.lang.room import Room
 from oxoflow.lang.sources import check_sources, collect_sources
@@ -64,9 +65,19 @@ def _plan(
     splits = Counter([rule.transform.split.by for rule in workflow.rules if rule.transform])
     ground = Ground(workflow, collect_sources(workflow, view), view, room, splits)
     planned: list[Instances] = []
+    discovery = Discovery(ground)
+    fresh = {rule.name: fresh_names(rule, ground) for rule in workflow.rules if rule.output_pattern}
     for rule in workflow.rules:
         _check(deadline)
-        planned += plan_rule(rule, ground)
+        producer = next(
+            (n for n, names in fresh.items() if n != rule.name and uses(rule, names)), None
+        )
+        if rule.input_groups:
+            planned.append(discovery.group(rule, planned))
+        elif producer is not None:
+            planned.append(discovery.consume(rule, producer, planned))
+        else:
+            planned += plan_rule(rule, ground)
     return planned
 
 
@@ -112,7 +123,14 @@ def _build(instances: Instances, names: Mapping[str, tuple[str, ...]], room: Roo
         repeat(depends_on),
     )
     jobs = [Job(name, rule, *values) for name, *values in columns]
+    if instances.files:
+        jobs = [_with_files(*pair) for pair in zip(jobs, instances.files, strict=True)]
     return _with_conditions(jobs, instances.conditions)
+
+
+def _with_files(job: Job, files: Sequence[str]) -> Job:
+    """Put the files of a group before the declared inputs."""
+    return replace(job, input=FileSet((*files, *job.input.paths)))
 
 
 def _with_conditions(jobs: list[Job], conditions: Sequence[str]) -> list[Job]:

@@ -43,6 +43,7 @@ class Instances(Struct, frozen=True):
     bindings: Sequence[Mapping[str, str]]
     chunks: int = 0
     conditions: Sequence[str] = ()  # one `when` a job, where it tests the job's own values
+    files: Sequence[Sequence[str]] = ()  # for each job, what `input_groups` put before its inputs
 
 
 class Ground(Struct, frozen=True):
@@ -78,6 +79,14 @@ def plan_rule(rule: Rule, ground: Ground) -> list[Instances]:
     return planned
 
 
+def plan_choices(rule: Rule, choices: Sequence[Choice], ground: Ground) -> Instances:
+    """Give the jobs of a rule whose choices are known, without those that can never run."""
+    if rule.when and tests_wildcards(rule.when):
+        choices = [c for c in choices if _may_run(rule.when, c, ground)]
+    ground.room.take_jobs(rule, len(choices))
+    return _instances(rule, choices)
+
+
 def _instances(
     rule: Rule, choices: Sequence[Choice], ending: str = "", chunks: int = 0
 ) -> Instances:
@@ -103,8 +112,7 @@ def _fan_out(rule: Rule, ground: Ground) -> Sequence[Choice]:
     if trigger is None:
         return _ONCE
     texts = [*rule.input.paths, *rule.output.paths]
-    if rule.shell is not None:
-        texts.append(rule.shell)
+    texts += [text for text in (rule.shell, rule.output_pattern) if text is not None]
     found = set(trigger.findall("\n".join(texts)))
     tables = _tables_named(rule, found, sources)
     dimensions = [sources.tables[name] for name in tables]

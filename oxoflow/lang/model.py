@@ -121,13 +121,23 @@ class ExpandInput(Struct, frozen=True):
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
+class InputGroup(Struct, frozen=True):
+    """One `input_groups` entry: files joined to one job per value (later than the spec)."""
+
+    pattern: str
+    group_by: str
+    keep: tuple[str, ...] | None = None
+
+
 class Rule(Struct, frozen=True):
     """What the author wrote under one `[[rules]]` (1.8). A rule is written; a job is run."""
 
     name: str
     input: FileSet = FileSet()
     output: FileSet = FileSet()
+    output_pattern: str | None = None
     expand_inputs: tuple[ExpandInput, ...] = ()
+    input_groups: tuple[InputGroup, ...] = ()
     shell: str | None = None
     script: str | None = None
     interpreter: str | None = None
@@ -144,7 +154,7 @@ class Rule(Struct, frozen=True):
     priority: int = 0
     target: bool = False
     required: bool = True
-    optional: bool = False
+    optional: bool | str = False  # "any": one of the inputs is enough
     when: str | None = None
     depends_on: tuple[str, ...] = ()
     extends: str | None = None
@@ -336,6 +346,7 @@ class Workflow(Struct, frozen=True):
     interpreter_map: Mapping[str, str] = field(default_factory=dict)
     pairs_file: str | None = None
     sample_groups_file: str | None = None
+    metadata_file: str | None = None
     pairs_pattern: str | None = None
     sample_pattern: str | None = None
     profile_mode: str = "fill"
@@ -348,6 +359,7 @@ class Workflow(Struct, frozen=True):
     pairs: tuple[Pair, ...] = ()
     groups: tuple[SampleGroup, ...] = ()
     values: tuple[ValueTable, ...] = ()
+    metadata: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by sample
     constraints: Mapping[str, str] = field(default_factory=dict)
     resource_groups: Mapping[str, ResourceGroup] = field(default_factory=dict)
     env_groups: Mapping[str, Environment] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from oxoflow.lang.model import (
     ExpandInput,
     FileSet,
     GpuSpec,
+    InputGroup,
     Resources,
     Rule,
     Scatter,
@@ -178,13 +179,34 @@ TRANSFORM = Table(
 EXPAND_INPUT = Table(ExpandInput, same(pattern=STRING, variables=STRING_MAP), required=("pattern",))
 
 
+def _read_keep(value: Any) -> tuple[str, ...]:
+    return (value,) if type(value) is str else STRINGS.read(value)
+
+
+_KEEP = Shape(_read_keep, {"anyOf": [{"type": "string"}, dict(STRINGS.schema)]})
+INPUT_GROUP = Table(
+    InputGroup,
+    same(pattern=STRING, group_by=STRING, keep=_KEEP),
+    required=("pattern", "group_by"),
+)
+
+
+def _read_optional(value: Any) -> bool | str:
+    return "any" if value == "any" else BOOLEAN.read(value)
+
+
+_OPTIONAL = Shape(_read_optional, {"anyOf": [dict(BOOLEAN.schema), {"const": "any"}]})
+
+
 RULE = Table(
     Rule,
     same(
         name=STRING,
         input=INPUTS,
         output=FILES,
+        output_pattern=STRING,
         expand_inputs=list_of(EXPAND_INPUT.shape),
+        input_groups=list_of(INPUT_GROUP.shape),
         shell=STRING,
         script=STRING,
         interpreter=STRING,
@@ -201,7 +223,7 @@ RULE = Table(
         priority=INTEGER,
         target=BOOLEAN,
         required=BOOLEAN,
-        optional=BOOLEAN,
+        optional=_OPTIONAL,
         when=STRING,
         depends_on=STRINGS,
         extends=STRING,

@@ -1,6 +1,7 @@
 """Read sample sheets and pair sheets: CSV, TSV or JSON bytes into groups and pairs.
 
-Owns the file formats of spec/oxoflow-format.md 1.13 and 1.14. Gets bytes, never opens a file.
+Owns the file formats of spec/oxoflow-format.md 1.13 and 1.14, and of metadata sheets, which are
+later than it. Gets bytes, never opens a file.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Any, TypeVar
 from oxoflow.lang.lists import split_commas
 from oxoflow.lang.model import Pair, SampleGroup
 from oxoflow.lang.paths import suffix
-from oxoflow.lang.shapes import Table, Wrong
+from oxoflow.lang.shapes import STRING, Table, Wrong, same
 from oxoflow.lang.tables import PAIR, SAMPLE_GROUP
+from oxoflow.lang.values import config_text
 from oxoflow.limits import DEFAULT
 
 T = TypeVar("T")
@@ -26,6 +28,7 @@ _PAIR_COLUMNS = {
     "control": ("control", "normal"),
 }
 _TYPE_COLUMNS = ("experiment_type", "tumor_type")
+_BOUND = ("name", "samples", "group", "sample")  # columns that are no metadata of a group
 
 
 class SheetError(Exception):
@@ -40,6 +43,22 @@ def read_pairs(path: str, data: bytes, largest: int = DEFAULT.sheet) -> tuple[Pa
 def read_groups(path: str, data: bytes, largest: int = DEFAULT.sheet) -> tuple[SampleGroup, ...]:
     """Read a sample sheet (1.14); the suffix of `path` chooses the format. Raises SheetError."""
     return _read(path, _small(data, largest), SAMPLE_GROUP, _groups)
+
+
+def read_metadata(
+    path: str, data: bytes, largest: int = DEFAULT.sheet
+) -> Mapping[str, Mapping[str, str]]:
+    """Read the columns of each sample, named in the first one. Raises SheetError."""
+    return dict(_read(path, _small(data, largest), _METADATA, _metadata))
+
+
+def _make_metadata(
+    sample: str, extra: Mapping[str, Any] | None = None
+) -> tuple[str, Mapping[str, str]]:
+    return sample, {name: config_text(value) for name, value in (extra or {}).items()}
+
+
+_METADATA = Table(_make_metadata, same(sample=STRING), required=("sample",), keep_extra=True)
 
 
 def _small(data: bytes, largest: int) -> bytes:
@@ -159,7 +178,24 @@ def _pairs(header: Sequence[str], rows: Iterator[tuple[int, list[str]]]) -> Iter
 
 def _groups(header: Sequence[str], rows: Iterator[tuple[int, list[str]]]) -> Iterator[SampleGroup]:
     places = _columns(header, {"name": ("name",), "samples": ("samples",)})
+    others = [(i, name) for i, name in enumerate(header) if name and name not in _BOUND]
     for number, cells in _checked(header, rows):
         if not cells[places["name"]]:
             raise SheetError(f"row {number} has an empty name; fill it in")
-        yield SampleGroup(cells[places["name"]], split_commas(cells[places["samples"]]))
+        metadata = {name: _spaced(cells[i]) for i, name in others if cells[i]}
+        samples = split_commas(cells[places["samples"]])
+        yield SampleGroup(cells[places["name"]], samples, metadata)
+
+
+def _spaced(cell: str) -> str:
+    """Several paths in one cell, joined by semicolons, become words of a command."""
+    return " ".join([part.strip() for part in cell.split(";")]) if ";" in cell else cell
+
+
+def _metadata(
+    header: Sequence[str], rows: Iterator[tuple[int, list[str]]]
+) -> Iterator[tuple[str, Mapping[str, str]]]:
+    for number, cells in _checked(header, rows):
+        if not cells[0]:
+            raise SheetError(f"row {number} has no sample; fill it in")
+        yield cells[0], dict(zip(header[1:], cells[1:], strict=True))

@@ -20,12 +20,15 @@ from oxoflow.lang.patterns import Pattern, compile_pattern
 from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.lang.wildcards import (
     ENGINE_NAMES,
+    META_PREFIX,
     PAIR_NAMES,
     RESERVED_NAMES,
     SAMPLE_NAMES,
     trigger_pattern,
 )
 
+_META = re.compile(r"\{meta\.([\w-]+)\}")
+_METADATA_KEYS = ("sample", "pair_id", "experiment", "control")
 _NOT_ALNUM = re.compile(r"[^0-9A-Za-z]")
 _SHELL_MARKS = re.compile(r"\$\(|[`\x00\n]")
 
@@ -45,6 +48,7 @@ class Sources(Struct, frozen=True):
     tables: Mapping[str, tuple[Choice, ...]]
     pair_names: frozenset[str]  # empty without pairs
     has_groups: bool  # some sample exists, allowed by the constraints or not
+    columns: tuple[str, ...]  # of the metadata sheet, as far as rules ask for them
     trigger: re.Pattern[str] | None  # finds any placeholder that fans a rule out
     table_trigger: re.Pattern[str] | None
 
@@ -61,6 +65,10 @@ def collect_sources(workflow: Workflow, view: FileView) -> Sources:
         if pair.when is None or evaluate(pair.when, workflow.config, view)
     ]
     groups = [choice for group in workflow.groups for choice in _group_choices(group)]
+    columns = _columns_used(workflow)
+    if columns:
+        pairs = [_with_metadata(workflow, choice, columns) for choice in pairs]
+        groups = [_with_metadata(workflow, choice, columns) for choice in groups]
     tables = {
         table.name: tuple(_allowed(_table_choices(workflow, table), constraints))
         for table in workflow.values
@@ -74,6 +82,7 @@ def collect_sources(workflow: Workflow, view: FileView) -> Sources:
         tables,
         pair_names,
         bool(groups),
+        columns,
         trigger_pattern(names, tables),
         trigger_pattern(tables, tables),
     )
@@ -109,6 +118,35 @@ def _group_choices(group: SampleGroup) -> Iterable[Choice]:
         bindings["group"] = group.name
         bindings["sample"] = sample
         yield Choice(f"_{group.name}_{sample}", bindings)
+
+
+def _columns_used(workflow: Workflow) -> tuple[str, ...]:
+    """Give the columns that some `{meta.column}` of a rule asks for."""
+    found: set[str] = set()
+    for rule in workflow.rules:
+        hooks = (rule.pre_exec, rule.on_success, rule.on_failure)
+        texts = [rule.shell, rule.script, rule.log, rule.when, rule.output_pattern, *hooks]
+        for text in (*rule.input.paths, *rule.output.paths, *texts):
+            if text and "{meta." in text:
+                found.update(_META.findall(text))
+    return tuple(sorted(found))
+
+
+def _with_metadata(workflow: Workflow, choice: Choice, columns: Iterable[str]) -> Choice:
+    found = meta_bindings(workflow, choice.bindings, columns)
+    return Choice(choice.suffix, {**choice.bindings, **found})
+
+
+def meta_bindings(
+    workflow: Workflow, bindings: Mapping[str, str], columns: Iterable[str]
+) -> dict[str, str]:
+    """Give `{meta.column}` for one job: of the first of its samples with a row, else nothing.
+
+    Without a sheet, the metadata of groups and pairs is asked (later than the spec).
+    """
+    names = [bindings.get(key, "") for key in _METADATA_KEYS]
+    row = next((workflow.metadata[name] for name in names if name in workflow.metadata), {})
+    return {META_PREFIX + name: row.get(name, bindings.get(name, "")) for name in columns}
 
 
 def _allowed(choices: list[Choice], constraints: Mapping[str, Pattern]) -> list[Choice]:

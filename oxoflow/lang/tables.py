@@ -73,6 +73,7 @@ WORKFLOW_FIELDS = same(
     interpreter_map=STRING_MAP,
     pairs_file=STRING,
     sample_groups_file=STRING,
+    metadata_file=STRING,
     pairs_pattern=STRING,
     sample_pattern=STRING,
     profile_mode=one_of("fill", "override"),

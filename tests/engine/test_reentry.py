@@ -198,3 +198,37 @@ def test_without_any_group_samples_are_discovered_ones():
 def test_pairs_may_be_written_with_their_other_names():
     text = b"[reentry]\npairs = [{ pair_id = 'P', tumor = 'T', normal = 'N' }]"
     assert read_manifest("c", "m", text).pairs == (Pair("P", "T", "N"),)
+
+
+SPLIT = rule("split", "mkdir -p parts; cp numbers/* parts", input=["names"]) + rule(
+    "use", "cat {input} > {output}", input=["parts/{i}.txt"], output=["used/{i}"]
+)
+PARTS = SPLIT.replace("[[rules]]", "[[rules]]\noutput_pattern = 'parts/{i}.txt'", 1)
+
+
+def parts(workdir, *names: str) -> None:
+    (workdir / "numbers").mkdir(exist_ok=True)
+    (workdir / "names").write_text(" ".join(names))
+    for name in names:
+        (workdir / "numbers" / f"{name}.txt").write_text(name)
+
+
+def test_files_that_a_rule_finds_get_their_jobs_in_the_same_run(tmp_path):
+    parts(tmp_path, "a", "b")
+    outcome = execute(tmp_path, PARTS)
+    assert outcome.exit_code == 0
+    assert sorted(started(tmp_path)) == ["split", "use_a", "use_b"]
+    assert (tmp_path / "used/b").read_text() == "b"
+    execute(tmp_path, PARTS)
+    assert started(tmp_path) == []
+    parts(tmp_path, "a", "b", "c")
+    assert execute(tmp_path, PARTS).exit_code == 0
+    assert {"split", "use_c"} <= set(started(tmp_path))
+
+
+def test_one_of_several_inputs_is_enough_where_the_author_says_so(tmp_path):
+    flow = rule("a", "ls {input} > {output} || true", input=["x", "y"], output=["o"])
+    flow = flow.replace("[[rules]]", "[[rules]]\noptional = 'any'")
+    assert execute(tmp_path, flow).counts.succeeded == 0
+    (tmp_path / "y").write_text("")
+    assert execute(tmp_path, flow).counts.succeeded == 1

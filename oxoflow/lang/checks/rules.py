@@ -14,7 +14,7 @@ from oxoflow.lang.faults import error, warning
 from oxoflow.lang.model import FileSet, Rule, Workflow
 from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.values import parse_duration, parse_memory
-from oxoflow.lang.wildcards import PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES, names_in
+from oxoflow.lang.wildcards import META_PREFIX, PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES, names_in
 
 _NAME_MARKS = frozenset("_-:")
 _DURATION = re.compile(r"\d{1,12}[smhdSMHD]", re.ASCII)
@@ -89,6 +89,8 @@ def _loose_wildcards(rule: Rule, sourced: frozenset[str], guess: Guesser) -> Ite
     own = {rule.scatter.variable} if rule.scatter else set()
     if rule.transform:
         own.add(rule.transform.split.by)
+    for group in rule.input_groups:
+        own |= {*PLACEHOLDER.findall(group.pattern), group.group_by.removeprefix(META_PREFIX)}
     told: set[str] = set()
     for index, path in enumerate(rule.output.paths):
         if "{" not in path:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.lints.advice import Facts, command_texts, warn
 from oxoflow.lang.model import Rule
-from oxoflow.lang.wildcards import ENGINE_NAMES, PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES
+from oxoflow.lang.wildcards import ENGINE_NAMES, META_PREFIX, PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES
 
 _SHELL_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _DOUBLED = re.compile(r"\{\{(\w+)\}\}")
@@ -49,6 +49,8 @@ def own_names(rule: Rule) -> set[str]:
         names.add(rule.scatter.variable)
     if rule.transform:
         names |= {rule.transform.split.by, "chunks"}
+    for group in rule.input_groups:
+        names |= {*PLACEHOLDER.findall(group.pattern), group.group_by.removeprefix(META_PREFIX)}
     return names
 
 

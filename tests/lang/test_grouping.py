@@ -1,0 +1,140 @@
+"""Test what newer pipelines use: sample metadata, grouped files, patterns of outputs."""
+
+from __future__ import annotations
+
+import pytest
+
+from oxoflow.errors import WorkflowError
+from oxoflow.lang.parse import parse_workflow
+from oxoflow.lang.validate import validate
+from tests.lang.build import HEAD, by_name, composed, jobs_of, names, rule
+
+GROUP = '[[sample_groups]]\nname = "g"\nsamples = ["S1", "S2", "S3"]\n'
+METADATA = '[workflow]\nname = "w"\nmetadata_file = "m.tsv"\n'
+SHEET = "id\tmark\tadapter\nS1\tH3\tAAA\nS2\tH3\tCCC\nS3\t\tGGG\n"
+
+
+def test_metadata_of_a_sample_is_filled_in_everywhere():
+    text = (
+        METADATA
+        + GROUP
+        + rule(
+            "trim",
+            input='["{sample}.{meta.mark}.fq"]',
+            output='["{sample}.{meta.adapter}.o"]',
+            shell='"cut -a {meta.adapter} {meta.absent}"',
+        )
+    )
+    first, _, third = jobs_of(text, {"m.tsv": SHEET})
+    assert (first.input.paths, first.output.paths) == (("S1.H3.fq",), ("S1.AAA.o",))
+    assert first.shell == "cut -a AAA "
+    assert third.input.paths == ("S3..fq",)
+
+
+def test_metadata_decides_which_jobs_exist():
+    gated = rule("a", shell='"x {sample}"', when="\"{meta.mark} == 'H3'\"")
+    assert names(jobs_of(METADATA + GROUP + gated, {"m.tsv": SHEET})) == ["a_g_S1", "a_g_S2"]
+    bare = rule("a", shell='"x {sample}"', when='"{meta.mark}"')
+    assert names(jobs_of(METADATA + GROUP + bare, {"m.tsv": SHEET})) == ["a_g_S1", "a_g_S2"]
+
+
+def test_metadata_of_a_pair_is_that_of_its_id_or_else_of_its_samples():
+    pairs = '[[pairs]]\npair_id = "P"\nexperiment = "S2"\ncontrol = "S1"\n'
+    (job,) = jobs_of(
+        METADATA + pairs + rule("a", shell='"{pair_id} {meta.adapter}"'), {"m.tsv": SHEET}
+    )
+    assert job.shell == "P CCC"
+
+
+def test_metadata_may_be_json():
+    text = METADATA.replace("tsv", "json") + GROUP + rule("a", shell='"{sample} {meta.n}"')
+    jobs = jobs_of(text, {"m.json": '[{"sample": "S1", "n": 3}]'})
+    assert [job.shell for job in jobs] == ["S1 3", "S2 ", "S3 "]
+
+
+def test_a_missing_metadata_file_is_said():
+    with pytest.raises(WorkflowError, match=r"metadata_file 'm\.tsv': there is no such file"):
+        composed(METADATA)
+
+
+def test_columns_of_a_sample_sheet_are_metadata_of_its_groups():
+    text = '[workflow]\nname = "w"\nsample_groups_file = "s.tsv"\n' + rule(
+        "a", input='["{reads}"]', shell='"run {sample} {reads}"', when="\"wildcard.kind == 'ont'\""
+    )
+    sheet = "name\tsamples\tkind\treads\nx\tA\tont\tf1.fq;f2.fq\ny\tB\tpe\tr.fq\n"
+    (job,) = jobs_of(text, {"s.tsv": sheet})
+    assert (job.name, job.shell) == ("a_x_A", "run A f1.fq f2.fq")
+
+
+def test_files_on_disk_are_grouped_by_a_wildcard():
+    text = rule(
+        "merge",
+        input_groups='[{ pattern = "raw/{sample}_{lane}_R1.fq", group_by = "sample" }]',
+        input='["ref.fa"]',
+        output='["out/{sample}.{lane}.fq"]',
+        shell='"cat {input} # {input_group.lane}"',
+    )
+    files = dict.fromkeys(["raw/A_L2_R1.fq", "raw/A_L1_R1.fq", "raw/B_L1_R1.fq"], "")
+    jobs = by_name(jobs_of(text, files))
+    assert list(jobs) == ["merge_A", "merge_B"]
+    assert jobs["merge_A"].input.paths == ("raw/A_L1_R1.fq", "raw/A_L2_R1.fq", "ref.fa")
+    assert jobs["merge_A"].output.paths == ("out/A.L1.fq",)
+    assert jobs["merge_A"].shell == "cat {input} # L1 L2"
+    assert jobs_of(text) == ()
+
+
+def test_outputs_of_earlier_rules_are_grouped_by_metadata():
+    peaks = rule(
+        "peaks",
+        input_groups='[{ pattern = "{config.d}/{sample}.bam", group_by = "meta.mark" }]',
+        output='["peaks/{mark}.bed"]',
+        shell='"call {mark} {input_group.sample}"',
+    )
+    align = rule("align", output='["{config.d}/{sample}.bam"]', shell='"x"')
+    later = rule("note", shell='"y"', depends_on='["peaks"]')
+    text = METADATA + '[config]\nd = "bam"\n' + GROUP + align + peaks + later
+    jobs = by_name(jobs_of(text, {"m.tsv": SHEET}))
+    assert jobs["peaks_H3"].input.paths == ("bam/S1.bam", "bam/S2.bam")
+    assert jobs["peaks_H3"].shell == "call H3 S1 S2"
+    assert jobs["note"].depends_on == ("peaks_H3",)
+
+
+def test_wildcards_of_grouped_files_are_no_loose_wildcards():
+    group = '[{ pattern = "{sample}_{lane}.fq", group_by = "sample" }]'
+    text = rule("m", input='["r"]', input_groups=group, output='["{sample}.{lane}"]', shell='"x"')
+    assert validate(parse_workflow(HEAD + text)) == []
+
+
+def test_two_entries_of_grouped_files_are_refused():
+    group = '{ pattern = "{a}.x", group_by = "a" }'
+    with pytest.raises(WorkflowError, match="takes one entry"):
+        jobs_of(rule("m", input_groups=f"[{group}, {group}]", shell='"x"'))
+
+
+CHUNKS = rule("split", output_pattern='"chunks/{sample}/{i}.txt"', shell='"split {sample}"') + rule(
+    "use", input='["chunks/{sample}/{i}.txt"]', output='["used/{sample}.{i}"]', shell='"x"'
+)
+
+
+def test_readers_of_an_output_pattern_wait_for_its_files():
+    assert names(jobs_of(GROUP + CHUNKS)) == ["split_g_S1", "split_g_S2", "split_g_S3"]
+
+
+def test_each_file_of_an_output_pattern_gets_its_reader():
+    files = dict.fromkeys(["chunks/S1/a.txt", "chunks/S1/b.txt", "chunks/S2/a.txt"], "")
+    jobs = by_name(jobs_of(GROUP + CHUNKS, files))
+    assert [n for n in jobs if n.startswith("use")] == ["use_g_S1_a", "use_g_S1_b", "use_g_S2_a"]
+    assert jobs["use_g_S1_b"].input.paths == ("chunks/S1/b.txt",)
+    assert jobs["use_g_S1_b"].depends_on == ("split_g_S1", "split_g_S2", "split_g_S3")
+
+
+def test_a_value_table_in_an_output_pattern_is_known_before_the_run():
+    table = '[[values]]\nname = "tool"\nvalues = ["x", "y"]\n'
+    text = table + rule("make", output_pattern='"out/{tool}/chunks.txt"', shell='"go"')
+    assert names(jobs_of(text)) == ["make_tool_x", "make_tool_y"]
+
+
+def test_one_input_may_be_enough():
+    assert composed(rule("a", optional='"any"', shell='"x"')).rules[0].optional == "any"
+    with pytest.raises(WorkflowError, match="optional"):
+        composed(rule("a", optional='"some"', shell='"x"'))
