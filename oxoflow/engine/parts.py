@@ -11,7 +11,7 @@ import shlex
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -126,25 +126,11 @@ def open_parts(
     journal = Journal(directory.started)
     stack.callback(journal.close)
     watcher = Watcher(table, root)
-    duties = (
-        Duty(_COPY_SECONDS, copier.copy),
-        Duty(_REAP_SECONDS, table.reap_orphans),
-        Duty(_WATCH_SECONDS, watcher.look),
-    )
-    meter = Meter(table, journal.has_started, lambda child: end_job(table, child), report, duties)
-    stack.callback(meter.close)
+    meter = _open_meter(stack, table, journal, copier, watcher, report)
     variables = rule_variables(
         options.environ, directory.root, _make_launcher(directory), {MARKER: run_id}
     )
-    site = Site(
-        Shell(variables["PATH"], defines_functions(variables)),
-        root,
-        read=planner.files.read,
-        exists=os.path.exists,
-        marks=(MARKER, JOB_MARKER),
-        variables=variables.keys() - {MARKER},
-        memory_mb=memory_mb,
-    )
+    site = _site(planner, variables, root, memory_mb)
     linked = Linked(root, directory.records / "linked")
     store = store_of(options.environ.get("HOME"), directory.records)
     tools = JobTools(
@@ -167,6 +153,37 @@ def open_parts(
         _open_cages(stack, options, run_id),
     )
     return Parts(table, recorder, reporter, copier, meter, JobRunner(tools), watcher)
+
+
+def _open_meter(
+    stack: contextlib.ExitStack,
+    table: ProcessTable,
+    journal: Journal,
+    copier: LogCopier,
+    watcher: Watcher,
+    report: Callable[[RunError], None],
+) -> Meter:
+    """Open the thread that looks at processes, and has what else is to be done now and then."""
+    duties = (
+        Duty(_COPY_SECONDS, copier.copy),
+        Duty(_REAP_SECONDS, table.reap_orphans),
+        Duty(_WATCH_SECONDS, watcher.look),
+    )
+    meter = Meter(table, journal.has_started, lambda child: end_job(table, child), report, duties)
+    stack.callback(meter.close)
+    return meter
+
+
+def _site(planner: Planner, variables: Mapping[str, str], root: str, memory_mb: int) -> Site:
+    return Site(
+        Shell(variables["PATH"], defines_functions(variables)),
+        root,
+        read=planner.files.read,
+        exists=os.path.exists,
+        marks=(MARKER, JOB_MARKER),
+        variables=variables.keys() - {MARKER},
+        memory_mb=memory_mb,
+    )
 
 
 def _observers(
