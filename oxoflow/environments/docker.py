@@ -27,6 +27,7 @@ class Docker:
             raise RunError(f"'{environment.spec}' is no image; write docker = \"NAME:TAG\"")
         self._site = site
         self._image = environment.spec
+        self._gpus = environment.gpus
 
     @property
     def setup(self) -> Setup:
@@ -50,6 +51,8 @@ class Docker:
         if memory is not None:
             most = self._site.memory_mb
             words.append(f"--memory {memory if most is None else min(memory, most)}m")
+        if self._gpus:
+            words.append(f"--gpus {quote(self._gpus)}")
         words += [f"--env {name}" for name in self._site.marks]
         words.append(f"-v {here}:{here}")
         words.append('-w "$PWD"' if command.scratch else f"-w {here}")

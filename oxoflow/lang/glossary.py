@@ -123,6 +123,7 @@ _ENVIRONMENT: Mapping[str, str] = {
     "conda": "Conda file",
     "conda_prefix": "Directory of that environment",
     "pixi": "Pixi manifest",
+    "gpus": "GPUs that docker passes in: all, 0 or device=0,1",
     "docker": "Docker image",
     "singularity": "Singularity image: a URI or a file",
     "venv": "Directory of a Python virtual environment",

@@ -50,6 +50,7 @@ class Environment(Struct, frozen=True):
     prefix: str | None = None  # conda_prefix, mamba_prefix
     requirements: str | None = None  # venv_requirements
     modules: tuple[str, ...] = ()
+    gpus: str | None = None  # which GPUs docker passes in (later than the spec)
 
 
 SYSTEM = Environment()

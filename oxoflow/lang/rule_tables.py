@@ -89,6 +89,7 @@ _KINDS = tuple(
 def _make_environment(
     requirements: str | None = None,
     modules: tuple[str, ...] = (),
+    gpus: str | None = None,
     **specs: str,
 ) -> Environment:
     """Take the first environment set, in the order of 1.11 (S24)."""
@@ -96,7 +97,8 @@ def _make_environment(
         spec = specs.get(word)
         if spec:
             wanted = requirements if kind is EnvironmentKind.VENV else None
-            return Environment(kind, spec, specs.get(prefix), wanted)
+            cards = gpus if kind is EnvironmentKind.DOCKER else None
+            return Environment(kind, spec, specs.get(prefix), wanted, gpus=cards)
     if modules:
         return Environment(EnvironmentKind.MODULES, ",".join(modules), modules=modules)
     return Environment()
@@ -115,6 +117,7 @@ ENVIRONMENT = Table(
             singularity=STRING,
             venv=STRING,
             modules=_MODULES,
+            gpus=STRING,
         ),
         "venv_requirements": ("requirements", STRING),
     },

@@ -101,6 +101,13 @@ def test_a_command_is_wrapped(host, tools, environment, fields, text):
     assert text_of(host, environment, **fields) == text
 
 
+def test_docker_passes_in_the_gpus_that_the_author_names(host):
+    host.install("docker")
+    environment = Environment(KIND.DOCKER, "i:1", gpus="device=0,1")
+    argv = choose_family(environment, host.site()).argv(Command("c"))
+    assert "--gpus 'device=0,1'" in argv[-1]
+
+
 def test_fact_65_docker_has_one_mount_the_caller_and_the_working_directory(host):
     host.install("docker")
     text = text_of(host, Environment(KIND.DOCKER, "i"))

@@ -138,3 +138,17 @@ def test_one_input_may_be_enough():
     assert composed(rule("a", optional='"any"', shell='"x"')).rules[0].optional == "any"
     with pytest.raises(WorkflowError, match="optional"):
         composed(rule("a", optional='"some"', shell='"x"'))
+
+
+def test_gpus_go_with_a_container_only():
+    text = rule("a", shell='"x"', environment='{ docker = "i:1", gpus = "all" }')
+    assert composed(text).rules[0].environment.gpus == "all"
+    text = rule("a", shell='"x"', environment='{ conda = "e.yaml", gpus = "all" }')
+    assert composed(text).rules[0].environment.gpus is None
+
+
+def test_a_condition_may_count_what_a_config_list_holds():
+    text = '[config]\nsets = []\nmore = ["a", "b"]\n' + rule("a", shell='"x {sample}"')
+    text += "when = \"wildcard.sample != '' && (len(config.sets) > 0 || len(config.more) == 2)\"\n"
+    assert len(jobs_of(GROUP + text)) == 3
+    assert jobs_of(GROUP + text.replace("== 2", "> 2")) == ()

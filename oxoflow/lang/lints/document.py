@@ -17,6 +17,7 @@ from oxoflow.lang.tables import OTHER_TOP_LEVEL, RULE, TOP_LEVEL, WORKFLOW
 KNOWN = frozenset((*TOP_LEVEL, *OTHER_TOP_LEVEL))
 # Keys that other texts about the format mention, or that it had once; what to write instead.
 CURES = {
+    "report": "leave it for other programs; no report shows captions of rules",
     "named_input": 'write named files as a table: input = { name = "path" }',
     "named_output": 'write named files as a table: output = { name = "path" }',
     "workdir": "remove it; rules run in the directory of the run",

@@ -40,6 +40,7 @@ ENVIRONMENT = (
     "venv",
     "venv_requirements",
     "modules",
+    "gpus",
 )
 
 RULE = (

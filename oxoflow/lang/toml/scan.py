@@ -27,6 +27,8 @@ _KEY_PART = rf"(?:[A-Za-z0-9_-]++|{BASIC}|{LITERAL})"
 _KEY = rf"{_KEY_PART}(?:[ \t]*+\.[ \t]*+{_KEY_PART})*+"
 _PARTS = late(_KEY_PART)
 _PAIR = late(rf"({_KEY})[ \t]*+=[ \t]*+")
+# what most lines are: a bare key and a short value, nothing behind it
+_PLAIN = late(r'([A-Za-z0-9_-]++)[ \t]*+=[ \t]*+("[^"\\\n]*+"|[0-9]++|true|false)(?=\n|\Z)')
 _HEADER = late(rf"\[(\[)?[ \t]*+({_KEY})[ \t]*+\](?(1)\])")
 _SPACE = late(r"[ \t]*+")
 _BLANK = late(r"(?:[ \t]*+\n)++")
@@ -131,6 +133,10 @@ def value_end(text: str, start: int) -> int:
 
 
 def _pair(text: str, start: int) -> tuple[Statement, int] | None:
+    plain = _PLAIN.match(text, start)
+    if plain:
+        key, value = plain.groups()
+        return Statement(Kind.PAIR, (key,), start, value, plain.start(2)), plain.end()
     match = _PAIR.match(text, start)
     if match is None:
         return None
