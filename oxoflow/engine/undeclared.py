@@ -125,6 +125,8 @@ def _places(job: Job, renderer: Renderer) -> Iterator[str]:
     rule = job.rule
     yield from renderer.outputs(job)
     yield from renderer.own_paths(job, rule.temp_output)
+    if rule.output_pattern:
+        yield from renderer.own_paths(job, (rule.output_pattern,))
     named = [path for path in (job.log, rule.benchmark) if path]
     yield from renderer.own_paths(job, named)
     manifest = manifest_of(job, renderer)

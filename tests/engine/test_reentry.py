@@ -219,6 +219,7 @@ def test_files_that_a_rule_finds_get_their_jobs_in_the_same_run(tmp_path):
     assert outcome.exit_code == 0
     assert sorted(started(tmp_path)) == ["split", "use_a", "use_b"]
     assert (tmp_path / "used/b").read_text() == "b"
+    assert "warning" not in kinds(tmp_path)
     execute(tmp_path, PARTS)
     assert started(tmp_path) == []
     parts(tmp_path, "a", "b", "c")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from oxoflow.errors import WorkflowError
+from oxoflow.lang.lint import lint
 from oxoflow.lang.parse import parse_workflow
 from oxoflow.lang.validate import validate
 from tests.lang.build import HEAD, by_name, composed, jobs_of, names, rule
@@ -152,3 +153,10 @@ def test_a_condition_may_count_what_a_config_list_holds():
     text += "when = \"wildcard.sample != '' && (len(config.sets) > 0 || len(config.more) == 2)\"\n"
     assert len(jobs_of(GROUP + text)) == 3
     assert jobs_of(GROUP + text.replace("== 2", "> 2")) == ()
+
+
+def test_an_output_pattern_is_an_output_and_a_source_of_its_wildcards():
+    text = GROUP + CHUNKS + rule("late", input='["used"]', output='["{i}.late"]', shell='"x"')
+    workflow = composed(text)
+    assert validate(workflow) == []
+    assert {each.code for each in lint(workflow, [])} & {"W019", "W024"} == set()

@@ -116,6 +116,8 @@ def sourced_names(workflow: Workflow) -> frozenset[str]:
     if workflow.groups or workflow.sample_groups_file or workflow.sample_pattern:
         names.update(SAMPLE_NAMES)
         names.update(key for group in workflow.groups for key in group.metadata)
+    for rule in workflow.rules:
+        names.update(PLACEHOLDER.findall(rule.output_pattern or ""))
     return frozenset(names)
 
 

@@ -17,7 +17,7 @@ from oxoflow.lang.lints.outputs import Outputs
 from oxoflow.lang.model import SYSTEM, Environment, Rule, Workflow
 from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.view import FileView
-from oxoflow.lang.wildcards import PAIR_NAMES, SAMPLE_NAMES
+from oxoflow.lang.wildcards import PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES
 
 MOST_STEPS = 1_000_000  # steps through the graph for all questions of one lint
 HOOKS = ("pre_exec", "on_success", "on_failure")
@@ -132,6 +132,8 @@ def _fan_out_names(workflow: Workflow) -> Iterator[str]:
         yield from pair.metadata
     for table in workflow.values:
         yield table.name
+    for rule in workflow.rules:
+        yield from PLACEHOLDER.findall(rule.output_pattern or "")
 
 
 def warn(

@@ -120,7 +120,7 @@ def _unlocked(environment: Environment, rule: Rule | None, where: str) -> Iterat
 
 def _useless(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     executes = rule.shell or rule.script or rule.transform
-    if facts.parents is None or not executes or rule.output.paths:
+    if facts.parents is None or not executes or rule.output.paths or rule.output_pattern:
         return
     if facts.children.get(rule.name) or is_literally_false(rule.when or ""):
         return
