@@ -12,7 +12,7 @@ from typing import Any
 
 from oxoflow.errors import WorkflowError
 from oxoflow.lang.view import NOTHING, FileView
-from oxoflow.lang.wildcards import META_PREFIX
+from oxoflow.lang.wildcards import META_PREFIX, PLACEHOLDER, substitute
 
 MAX_DEPTH = 100
 MAX_LENGTH = 20_000
@@ -57,11 +57,13 @@ def config_keys(text: str) -> list[str]:
 
 def tests_wildcards(text: str) -> bool:
     """Say whether a `when` asks for the values of a job (later than the spec)."""
-    return any(mark in text for mark in _WILDCARD_MARKS)
+    return any(mark in text for mark in _WILDCARD_MARKS) or PLACEHOLDER.search(text) is not None
 
 
 def settle_wildcards(text: str, bindings: Mapping[str, str]) -> str:
     """Replace every test of `wildcard.name` or `{meta.name}` by true or false, for one job.
+
+    Paths in it may hold placeholders: `file_exists("{sample}.bam")` asks for the job's own file.
 
     A wildcard that the job lacks compares as false, also with `!=`, as an undefined config key
     does; metadata that it lacks is the empty string (both later than the spec).
@@ -75,7 +77,7 @@ def settle_wildcards(text: str, bindings: Mapping[str, str]) -> str:
         holds = _compare(value, match[3], match[4]) if match[3] else _truthy(value)
         return "true" if holds else "false"
 
-    return _WILDCARD_TEST.sub(decide, text)
+    return substitute(_WILDCARD_TEST.sub(decide, text), bindings)
 
 
 def is_literally_false(text: str) -> bool:

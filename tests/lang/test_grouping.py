@@ -160,3 +160,8 @@ def test_an_output_pattern_is_an_output_and_a_source_of_its_wildcards():
     workflow = composed(text)
     assert validate(workflow) == []
     assert {each.code for each in lint(workflow, [])} & {"W019", "W024"} == set()
+
+
+def test_a_condition_asks_for_the_file_of_its_own_job():
+    jobs = jobs_of(GROUP + rule("a", shell='"x {sample}"', when="\"file_exists('{sample}.bam')\""))
+    assert [job.rule.when for job in jobs][:2] == ["file_exists('S1.bam')", "file_exists('S2.bam')"]
