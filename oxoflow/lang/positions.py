@@ -69,7 +69,7 @@ class Index:
 
     def nearest(self, path: Sequence[str | int]) -> Path:
         """Return the longest beginning of `path` that the text has a place for."""
-        steps = tuple(path)
+        steps = tuple(path[: 2 * MOST_PARTS])  # nothing is remembered deeper
         while steps not in self._offsets and not self._look_inside(steps):
             steps = steps[:-1]
         return steps
