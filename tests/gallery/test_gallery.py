@@ -24,17 +24,7 @@ TEXTS = {name: gallery.read(name) for name in NAMES} | {
     path.name: path.read_text(encoding="utf-8") for path in MODULES
 }
 # Remote includes are refused, so no workflow of ours can have them.
-# keys of newer pipelines; tests/lang/test_grouping.py shows them
-LATER = {
-    "workflow.metadata_file",
-    "rule.output_pattern",
-    "rule.input_groups",
-    "rule.input_groups.pattern",
-    "rule.input_groups.group_by",
-    "rule.input_groups.keep",
-    "environment.gpus",
-}
-NOT_SHOWN = LATER | {"include.repo", "include.ref"}
+NOT_SHOWN = {"include.repo", "include.ref"}
 # Advice that a workflow of ours may get: the first one is kept shorter than short.
 ACCEPTED = {("hello-world", "W004")}
 
