@@ -64,7 +64,7 @@ def plan_launch(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "workflow_name": loaded.workflow.name,
         "order": rule_order(folded(loaded.workflow, loaded.dag)),
-        "outputs": declared(loaded),
+        "outputs": {path: list(made) for path, made in declared(loaded).items()},  # as in JSON
     }
 
 
