@@ -376,7 +376,7 @@ class Supervisor:
         lives, limits = self._lives(), self._gate.limits
         if sum(live.run.threads or 1 for live in lives) < limits.threads:
             for live, threads in to_give_back(lives, limits):
-                self._db.write(partial(_note_threads, live.run.id, threads))
+                self._db.write(partial(set_threads, run_id=live.run.id, threads=threads))
                 live.run = replace(live.run, threads=threads)
                 tell(live.run, live.directory, "share", slots=threads)
             return
@@ -395,7 +395,3 @@ class Supervisor:
 
     def _directory(self, run: Run) -> Path:
         return self._workspace.run_directory(run.username, run.id)
-
-
-def _note_threads(run_id: str, threads: int, connection: sqlite3.Connection) -> None:
-    set_threads(connection, run_id, threads)

@@ -101,8 +101,10 @@ def test_fact_67_a_second_run_is_refused_at_once_and_the_holder_is_named(directo
 
 
 def test_a_killed_holder_leaves_no_lock_behind(directory, holder):
+    assert lock_holder(directory.lock) == holder.pid
     holder.kill()
     holder.wait()
+    assert lock_holder(directory.lock) is None
     lock = WorkdirLock(directory.lock)
     lock.acquire()
     lock.release()

@@ -317,6 +317,7 @@ def test_the_fallback_generator_carries_the_same_stream(bench: Bench) -> None:
     text = b""
     while b'"number": 1' not in text:
         text += next(frames)
+    assert text.count(b"\nid: ") == 1  # the one event that is stored, and nothing else with an id
     frames.close()
     while bench.hub.streams():
         bench.hub.poke()
