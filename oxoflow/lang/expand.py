@@ -21,7 +21,7 @@ from oxoflow.lang.grouping import Discovery, fresh_names, uses
 from oxoflow.lang.model import FileSet, Job, Rule, Workflow
 from oxoflow.lang.room import Room
 from oxoflow.lang.sources import check_sources, collect_sources
-from oxoflow.lang.transform import check_transform
+from oxoflow.lang.transform import check_transform, chunk_path
 from oxoflow.lang.view import NOTHING, FileView
 
 
@@ -62,8 +62,14 @@ def _check(deadline: Deadline | None) -> None:
 def _plan(
     workflow: Workflow, view: FileView, room: Room, deadline: Deadline | None
 ) -> list[Instances]:
-    splits = Counter([rule.transform.split.by for rule in workflow.rules if rule.transform])
-    ground = Ground(workflow, collect_sources(workflow, view), view, room, splits)
+    chunks = Counter(
+        [
+            chunk_path(rule, rule.transform.split.by, own_chunks=False)
+            for rule in workflow.rules
+            if rule.transform
+        ]
+    )
+    ground = Ground(workflow, collect_sources(workflow, view), view, room, chunks)
     planned: list[Instances] = []
     discovery = Discovery(ground)
     fresh = {rule.name: fresh_names(rule, ground) for rule in workflow.rules if rule.output_pattern}

@@ -20,6 +20,7 @@ from oxoflow.lang.transform import (
     COMBINE_SUFFIX,
     INSTANCE,
     SplitError,
+    chunk_path,
     combine_rule,
     map_rule,
     split_values,
@@ -53,7 +54,7 @@ class Ground(Struct, frozen=True):
     sources: Sources
     view: FileView
     room: Room
-    splits: Mapping[str, int]  # how many transforms split by each variable
+    chunks: Mapping[str, int]  # how many transforms write chunks of each pattern
 
 
 def plan_rule(rule: Rule, ground: Ground) -> list[Instances]:
@@ -170,7 +171,8 @@ def _split(
         message = f"rule '{rule.name}': transform.split: {fault}"
         problem = error(UNUSABLE, message, rule=rule.name, key="transform.split")
         raise workflow_failure([problem]) from None
-    own_chunks = ground.splits[by] > 1 or any(choice.suffix for choice in choices)
+    shared = ground.chunks[chunk_path(rule, by, own_chunks=False)] > 1
+    own_chunks = shared or any(choice.suffix for choice in choices)
     if own_chunks:
         choices = [
             Choice(c.suffix, {**c.bindings, INSTANCE: rule.name + c.suffix}) for c in choices

@@ -43,6 +43,8 @@ def check_transform(rule: Rule) -> list[Diagnostic]:
         elif combine.method not in _METHODS:
             known = " or ".join([f"'{m}'" for m in _METHODS])
             message = f"transform.combine.method is '{combine.method}', and must be {known}"
+        elif not rule.output.paths:
+            message = "transform.combine has no file to write to; give the rule an output"
         if message:
             message = f"rule '{rule.name}': {message}"
             problems.append(error(UNUSABLE, message, rule=rule.name, key="transform.combine"))
@@ -94,7 +96,7 @@ def map_rule(rule: Rule, transform: Transform, *, own_chunks: bool) -> Rule:
     return Rule(
         name=rule.name,
         input=rule.input,
-        output=FileSet((chunk_path(rule, transform.split.by, own_chunks),)),
+        output=FileSet((chunk_path(rule, transform.split.by, own_chunks=own_chunks),)),
         expand_inputs=rule.expand_inputs,
         shell=transform.map,
         description=rule.description,
@@ -135,7 +137,7 @@ def combine_rule(rule: Rule, transform: Transform, combine: Combine) -> Rule:
     )
 
 
-def chunk_path(rule: Rule, by: str, own_chunks: bool) -> str:
+def chunk_path(rule: Rule, by: str, *, own_chunks: bool) -> str:
     """Give the pattern of a chunk: the first output when it names the variable, else our place."""
     first = rule.output.paths[0] if rule.output.paths else ""
     if f"{{{by}}}" in first:

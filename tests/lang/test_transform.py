@@ -96,6 +96,24 @@ def test_the_halves_inherit_what_belongs_to_the_work():
     assert (combined.threads, combined.retries, combined.params) == (4, 0, {"p": 1})
 
 
+@pytest.mark.parametrize(
+    ("second", "chunks"),
+    [
+        ("b.vcf.gz", (".oxo-flow/chunks/k/v.txt", ".oxo-flow/chunks/k/v.vcf.gz")),
+        ("b.txt", (".oxo-flow/chunks/k/one/v.txt", ".oxo-flow/chunks/k/two/v.txt")),
+    ],
+)
+def test_transforms_over_one_variable_part_only_where_their_chunks_would_collide(
+    second: str, chunks: tuple[str, str]
+):
+    split = "{ split = { by = 'k', values = ['v'] }, map = 'm' }"
+    rules = [
+        rule(name, transform=split, output=f"['{output}']")
+        for name, output in (("one", "a.txt"), ("two", second))
+    ]
+    assert tuple(job.output.paths[0] for job in jobs_of("".join(rules))) == chunks
+
+
 def test_a_transform_per_sample_keeps_its_chunks_apart_and_fills_the_map():
     jobs = by_name(
         jobs_of(

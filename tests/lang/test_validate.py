@@ -113,6 +113,10 @@ def test_nothing_is_found_where_nothing_is_wrong(text: str):
             [("E014", "error", "checkpoint")],
         ),
         (
+            rule("a", shell='"{pair_id}"', checkpoint="true", checkpoint_manifest='"m"'),
+            [("E014", "error", "checkpoint")],
+        ),
+        (
             GROUP + "[wildcard_constraints]\nsample = '^X'\n",
             [("E018", "warning", "wildcard_constraints")],
         ),
@@ -120,6 +124,10 @@ def test_nothing_is_found_where_nothing_is_wrong(text: str):
         (
             rule("a", transform='{ split = { by = "x" }, map = "m" }'),
             [("E018", "error", "transform.split")],
+        ),
+        (
+            rule("a", transform="{split={by='x',n=2}, map='m', combine={aggregate=true}}"),
+            [("E018", "error", "transform.combine")],
         ),
     ],
 )

@@ -133,13 +133,13 @@ def path_checks(rule: Rule) -> Iterator[Diagnostic]:
 
 
 def checkpoint_checks(rule: Rule, sourced: frozenset[str]) -> Iterator[Diagnostic]:
-    """Find a checkpoint without manifest (E013) and one that fans out (E014)."""
+    """Find a checkpoint without manifest (E013) and one that fans out, or would (E014)."""
     if not rule.checkpoint_manifest:
         message = f"checkpoint rule '{rule.name}' has no checkpoint_manifest, so it adds nothing"
         hint = 'add checkpoint_manifest = "…", the file that lists the new samples'
         yield warning("E013", message, rule=rule.name, key="checkpoint", suggestion=hint)
     texts = [*rule.input.paths, *rule.output.paths, rule.shell or ""]
-    named = sorted(names_in(texts) & sourced)
+    named = sorted(names_in(texts) & sourced.union(SAMPLE_NAMES, PAIR_NAMES))
     if named:
         message = f"checkpoint rule '{rule.name}' uses {{{named[0]}}}, but must run only once"
         hint = "move the placeholder into a rule after the checkpoint"
