@@ -236,11 +236,7 @@ class Renderer:
         for placeholder, value in values.items():
             text = text.replace(placeholder, value)
         if "{params." in text:
-            params = job.rule.params
-            text = _PARAM.sub(
-                lambda match: config_text(params[match[1]]) if match[1] in params else match[0],
-                text,
-            )
+            text = _fill_params(text, job)
         return config.command(text)
 
 
@@ -273,6 +269,17 @@ def _fill_files(text: str, word: str, paths: tuple[str, ...], names: tuple[str, 
             lambda match: named.get(match[2], match[0]) if match[1] == word else match[0], text
         )
     return text
+
+
+def _fill_params(text: str, job: Job) -> str:
+    """Put the rule's params in, with the job's own wildcards filled: `rg = "ID:{sample}"`."""
+    params, bindings = job.rule.params, dict(job.bindings)
+    return _PARAM.sub(
+        lambda match: (
+            substitute(config_text(params[match[1]]), bindings) if match[1] in params else match[0]
+        ),
+        text,
+    )
 
 
 def command_texts(job: Job) -> tuple[tuple[str, str | None], ...]:

@@ -108,6 +108,14 @@ def test_values_of_config_and_params_may_not_name_files():
     assert made.command == "{input} {threads}"
 
 
+def test_params_carry_the_wildcards_of_their_job_and_no_other_braces():
+    files = FileSet(("a.bam",))
+    rule = Rule("r", params={"rg": r"@RG\tID:{sample}\tLB:{lib} {1,2}"}, shell="{params.rg}")
+    job = Job("r_S1", rule, input=files, shell=rule.shell, bindings=(("sample", "S1"),))
+    made = render_job(job, Workflow("w"), Machine())
+    assert made.command == r"@RG\tID:S1\tLB:{lib} {1,2}"
+
+
 def test_an_undefined_config_key_stops_with_the_nearest_name():
     with pytest.raises(
         WorkflowError, match=r"rule 'r': '\{config.typo\}'.*did you mean 'config.type'"
