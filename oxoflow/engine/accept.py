@@ -39,7 +39,8 @@ def _accepted(planner: Planner, state: State, decision: Decision, who: str, now:
     job = decision.job
     known = state.known().get(job.name)
     missing = [path for path in decision.outputs if not planner.files.present(path)]
-    missing += [path for path, digest in decision.inputs.items() if digest == MISSING]
+    if decision.verdict is Verdict.BLOCKED:
+        missing += [path for path, digest in decision.inputs.items() if digest == MISSING]
     if missing:
         raise UsageError(
             f"job '{job.name}' cannot be accepted: '{missing[0]}' is missing; run it instead"

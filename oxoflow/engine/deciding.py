@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import DIRECTORY_SIZE, MISSING, WorkFiles
 from oxoflow.engine.fingerprint import Fingerprinter, Inputs, Streamed, differences, key_of
+from oxoflow.engine.matching import OutputIndex, tidy
 from oxoflow.engine.pipes import Pipes
 from oxoflow.engine.records import Known, OutputRecord
 from oxoflow.engine.render import Renderer
@@ -30,7 +31,7 @@ class Verdict(Enum):
     RUN = "run"
     SKIP = "skip"
     CHECK = "check"  # decided again when the jobs above it are done
-    BLOCKED = "blocked"  # an input is missing that nothing makes
+    BLOCKED = "blocked"  # an input is missing that no job makes
 
 
 class Reason(Struct, frozen=True):
@@ -113,8 +114,9 @@ class Decider:
         if not waiting:
             done = known is not None and known.status == "done"
             inputs = self._inputs(job, outputs, lazy=not done or index in self._forced)
-            if MISSING in inputs.values() and not _enough(job, inputs):
-                return _short_of_inputs(index, job, outputs, inputs)
+            missing = self._missing(index, job, inputs)
+            if missing:
+                return _short_of_inputs(index, job, outputs, inputs, missing)
         case = _Case(job, outputs, inputs, waiting, present or self._files.present)
         if index in self._forced:
             verdict, reasons = _run(self._forced[index])
@@ -161,6 +163,24 @@ class Decider:
         inputs = self.fingerprinter.inputs(job, outputs, lazy=lazy)
         self._remember_removed(inputs)
         return inputs
+
+    def _missing(self, index: int, job: Job, inputs: Inputs) -> list[str]:
+        """Name the inputs without which the job cannot start.
+
+        What a job above it makes is no source: that job was skipped and counts as satisfied
+        (spec/oxoflow-format.md 3.1), so the command is left to see which of its inputs are there.
+        """
+        missing = [path for path, digest in inputs.items() if digest == MISSING]
+        if not missing or _enough(job, inputs):
+            return []
+        if job.rule.optional:
+            return missing
+        above = OutputIndex(
+            (tidy(path), parent)
+            for parent in self._dag.parents[index]
+            for path in self.fingerprinter.outputs(parent)
+        )
+        return [path for path in missing if not above.match(tidy(path))]
 
     def _remember_removed(self, inputs: Inputs) -> None:
         for path, digest in inputs.items():
@@ -303,9 +323,10 @@ def _enough(job: Job, inputs: Inputs) -> bool:
     return job.rule.optional == "any" and any(digest != MISSING for digest in inputs.values())
 
 
-def _short_of_inputs(index: int, job: Job, outputs: tuple[str, ...], inputs: Inputs) -> Decision:
+def _short_of_inputs(
+    index: int, job: Job, outputs: tuple[str, ...], inputs: Inputs, missing: Sequence[str]
+) -> Decision:
     """Skip an optional job, block any other (design, section 10: a missing source input)."""
-    missing = [path for path, digest in inputs.items() if digest == MISSING]
     verdict = Verdict.SKIP if job.rule.optional else Verdict.BLOCKED
     reasons = tuple(Reason(f"input.{path}", None, MISSING) for path in missing)
     return Decision(index, job, verdict, reasons, outputs, inputs=inputs)

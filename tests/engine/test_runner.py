@@ -123,6 +123,47 @@ def test_a_missing_source_fails_its_job_before_the_command_and_names_the_nearest
     )
 
 
+SWITCH = """
+[config]
+trimmer = "one"
+
+[[rules]]
+name = "one"
+when = "config.trimmer == 'one'"
+output = ["trimmed/one.fq"]
+shell = "echo 1 > trimmed/one.fq"
+
+[[rules]]
+name = "two"
+when = "config.trimmer == 'two'"
+output = ["trimmed/two.fq", "index/two/a.bin"]
+shell = "echo 2 | tee trimmed/two.fq > index/two/a.bin"
+
+[[rules]]
+name = "align"
+input = ["trimmed/one.fq", "trimmed/two.fq", "index/two"]
+output = ["aligned.txt"]
+shell = "cat $(ls {input} 2>ls.txt | grep fq) > aligned.txt"
+"""
+
+
+def test_a_job_runs_without_the_files_of_jobs_that_a_condition_switched_off(tmp_path):
+    assert execute(tmp_path, SWITCH, keep_going=True).counts.failed == 0
+    assert (tmp_path / "aligned.txt").read_text() == "1\n"
+    assert execute(tmp_path, SWITCH).counts.succeeded == 0
+    (tmp_path / "trimmed/one.fq").unlink()
+    other = SWITCH.replace('"one"\n\n[[', '"two"\n\n[[')
+    assert execute(tmp_path, other, keep_going=True).counts.failed == 0
+    assert (tmp_path / "aligned.txt").read_text() == "2\n"
+
+
+def test_an_optional_job_is_skipped_without_the_file_of_a_job_switched_off(tmp_path):
+    text = SWITCH.replace('input = ["trimmed/one', 'optional = true\ninput = ["trimmed/one')
+    assert execute(tmp_path, text).counts.skipped == 2
+    reason = event_of(tmp_path, "align", "rule_skipped").data["reason"]
+    assert reason == "optional inputs missing: trimmed/two.fq, index/two"
+
+
 def test_an_input_that_an_earlier_job_made_unannounced_is_found(tmp_path):
     text = rule("a", "echo > a; echo > extra", output=["a"]) + rule(
         "b", "cp extra b", input=["a", "extra"], output=["b"]
