@@ -80,6 +80,8 @@ def _numbers(text: str, config: Mapping[str, Any], limit: int) -> Sequence[str]:
     written = (config_text(value) if value is not None else text).strip()
     usable = written.isascii() and written.isdigit() and len(written) < 10
     count = int(written) if usable else 1
+    if not count:
+        raise SplitError("n = 0 makes no chunks; use 1 or more")
     if count > limit:
         raise SplitError(
             f"n = {count} is more than the {limit} jobs that are allowed; use a smaller n"

@@ -18,7 +18,13 @@ from oxoflow.lang.checks.names import (
     extends_checks,
     gather_checks,
 )
-from oxoflow.lang.checks.rules import checkpoint_checks, path_checks, rule_checks, sourced_names
+from oxoflow.lang.checks.rules import (
+    checkpoint_checks,
+    growing_names,
+    path_checks,
+    rule_checks,
+    sourced_names,
+)
 from oxoflow.lang.danger import find_dangers
 from oxoflow.lang.faults import error
 from oxoflow.lang.findings import bounded
@@ -75,10 +81,11 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
     yield from env_group_checks(workflow, guess)
     yield from check_execution_groups(workflow)
     yield from check_references(workflow)
+    growing = growing_names(workflow)
     for rule in workflow.rules:
         yield from _dangers(rule)
         if rule.checkpoint:
-            yield from checkpoint_checks(rule, sourced)
+            yield from checkpoint_checks(rule, growing)
     if view is not None:
         yield from file_checks(workflow, view)
     for rule in workflow.rules:

@@ -70,7 +70,7 @@ def test_the_first_source_of_a_split_wins(split: str, values: list[str]):
     assert [job.bindings for job in jobs] == [(("k", value),) for value in values]
 
 
-@pytest.mark.parametrize("split", ["values_from = 'config.gone'", "glob = 'gone*'"])
+@pytest.mark.parametrize("split", ["values_from = 'config.gone'", "glob = 'gone*'", "n = 0"])
 def test_a_split_without_values_is_an_error(split: str):
     text = f"[[rules]]\nname = 't'\ntransform = {{ split = {{ by = 'k', {split} }}, map = 'm' }}\n"
     with pytest.raises(WorkflowError) as caught:

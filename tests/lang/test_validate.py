@@ -169,6 +169,12 @@ def test_a_likely_cure_is_named(text: str, hint: str):
     assert hint in str(found_in(text)[0].suggestion)
 
 
+def test_a_checkpoint_may_run_once_for_each_value_of_a_table():
+    values = '[[values]]\nname = "k"\nvalues = ["a", "b"]\n'
+    checkpoint = rule("a", shell='"{k}"', checkpoint="true", checkpoint_manifest='"m"')
+    assert validate(composed(values + checkpoint)) == []
+
+
 def test_errors_come_in_the_order_of_the_spec():
     text = (
         '[workflow]\nname = ""\n'

@@ -121,6 +121,12 @@ def sourced_names(workflow: Workflow) -> frozenset[str]:
     return frozenset(names)
 
 
+def growing_names(workflow: Workflow) -> frozenset[str]:
+    """Give the placeholders to which a checkpoint can add values: all but those of `[[values]]`."""
+    fixed = {table.name for table in workflow.values}
+    return (sourced_names(workflow) - fixed).union(SAMPLE_NAMES, PAIR_NAMES)
+
+
 def path_checks(rule: Rule) -> Iterator[Diagnostic]:
     """Find paths that climb out of the working directory (E009)."""
     sets: tuple[tuple[str, FileSet], ...] = (("input", rule.input), ("output", rule.output))
@@ -132,14 +138,14 @@ def path_checks(rule: Rule) -> Iterator[Diagnostic]:
                 yield error("E009", message, rule=rule.name, key=f"{key}.{index}", suggestion=hint)
 
 
-def checkpoint_checks(rule: Rule, sourced: frozenset[str]) -> Iterator[Diagnostic]:
-    """Find a checkpoint without manifest (E013) and one that fans out, or would (E014)."""
+def checkpoint_checks(rule: Rule, growing: frozenset[str]) -> Iterator[Diagnostic]:
+    """Find a checkpoint without manifest (E013) and one that its own samples multiply (E014)."""
     if not rule.checkpoint_manifest:
         message = f"checkpoint rule '{rule.name}' has no checkpoint_manifest, so it adds nothing"
         hint = 'add checkpoint_manifest = "…", the file that lists the new samples'
         yield warning("E013", message, rule=rule.name, key="checkpoint", suggestion=hint)
     texts = [*rule.input.paths, *rule.output.paths, rule.shell or ""]
-    named = sorted(names_in(texts) & sourced.union(SAMPLE_NAMES, PAIR_NAMES))
+    named = sorted(names_in(texts) & growing)
     if named:
         message = f"checkpoint rule '{rule.name}' uses {{{named[0]}}}, but must run only once"
         hint = "move the placeholder into a rule after the checkpoint"
