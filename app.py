@@ -41,7 +41,6 @@ from oxoflow.web import (
     bundles,
     compression,
     contract,
-    cors,
     http,
     keys,
     launches,
@@ -59,6 +58,7 @@ from oxoflow.web import (
     oxify_vectors,
     oxify_versions,
     pages,
+    prefix,
     probes,
     prometheus,
     quota,
@@ -75,16 +75,15 @@ from oxoflow.web import (
     sse,
     system,
     templates,
-    tracing,
     uploads,
     users,
     verbs,
 )
+from oxoflow.web.envelope import Envelope
 from oxoflow.web.handover import Server, build_server, stop_server
 from oxoflow.web.housekeeping import Housekeeper
 from oxoflow.web.hub import StreamHub
 from oxoflow.web.matching import MatchedRule
-from oxoflow.web.prefix import Prefix
 from oxoflow.web.services import Services
 from oxoflow.web.textworkers import TextWorkers
 from oxoflow.workspace import Workspace
@@ -120,15 +119,14 @@ def create_app(services: Services) -> Flask:
     app.extensions["oxoflow"] = services
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body
     app.url_map.merge_slashes = False
-    tracing.register(app)
-    cors.register(app)
+    app.wsgi_app = Envelope(app.wsgi_app, services.settings, services.traffic)  # type: ignore[method-assign]
+    if services.settings.base_path:
+        prefix.register(app, services.settings.base_path)
     limits.register(app)
     http.register(app)
     compression.register(app)
     for part in PARTS:
         app.register_blueprint(part.blueprint)
-    if services.settings.base_path:
-        app.wsgi_app = Prefix(app.wsgi_app, services.settings.base_path)  # type: ignore[method-assign]
     return app
 
 

@@ -23,16 +23,15 @@ ENCODERS: Mapping[str, Callable[[bytes], bytes]] = {
 
 def compress(response: Response) -> Response:
     """Replace a body by its compressed form when it is worth it."""
+    if response.direct_passthrough or response.is_streamed:
+        return response
+    data = response.get_data()
     if (
-        response.direct_passthrough
-        or response.is_streamed
+        len(data) < SMALLEST
         or response.mimetype not in TYPES
         or response.status_code not in (200, 201)
         or "Content-Encoding" in response.headers
     ):
-        return response
-    data = response.get_data()
-    if len(data) < SMALLEST:
         return response
     response.headers.add("Vary", "Accept-Encoding")
     encoding = request.accept_encodings.best_match(ENCODERS)

@@ -9,6 +9,7 @@ from oxoflow.db.audit import Deed, append_deed
 from oxoflow.db.instants import instant
 from oxoflow.web.limits import address
 from oxoflow.web.services import services
+from oxoflow.web.tracing import request_id
 
 
 def deed(
@@ -27,7 +28,7 @@ def deed(
         username=who.username if who else None,
         result=result,
         address=address(),
-        request_id=g.request_id,
+        request_id=request_id(),
         detail=detail,
     )
 

@@ -18,9 +18,12 @@ from oxoflow.access.keys import PREFIX, find_key_account
 from oxoflow.access.peer import is_trusted
 from oxoflow.errors import Forbidden, Unauthorized
 from oxoflow.web.services import services
+from oxoflow.web.wsgi import Environ
 
 COOKIE = "oxo_session"
+UNKNOWN: Any = object()  # not looked up yet
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+AMBIENT = frozenset({Via.COOKIE, Via.PROXY})  # credentials that a browser sends by itself
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -30,15 +33,24 @@ def find_account() -> Account | None:
 
     A header that is present but wrong does not fall back to the cookie.
     """
-    if "account" not in g:
-        g.account = _look_up()
-    account: Account | None = g.account
+    account: Account | None = g.get("account", UNKNOWN)
+    if account is UNKNOWN:
+        g.account = account = _look_up(request.environ)
     return account
 
 
-def _look_up() -> Account | None:
+def has_credentials(environ: Environ) -> bool:
+    """Whether a request shows a session or a key of its own, valid or not."""
+    return (
+        "HTTP_AUTHORIZATION" in environ
+        or "HTTP_X_API_KEY" in environ
+        or (COOKIE in environ.get("HTTP_COOKIE", "") and COOKIE in request.cookies)
+    )
+
+
+def _look_up(environ: Environ) -> Account | None:
     access = services().access
-    header = request.headers.get("Authorization")
+    header = environ.get("HTTP_AUTHORIZATION")
     if header is not None:
         scheme, _, credentials = header.partition(" ")
         credentials = credentials.strip()
@@ -47,10 +59,10 @@ def _look_up() -> Account | None:
         if credentials.startswith(PREFIX):
             return find_key_account(services().db, credentials)
         return access.sessions.find(credentials)
-    key = request.headers.get("X-API-Key")
+    key = environ.get("HTTP_X_API_KEY")
     if key is not None:
         return find_key_account(services().db, key.strip())
-    cookie = request.cookies.get(COOKIE)
+    cookie = request.cookies.get(COOKIE) if "HTTP_COOKIE" in environ else None
     if cookie:
         return access.sessions.find(cookie, Via.COOKIE)
     return _named_by_proxy()
@@ -73,7 +85,7 @@ def check_origin(account: Account) -> None:
     Browsers name the page in `Origin`, or its relation to us in `Sec-Fetch-Site`; a request with
     neither does not come from one.
     """
-    if request.method in SAFE or account.via not in (Via.COOKIE, Via.PROXY):
+    if account.via not in AMBIENT or request.method in SAFE:
         return
     origin = request.headers.get("Origin")
     if origin is not None:

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Flask, Response, g, make_response, request
+from flask import Flask, Response, make_response, request
 from werkzeug.exceptions import (
     HTTPException,
     MethodNotAllowed,
@@ -25,6 +25,7 @@ from oxoflow.db import DatabaseTrouble
 from oxoflow.openapi.contract import complaint
 from oxoflow.web.services import Services, services
 from oxoflow.web.shape import compact, error_body, speaks_oxify
+from oxoflow.web.tracing import request_id
 
 __all__ = [
     "Services",
@@ -47,7 +48,6 @@ log = logging.getLogger("oxoflow.web")
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,40}")
 FLAGS = {"1": True, "true": True, "0": False, "false": False, "": False}
 
-OXIFY_VERSION = "v1"  # of the graph routes; every answer of theirs names it
 TYPE_NAMES = {
     str: "a string", int: "a whole number", float: "a number", bool: "true or false",
     dict: "an object", list: "a list",
@@ -165,19 +165,12 @@ def _http(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    log.exception("%s %s [%s]", request.method, request.path, g.get("request_id"))
+    log.exception("%s %s [%s]", request.method, request.path, request_id())
     return error_reply(500, "Internal server error", None, "InternalError")
 
 
-def _name_version(response: Response) -> Response:
-    if speaks_oxify(request.path):
-        response.headers["X-API-Version"] = OXIFY_VERSION
-    return response
-
-
 def register(app: Flask) -> None:
-    """Make every error of this application JSON, and have graph answers name their version."""
-    app.after_request(_name_version)
+    """Make every error of this application JSON."""
     app.register_error_handler(errors.OxoflowError, _known)
     app.register_error_handler(sqlite3.Error, _database)
     app.register_error_handler(HTTPException, _http)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 
-from flask import Flask, Response, g, request
+from flask import Flask, g, request
 
 from oxoflow.access.limiter import Allowance
 from oxoflow.access.peer import client_address, limiter_key
 from oxoflow.errors import RateLimited
-from oxoflow.web.guards import COOKIE, find_account
+from oxoflow.web.envelope import MORE
+from oxoflow.web.guards import find_account, has_credentials
 from oxoflow.web.services import services
+from oxoflow.web.wsgi import Environ, Headers
 
 FREE = "/api/health"
 
@@ -34,12 +36,15 @@ def address() -> str:
 
 def limit_rate() -> None:
     """Refuse a request above its budget with 429 (spec/oxo-flow-api.md 3.7)."""
-    limiter = services().limiter
-    path = request.path
-    if limiter is None or not path.startswith("/api/") or path == FREE:
+    environ = request.environ
+    path = environ["PATH_INFO"]
+    if not path.startswith("/api/") or path == FREE:
         return
-    allowance = limiter.check(_budget(), time.monotonic())
-    g.allowance = allowance
+    limiter = services().limiter
+    if limiter is None:
+        return
+    allowance = limiter.check(_budget(environ), time.monotonic())
+    environ[MORE] += _told(allowance)
     if not allowance.allowed:
         raise RateLimited(
             "Rate limit exceeded",
@@ -48,30 +53,23 @@ def limit_rate() -> None:
         )
 
 
-def _budget() -> str:
-    headers = request.headers
-    if "Authorization" in headers or "X-API-Key" in headers or COOKIE in request.cookies:
+def _budget(environ: Environ) -> str:
+    if has_credentials(environ):
         account = find_account()
         if account is not None and account.budget is not None:
             return account.budget
     return limiter_key(address())
 
 
-def tell_allowance(response: Response) -> Response:
-    """Say in headers what is left of the budget."""
-    allowance: Allowance | None = g.get("allowance")
-    if allowance is not None:
-        response.headers.extend(
-            (
-                ("X-RateLimit-Limit", str(allowance.limit)),
-                ("X-RateLimit-Remaining", str(allowance.remaining)),
-                ("X-RateLimit-Reset", str(allowance.reset)),
-            )
-        )
-    return response
+def _told(allowance: Allowance) -> Headers:
+    """What is left of the budget, for the headers of the answer."""
+    return [
+        ("X-RateLimit-Limit", str(allowance.limit)),
+        ("X-RateLimit-Remaining", str(allowance.remaining)),
+        ("X-RateLimit-Reset", str(allowance.reset)),
+    ]
 
 
 def register(app: Flask) -> None:
     """Limit every request of this application."""
     app.before_request(limit_rate)
-    app.after_request(tell_allowance)

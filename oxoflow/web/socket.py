@@ -26,7 +26,7 @@ from oxoflow.web.runs import own_run
 from oxoflow.web.socketwire import SocketWire
 from oxoflow.web.sse import accept_ticket, aliveness, is_last, owner_of, resume_from, wants
 from oxoflow.web.tails import Tail
-from oxoflow.web.tracing import HEADER
+from oxoflow.web.tracing import HEADER, request_id
 from oxoflow.workspace import EXECUTION_LOG
 
 blueprint = Blueprint("socket", __name__)
@@ -112,7 +112,7 @@ def _wire(account: Account, tails: dict[str, Tail]) -> SocketWire:
         return Tail(run.id, directory, EXECUTION_LOG, offset)
 
     headers = [(name.encode(), text.encode("latin-1")) for name, text in request.headers.items()]
-    answer = [(HEADER.encode(), str(g.request_id).encode())]
+    answer = [(HEADER.encode(), request_id().encode())]
     try:
         return SocketWire(headers, request.path, answer, tails, find_tail)
     except RemoteProtocolError as error:

@@ -1,6 +1,7 @@
-"""Give every request an id and every answer the same one, and count requests.
+"""Give every request an id and every answer the same one, count requests and log them.
 
-An incoming id is kept when it is well formed, so that a proxy's log and ours can be joined.
+An incoming id is kept when it is well formed, so that a proxy's log and ours can be joined. Works
+on the WSGI environ: what is done for every request needs no Flask.
 """
 
 from __future__ import annotations
@@ -10,51 +11,39 @@ import re
 import time
 import uuid
 
-from flask import Flask, Response, g, redirect, request
-from flask.typing import ResponseReturnValue
+from flask import request
 
-from oxoflow.errors import NotFound
-from oxoflow.web.prefix import OUTSIDE
-from oxoflow.web.services import services
+from oxoflow.web.traffic import Traffic
+from oxoflow.web.wsgi import Environ, Headers
 
 HEADER = "x-request-id"
+REQUEST_ID = "oxoflow.request_id"  # keys of the WSGI environ
+BEGAN = "oxoflow.began"
 WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 
 log = logging.getLogger("oxoflow.request")
 
 
-def begin() -> ResponseReturnValue | None:
-    """Name and count the request; refuse what is not below the base path."""
-    given = request.headers.get(HEADER)
-    g.request_id = given if given and WELL_FORMED.fullmatch(given) else str(uuid.uuid4())
-    g.began = time.monotonic()
-    services().traffic.begin()
-    if OUTSIDE in request.environ:
-        raise NotFound("Not found")
-    if not request.environ["PATH_INFO"]:  # the base path without its slash: relative links need it
-        query = request.query_string.decode("latin-1")
-        return redirect(request.script_root + "/" + (f"?{query}" if query else ""), 308)
-    return None
+def begin(environ: Environ, traffic: Traffic) -> None:
+    """Name and count a request."""
+    given = environ.get("HTTP_X_REQUEST_ID")
+    environ[REQUEST_ID] = given if given and WELL_FORMED.fullmatch(given) else str(uuid.uuid4())
+    environ[BEGAN] = time.monotonic()
+    traffic.begin()
 
 
-def end(response: Response) -> Response:
+def end(environ: Environ, status: int, headers: Headers, traffic: Traffic) -> None:
     """Put the id on the answer, count it, and write a line into the debug log."""
-    response.headers[HEADER] = g.request_id
-    seconds = time.monotonic() - g.began
-    services().traffic.end(request.method, response.status_code, seconds)
+    headers.append((HEADER, environ[REQUEST_ID]))
+    seconds = time.monotonic() - environ[BEGAN]
+    method = environ["REQUEST_METHOD"]
+    traffic.end(method, status, seconds)
     if log.isEnabledFor(logging.DEBUG):
-        log.debug(
-            "%s %r %d %.1f ms [%s]",
-            request.method,
-            request.path,
-            response.status_code,
-            seconds * 1000,
-            g.request_id,
-        )
-    return response
+        path, name = environ.get("PATH_INFO", ""), environ[REQUEST_ID]
+        log.debug("%s %r %d %.1f ms [%s]", method, path, status, seconds * 1000, name)
 
 
-def register(app: Flask) -> None:
-    """Trace every request of this application; call it before other hooks are registered."""
-    app.before_request(begin)
-    app.after_request(end)
+def request_id() -> str:
+    """The id of the request that is being handled."""
+    name: str = request.environ[REQUEST_ID]
+    return name

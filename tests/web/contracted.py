@@ -7,13 +7,14 @@ from functools import cache
 from typing import Any
 
 import jsonschema
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 
 from oxoflow.openapi.contract import ROUTES, path_of
 from oxoflow.openapi.route import JSON, UNSAFE, Route
 from oxoflow.openapi.schemas import SCHEMAS
 from oxoflow.web.prefix import OUTSIDE
 from oxoflow.web.services import services
+from oxoflow.web.tracing import request_id
 
 # Routes that change nothing that lasts, by the names of their operations.
 WITHOUT_TRACE = frozenset(
@@ -52,7 +53,7 @@ def hold(response: Response) -> Response:
             row = (
                 services()
                 .db.read()
-                .execute("SELECT 1 FROM audit_logs WHERE request_id = ?", (g.request_id,))
+                .execute("SELECT 1 FROM audit_logs WHERE request_id = ?", (request_id(),))
             )
             assert row.fetchone(), f"{route.method} {route.path} left no row in the audit log"
     return response
