@@ -39,7 +39,8 @@ class Reason(Struct, frozen=True):
 
     Parts are those of a key (`command`, `script`, `environment`, `when`, `output`, `config.NAME`,
     `params.NAME`, `envvars.NAME`, `input.PATH`), and `record`, `output.PATH`, `forced`,
-    `upstream`, `pipe` (another job on the same pipe must run), `accepted`.
+    `upstream`, `pipe` (another job on the same pipe must run), `accepted`, and `checkpoint` (only
+    what that one finds says for which samples the job is).
     """
 
     part: str

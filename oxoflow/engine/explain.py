@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.deciding import Decision, Reason, Verdict
 from oxoflow.engine.events import timestamp
-from oxoflow.engine.wording import missing_message
+from oxoflow.engine.wording import awaited_words, missing_message
 
 _VERDICTS: Mapping[Verdict, str] = {
     Verdict.RUN: "runs",
@@ -134,6 +134,7 @@ _SENTENCES: Mapping[str, Callable[[Reason, str, Verdict], str]] = {
     "pipe": _pipe,
     "when": _when,
     "command": _command,
+    "checkpoint": lambda reason, name, verdict: awaited_words(reason),
     "cache": lambda reason, name, verdict: f"its result will be taken from {reason.new}",
     "forced": lambda reason, name, verdict: "it was asked for with --rerun or --force",
     "script": _kept("its script changed"),

@@ -20,6 +20,7 @@ from oxoflow.engine.pipes import find_pipes
 from oxoflow.engine.render import Capacity, Renderer
 from oxoflow.engine.select import ancestors, descendants, jobs_called
 from oxoflow.engine.state import State
+from oxoflow.engine.unknownsamples import find_unknown
 from oxoflow.lang.condition import evaluate
 from oxoflow.lang.model import Job
 
@@ -73,6 +74,7 @@ class Planner:
         selected = _selected(loaded, options)
         self.pipes = find_pipes(self.dag, self.renderer, selected, self._holds(loaded))
         self.selected = self.pipes.order
+        self._unknown = find_unknown(self.dag, self.pipes)
         self._forced: dict[int, Reason] = {}
         self._force(self.selected if options.rerun else ())
         for name in options.force:
@@ -120,6 +122,10 @@ class Planner:
         parents, jobs = self.dag.parents, self.dag.jobs
         group_of = self.pipes.group_of
         for index in self.selected:
+            if index in self._unknown:
+                reason = Reason("checkpoint", None, self._unknown[index])
+                decisions[index] = Decision(index, jobs[index], Verdict.SKIP, (reason,))
+                continue
             group = group_of.get(index, ())
             above = [at for at in parents[index] if at in moving and at not in group]
             stuck = [parent for parent in parents[index] if parent in blocked]

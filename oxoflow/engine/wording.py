@@ -26,7 +26,14 @@ def skip_reason(decision: Decision) -> str:
         return f"optional inputs missing: {', '.join(_missing(decision))}"
     if first.part == "command":
         return "nothing to run"
+    if first.part == "checkpoint":
+        return awaited_words(first)
     return "already completed"
+
+
+def awaited_words(reason: Reason) -> str:
+    """Say of a job for unknown samples what it waits for."""
+    return f"it waits for the samples or pairs that checkpoint '{reason.new}' finds"
 
 
 def missing_message(decision: Decision, dag: Dag) -> str:
@@ -37,10 +44,10 @@ def missing_message(decision: Decision, dag: Dag) -> str:
         return f"rule '{rule}': {', '.join(_say(reason) for reason in decision.reasons)}"
     shown = ", ".join(f"'{path}'" for path in missing[:3])
     more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-    verb = "are" if len(missing) > 1 else "is"
+    noun, verb = ("inputs", "are") if len(missing) > 1 else ("input", "is")
     return (
-        f"rule '{rule}': input {shown}{more} {verb} made by no rule and {verb} not on disk"
-        f"{_nearest(missing[0], dag)}"
+        f"rule '{rule}': {noun} {shown}{more} {verb} made by no rule and {verb} not on disk"
+        f"{_nearest(missing[0], rule, dag)}"
     )
 
 
@@ -58,8 +65,14 @@ def _say(reason: Reason) -> str:
     return f"{reason.part} is {reason.new}" if reason.new else reason.part
 
 
-def _nearest(path: str, dag: Dag) -> str:
-    outputs = {output: job.rule.name for job in dag.jobs[:20_000] for output in job.output.paths}
+def _nearest(path: str, reader: str, dag: Dag) -> str:
+    """Name the output of another rule that the author may have meant."""
+    outputs = {
+        output: job.rule.name
+        for job in dag.jobs[:20_000]
+        if job.rule.name != reader
+        for output in job.output.paths
+    }
     name = posixpath.basename(path)
     namesake = next((output for output in outputs if posixpath.basename(output) == name), None)
     near = namesake or most_alike(path, outputs, len(outputs))

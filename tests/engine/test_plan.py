@@ -345,3 +345,13 @@ def test_words_say_what_the_data_say(here):
     found = decisions(TWO, here)
     assert "input 'in.txt' is made by no rule and is not on disk" in explain(found["a"], dag)
     assert "it needs a, which is blocked" in explain(found["b"], dag)
+
+
+def test_the_nearest_output_is_never_one_of_the_rule_that_lacks_the_input(here):
+    own = (
+        "[[rules]]\nname = 'trim'\ninput = ['raw/A_1.fq', 'raw/A_2.fq']\noutput = ['A_1.fq']\n"
+        "shell = 'cat {input} > {output}'\n"
+    )
+    told = explain(decisions(own, here)["trim"], load(own).dag)
+    assert "inputs 'raw/A_1.fq', 'raw/A_2.fq' are made by no rule and are not on disk" in told
+    assert "nearest output" not in told

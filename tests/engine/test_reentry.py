@@ -96,6 +96,27 @@ def test_what_reads_new_results_is_brought_up_to_date_in_the_same_run(tmp_path):
     assert execute(tmp_path, flow + GATHER).counts.succeeded == 0
 
 
+def test_a_rule_whose_samples_nobody_knows_yet_waits_with_its_readers_for_the_checkpoint(tmp_path):
+    manifest(tmp_path, "S2", "S3")
+    flow = FLOW.removeprefix(GROUP) + GATHER
+    outcome = execute(tmp_path, flow)
+    assert outcome.exit_code == 0
+    assert sorted(os.listdir(tmp_path / "out")) == ["S2", "S3"]
+    assert started(tmp_path)[0] == "find"
+    assert started(tmp_path)[-2:] == ["gather", "count"]
+    assert execute(tmp_path, flow).counts.succeeded == 0
+
+
+def test_a_checkpoint_that_finds_nobody_leaves_what_waits_for_it(tmp_path):
+    (tmp_path / "found.toml").write_text("[reentry]\nsample = []\n")
+    outcome = execute(tmp_path, FLOW.removeprefix(GROUP) + GATHER)
+    assert (outcome.exit_code, started(tmp_path)) == (0, ["find"])
+    assert event_of(tmp_path, "gather", "rule_skipped").data["reason"] == (
+        "it waits for the samples or pairs that checkpoint 'find' finds"
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_failed_beside_a_checkpoint_is_not_tried_again_with_the_new_results(tmp_path):
     manifest(tmp_path, "S2")
     broken = GATHER.replace("wc -l", "echo x >> tries; false")
