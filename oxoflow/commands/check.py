@@ -29,7 +29,9 @@ def _check(place: Place) -> tuple[str, Checked]:
 
 
 def _edges(checked: Checked) -> list[tuple[str, str]] | None:
-    return rule_graph(checked.dag).named_edges if checked.dag else None
+    if checked.dag is None or checked.workflow is None:
+        return None
+    return rule_graph(checked.dag, checked.workflow.rules).named_edges
 
 
 def show_validation(arguments: Arguments) -> int:

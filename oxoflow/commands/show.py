@@ -35,7 +35,7 @@ def show_graph(arguments: Arguments) -> int:
             config=loaded.workflow.config,
             execution_groups=loaded.workflow.execution_groups,
         )
-    rules = [] if arguments.target else [rule.name for rule in loaded.workflow.rules]
+    rules = () if arguments.target else loaded.workflow.rules
     graph = job_graph(dag) if arguments.expanded else rule_graph(dag, rules)
     if arguments.json or arguments.format == "json":
         print_json(to_json(graph))
@@ -47,7 +47,8 @@ def show_graph(arguments: Arguments) -> int:
 def show_stats(arguments: Arguments) -> int:
     """Print figures of a workflow."""
     loaded = load(arguments, find_place(arguments), to_run=False)
-    found: dict[str, Any] = dict(stats(loaded.workflow, rule_graph(loaded.dag).named_edges))
+    graph = rule_graph(loaded.dag, loaded.workflow.rules)
+    found: dict[str, Any] = dict(stats(loaded.workflow, graph.named_edges))
     found["job_count"] = len(loaded.jobs)
     if arguments.json:
         print_json(found)

@@ -5,13 +5,14 @@ Owns target selection and the figures of spec/oxoflow-format.md 4.2. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from oxoflow.engine.dag import Dag, nearest, topological_order
-from oxoflow.engine.matching import tidy
+from oxoflow.engine.matching import OutputIndex, tidy
 from oxoflow.errors import UsageError
+from oxoflow.lang.model import Rule
 
 
 class RuleGraph(Struct, frozen=True):
@@ -85,9 +86,13 @@ def job_graph(dag: Dag) -> RuleGraph:
     return RuleGraph(tuple([job.name for job in dag.jobs]), tuple(sorted(edges)))
 
 
-def rule_graph(dag: Dag, names: Sequence[str] = ()) -> RuleGraph:
-    """Fold the jobs to their rules; `names` are all rules in file order, with or without jobs."""
-    places = {name: at for at, name in enumerate(names)}
+def rule_graph(dag: Dag, rules: Sequence[Rule] = ()) -> RuleGraph:
+    """Fold the jobs to their rules; `rules` are all rules in file order, with or without jobs.
+
+    A rule without jobs (an empty list, a condition that holds for no sample) is linked by its
+    paths as they are written, as the template graph of spec/oxoflow-format.md 4.3 is.
+    """
+    places = {rule.name: at for at, rule in enumerate(rules)}
     of_job = [places.setdefault(job.rule.name, len(places)) for job in dag.jobs]
     edges = {
         (of_job[parent], of_job[at])
@@ -95,7 +100,33 @@ def rule_graph(dag: Dag, names: Sequence[str] = ()) -> RuleGraph:
         for parent in found
         if of_job[parent] != of_job[at]
     }
+    edges.update(_written_edges(rules, places, set(of_job)))
     return RuleGraph(tuple(places), tuple(sorted(edges)))
+
+
+def _written_edges(
+    rules: Sequence[Rule], places: Mapping[str, int], with_jobs: Container[int]
+) -> Iterator[tuple[int, int]]:
+    """Give the edges into and out of rules without jobs, found in the texts of the rules."""
+    idle = {places[rule.name] for rule in rules if places[rule.name] not in with_jobs}
+    if not idle:
+        return
+    outputs = OutputIndex(
+        (tidy(path), places[rule.name])
+        for rule in rules
+        for path in (*rule.output.paths, rule.output_pattern)
+        if path
+    )
+    for rule in rules:
+        at = places[rule.name]
+        found = {places[name] for name in rule.depends_on if name in places}
+        for path in map(tidy, rule.input.paths):
+            found.update(outputs.match(path))
+        for path in [tidy(spec.pattern) for spec in rule.expand_inputs]:
+            found.update(outputs.match(path) or outputs.match_shape(path))
+        for parent in found - {at}:
+            if parent in idle or at in idle:
+                yield parent, at
 
 
 def levels(graph: RuleGraph | Dag) -> list[list[str]]:

@@ -38,7 +38,7 @@ def graph_of(text: str) -> tuple[Workflow, Dag, RuleGraph]:
 
 def folded(workflow: Workflow, dag: Dag) -> RuleGraph:
     """The DAG with one node a rule, in file order, rules without jobs included."""
-    return rule_graph(dag, [rule.name for rule in workflow.rules])
+    return rule_graph(dag, workflow.rules)
 
 
 def rule_order(graph: RuleGraph) -> list[str]:

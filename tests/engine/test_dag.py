@@ -161,8 +161,27 @@ def test_jobs_fold_to_rules_without_self_edges():
         job("al_2", ["1.bam"], ["2.bam"], rule=one),
         job("m", ["1.bam", "2.bam"], rule=two),
     ]
-    graph = rule_graph(build_dag(jobs), [rule.name for rule in (one, two, three)])
+    graph = rule_graph(build_dag(jobs), (one, two, three))
     assert graph == RuleGraph(("al", "m", "never"), ((0, 1),))
+
+
+def test_rules_without_jobs_are_linked_by_their_paths_as_written():
+    def paths(*found: str) -> FileSet:
+        return FileSet(found)
+
+    rules = (
+        Rule("make", output=paths("{config.d}/db.txt")),
+        Rule("split", input=paths("{config.d}/db.txt"), output=paths("p/{part}.txt", "p/all.log")),
+        Rule("find", output_pattern="q/{piece}.txt"),
+        Rule("each", input=paths("q/{piece}.txt"), depends_on=("make", "gone")),
+        Rule("join", expand_inputs=(ExpandInput("p/{k}.txt", {"k": "config.none"}),)),
+        Rule("look", input=paths("p/*.log"), output=paths("look.txt")),
+        Rule("else", input=paths("p/{other}.txt")),
+    )
+    jobs = [job(rules[at].name, [], [], rule=rules[at]) for at in (0, 4, 5, 6)]
+    graph = rule_graph(build_dag(jobs), rules)
+    assert graph.names == tuple(rule.name for rule in rules)
+    assert graph.edges == ((0, 1), (0, 3), (1, 4), (1, 5), (2, 3))
 
 
 def test_rules_whose_jobs_interleave_still_have_levels():
