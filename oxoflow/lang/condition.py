@@ -50,6 +50,26 @@ def complaint(text: str) -> str | None:
     return None
 
 
+def unread_part(text: str) -> str | None:
+    """Give the first part of a `when` that is no test this language knows, and so counts as true.
+
+    Call it only for texts about which `complaint` has none: it follows the nesting.
+    """
+    text = settle_wildcards(text, {}).strip()
+    for operator, _ in _JOINS:
+        parts = _split(text, operator)
+        if len(parts) > 1:
+            return next((odd for part in parts if (odd := unread_part(part))), None)
+    if text.startswith("!"):
+        return unread_part(text.lstrip("! \t\n\r"))
+    if _encloses(text):
+        return unread_part(text[1:-1])
+    found = _comparison(text)
+    left = found[0] if found else text
+    known = text in ("", "true", "false") or _FILE_EXISTS.fullmatch(text)
+    return None if known or _LENGTH.fullmatch(left) or _CONFIG_REF.fullmatch(left) else text
+
+
 def config_keys(text: str) -> list[str]:
     """Give the config keys that a `when` reads, each once, in order."""
     return list(dict.fromkeys(_CONFIG_REF.findall(_QUOTED.sub("", text))))

@@ -61,3 +61,15 @@ def _likeness(
         size = left.total() + right.total()
         total += share * 2 * (left & right).total() / size if size else 0.0
     return total
+
+
+def is_one_slip(name: str, known: str) -> bool:
+    """Say whether one letter added, left out, changed or swapped with the next makes `known`."""
+    if name == known or abs(len(name) - len(known)) > 1:
+        return False
+    at = next((at for at, (a, b) in enumerate(zip(name, known, strict=False)) if a != b), None)
+    if at is None:  # one is the beginning of the other
+        return True
+    rest, other = name[at:], known[at:]
+    swapped = rest[1::-1] + rest[2:]
+    return other in (swapped, rest[1:]) or other[1:] in (rest, rest[1:])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oxoflow.errors import WorkflowError
-from oxoflow.lang.condition import complaint, config_keys, evaluate, settle_wildcards
+from oxoflow.lang.condition import complaint, config_keys, evaluate, settle_wildcards, unread_part
 from oxoflow.lang.view import NOTHING
 from tests.lang.build import Files
 
@@ -101,6 +101,23 @@ def test_it_does_not_hold(text: str):
 def test_the_keys_it_reads_are_listed_once_and_not_from_inside_quotes():
     text = "config.a == 'config.b' && (!config.c || config.a > 3)"
     assert config_keys(text) == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "odd"),
+    [
+        ('normal != ""', 'normal != ""'),
+        ("config.a && (config.b || !mode)", "mode"),
+        ('config.a = "x"', 'config.a = "x"'),
+        ("exists('x')", "exists('x')"),
+        ('config.a == "x && y" && wildcard.b != "c"', None),
+        ('file_exists("{sample}.bam") || len(config.c) > 1', None),
+        ("!false && config.n >= 20", None),
+        ("", None),
+    ],
+)
+def test_what_is_no_test_and_so_counts_as_true_can_be_named(text: str, odd: str | None):
+    assert unread_part(text) == odd
 
 
 @pytest.mark.parametrize("text", ["(" * 5000 + ")" * 5000, "config.a && " * 5000, "x" * 30_000])

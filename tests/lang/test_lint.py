@@ -4,6 +4,7 @@ import pytest
 
 from oxoflow.errors import Severity
 from oxoflow.lang.lint import lint
+from oxoflow.lang.nearest import is_one_slip
 from oxoflow.lang.parse import parse_workflow
 from tests.lang.fakes import Files
 
@@ -154,6 +155,19 @@ CASES = [
         HEAD + '[[values]]\nname = "k"\nvalues = [1]\n' + rule('input = ["{k}.fq"]'),
     ),
     ("W024", HEAD + bare('shell = "echo {sample}"'), HEAD + bare("shell = 'awk {print}'")),
+    ("W024", HEAD + bare('shell = "cat {imput}"'), HEAD + bare("shell = 'awk {inner}{printf}'")),
+    (
+        "W024",
+        HEAD + bare('scatter = { variable = "chrom", values = ["1"] }\nshell = "echo {chrm}"'),
+        HEAD + bare('scatter = { variable = "chrom", values = ["1"] }\nshell = "echo {chrom}"'),
+    ),
+    (
+        "W024",
+        HEAD + rule('input = ["{sample}.fq"]'),
+        HEAD
+        + rule('input = ["{sample}.fq"]')
+        + "[[rules]]\nname = 'find'\ncheckpoint = true\ncheckpoint_manifest = 'm.toml'\n",
+    ),
     ("W024", HEAD + bare('shell = "echo {values.k}"'), HEAD + bare('shell = "echo {config.k}"')),
     ("W024", HEAD + bare('shell = "echo {env.HOME}"'), HEAD + bare('shell = "echo ${HOME}"')),
     ("W025", HEAD + rule("threads = 2"), HEAD + rule("resources.threads = 2")),
@@ -296,3 +310,14 @@ def test_a_secret_is_never_repeated_in_the_message():
     [diagnostic] = [d for d in found(text) if d.code == "S008"]
     assert "hunter22" not in repr(diagnostic)
     assert diagnostic.key == "config.password"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *[(name, True) for name in ("smaple", "sampl", "ample", "ssample", "samples", "somple")],
+        *[(name, False) for name in ("sample", "simplex", "maples", "smapel", "s")],
+    ],
+)
+def test_a_slip_is_one_letter_too_many_too_few_changed_or_swapped(name: str, expected: bool):
+    assert is_one_slip(name, "sample") is expected

@@ -73,6 +73,7 @@ def test_nothing_is_found_where_nothing_is_wrong(text: str):
             [("E002", "warning", "resources.time_limit")],
         ),
         (rule("a", when="'" + "(" * 200 + ")" * 200 + "'"), [("E002", "error", "when")]),
+        (rule("a", when="'normal != \"\"'"), [("E002", "warning", "when")]),
         (
             rule("a", input='["{s}"]', output='["{s}", "{t}", "x{t}"]', shell='"x"'),
             [("E003", "error", "output.1")],

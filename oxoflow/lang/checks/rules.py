@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from oxoflow.errors import Diagnostic
-from oxoflow.lang.condition import complaint
+from oxoflow.lang.condition import complaint, unread_part
 from oxoflow.lang.faults import error, warning
 from oxoflow.lang.model import FileSet, Rule, Workflow
 from oxoflow.lang.nearest import Guesser
@@ -17,6 +17,7 @@ from oxoflow.lang.values import parse_duration, parse_memory
 from oxoflow.lang.wildcards import META_PREFIX, PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES, names_in
 
 _NAME_MARKS = frozenset("_-:")
+_CONDITIONS = 'compare config.NAME, wildcard.NAME or len(config.NAME), or ask file_exists("PATH")'
 _DURATION = re.compile(r"\d{1,12}[smhdSMHD]", re.ASCII)
 
 
@@ -70,8 +71,16 @@ def _amounts(rule: Rule) -> Iterator[Diagnostic]:
         except ValueError as fault:
             message = f"rule '{rule.name}': time_limit {fault}; as written, it limits nothing"
             yield warning("E002", message, rule=rule.name, key="resources.time_limit")
-    if rule.when is not None and (fault_text := complaint(rule.when)):
+    if rule.when is not None:
+        yield from _condition(rule, rule.when)
+
+
+def _condition(rule: Rule, when: str) -> Iterator[Diagnostic]:
+    if fault_text := complaint(when):
         yield error("E002", f"rule '{rule.name}': {fault_text}", rule=rule.name, key="when")
+    elif odd := unread_part(when):
+        message = f"rule '{rule.name}': the condition {odd!r} is not understood and counts as true"
+        yield warning("E002", message, rule=rule.name, key="when", suggestion=_CONDITIONS)
 
 
 def _memory(rule: Rule) -> Iterator[Diagnostic]:

@@ -1,17 +1,19 @@
 """Check the wildcards of a rule against what gives them values.
 
 Owns W024 (no source) and W029 (`${sample}` is filled in, surprise S21 of spec/oxoflow-format.md).
-In commands only names that everybody means as wildcards count: awk and bash have braces too.
+In commands only names that everybody means as wildcards count, and slips of the pen: awk and bash
+have braces too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.lints.advice import Facts, command_texts, warn
 from oxoflow.lang.model import Rule
+from oxoflow.lang.nearest import MOST_NAMES, is_one_slip
 from oxoflow.lang.wildcards import ENGINE_NAMES, META_PREFIX, PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES
 
 _SHELL_VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -58,9 +60,11 @@ def _command(
     rule: Rule, key: str, text: str, own: set[str], seen: set[str], facts: Facts
 ) -> Iterator[Diagnostic]:
     for name in dict.fromkeys(PLACEHOLDER.findall(text)):
-        if name in _USUAL and name not in seen | own and not _has_source(name, facts):
+        if name in seen | own or _has_source(name, facts):
+            continue
+        if name in _USUAL or _is_slip(name, own, facts):
             seen.add(name)
-            yield _no_source(rule, name, key, facts)
+            yield _no_source(rule, name, key, facts, own)
     for pattern, before, after, effect in _NO_ESCAPES:
         for name in dict.fromkeys(pattern.findall(text)):
             if name in own or _has_source(name, facts):
@@ -80,12 +84,22 @@ def _command(
 
 
 def _has_source(name: str, facts: Facts) -> bool:
+    if facts.finds_samples and name in _USUAL:
+        return True
     return name in facts.fan_out_names or name in facts.metadata_names or name in ENGINE_NAMES
 
 
-def _no_source(rule: Rule, name: str, key: str, facts: Facts) -> Diagnostic:
+def _is_slip(name: str, own: Collection[str], facts: Facts) -> bool:
+    """Say whether a longer name is one slip away from one that would be filled in."""
+    known = (*own, *facts.known_names[:MOST_NAMES], *ENGINE_NAMES)
+    return len(name) > 3 and any(is_one_slip(name, each) for each in known)
+
+
+def _no_source(
+    rule: Rule, name: str, key: str, facts: Facts, own: Collection[str] = ()
+) -> Diagnostic:
     cure = (
-        facts.guesses.meant(name, facts.known_names)
+        facts.guesses.meant(name, [*sorted(own), *facts.known_names, *sorted(ENGINE_NAMES)])
         or _CURES.get(name)
         or f'add a [[values]] table named "{name}"'
     )
