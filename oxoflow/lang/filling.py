@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from oxoflow.lang.model import FileSet, Rule
 from oxoflow.lang.room import Room
 from oxoflow.lang.transform import INSTANCE
-from oxoflow.lang.wildcards import Template
+from oxoflow.lang.wildcards import WILDCARD_PREFIX, Template, names_in
 
 
 class Filler:
@@ -19,7 +19,8 @@ class Filler:
 
     def __init__(self, rule: Rule, rows: Sequence[Mapping[str, str]], room: Room) -> None:
         self._rule = rule
-        self._rows = rows
+        self._own = rows
+        self._rows = rows = _with_wildcards(rule, rows)
         self._room = room
         self._longest: int | None = None
         known: set[str] = set()
@@ -32,9 +33,9 @@ class Filler:
         """Give each job's values as a job records them."""
         if INSTANCE in self._known:
             return [
-                tuple([item for item in row.items() if item[0] != INSTANCE]) for row in self._rows
+                tuple([item for item in row.items() if item[0] != INSTANCE]) for row in self._own
             ]
-        return [tuple(row.items()) for row in self._rows]
+        return [tuple(row.items()) for row in self._own]
 
     def texts(self, text: str | None) -> Sequence[str | None]:
         """Give the text of each job."""
@@ -62,3 +63,17 @@ class Filler:
             rows = self._rows
             self._longest = max([max(map(len, row.values()), default=0) for row in rows], default=0)
         return self._longest
+
+
+def _with_wildcards(rule: Rule, rows: Sequence[Mapping[str, str]]) -> Sequence[Mapping[str, str]]:
+    """Let `{wildcard.name}` give the value of a name, or nothing where a job has none.
+
+    A later form of the format: it may ask for metadata that only some groups have.
+    """
+    hooks = (rule.pre_exec, rule.on_success, rule.on_failure)
+    texts = [*rule.input.paths, *rule.output.paths, rule.shell, rule.script, rule.log, *hooks]
+    asking = [text for text in texts if text and "{wildcard." in text]
+    if not asking:
+        return rows
+    asked = {n: n.removeprefix(WILDCARD_PREFIX) for n in names_in(asking) if "wildcard." in n}
+    return [{**row, **{full: row.get(name, "") for full, name in asked.items()}} for row in rows]

@@ -10,9 +10,10 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
-_SPLIT = re.compile(r"\{(?:values\.)?(\w+|(?:meta|input_group)\.[\w-]+)\}")
+_SPLIT = re.compile(r"\{(?:values\.)?(\w+|(?:meta|wildcard|input_group)\.[\w-]+)\}")
 VALUES_PREFIX = "values."
 META_PREFIX = "meta."
+WILDCARD_PREFIX = "wildcard."
 GROUP_PREFIX = "input_group."
 
 SAMPLE_NAMES = ("group", "sample")
@@ -37,7 +38,8 @@ class Template:
     """A text cut at the placeholders of some known names, ready to be filled quickly.
 
     `names` are the wanted names in order of appearance; a text without any is its own result.
-    `{values.name}` is taken as `{name}` (1.15); `{meta.column}` and `{input_group.name}` are names.
+    `{values.name}` is taken as `{name}` (1.15); `{meta.column}`, `{wildcard.name}` and
+    `{input_group.name}` are names.
     """
 
     __slots__ = ("_format", "_text", "names")

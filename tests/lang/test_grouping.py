@@ -32,6 +32,19 @@ def test_metadata_of_a_sample_is_filled_in_everywhere():
     assert third.input.paths == ("S3..fq",)
 
 
+def test_a_wildcard_may_be_asked_for_by_its_full_name():
+    text = GROUP.replace('name = "g"', 'name = "g"\nmetadata = { umi = "NN-N" }') + rule(
+        "trim",
+        output='["{sample}.{chr}.o"]',
+        shell='"u {wildcard.umi} {wildcard.none}| {wildcard.sample} {wildcard.chr} ${wildcard}"',
+        scatter='{ variable = "chr", values = ["1", "2"] }',
+    )
+    first, second, *_ = jobs_of(text)
+    assert first.shell == "u NN-N | S1 1 ${wildcard}"
+    assert second.shell == "u NN-N | S1 2 ${wildcard}"
+    assert dict(second.bindings) == {"umi": "NN-N", "group": "g", "sample": "S1", "chr": "2"}
+
+
 def test_metadata_decides_which_jobs_exist():
     gated = rule("a", shell='"x {sample}"', when="\"{meta.mark} == 'H3'\"")
     assert names(jobs_of(METADATA + GROUP + gated, {"m.tsv": SHEET})) == ["a_g_S1", "a_g_S2"]
