@@ -1,7 +1,8 @@
 """Find the line and column of tables and keys, for diagnostics that name a rule and a key.
 
-Owns the index from a path (table, element number, key) to its place in the text. It is built in
-one pass and only when there is something to report; tomli itself keeps no positions.
+Owns the index from a path (table, element number, key) to its place in the text. It is built only
+when there is something to report: the headers in one pass, the keys of a table when one of them is
+asked for; tomli itself keeps no positions.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from msgspec.structs import replace
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.toml.literal import Item, read
-from oxoflow.lang.toml.scan import Kind, Lines, Statement, statements, text_of
+from oxoflow.lang.toml.outline import first_keys, landmarks
+from oxoflow.lang.toml.scan import Kind, Lines, Statement, statement_at, text_of
 
 Path = tuple[str | int, ...]
 MOST_PARTS = 64  # of one dotted key; a text with longer ones is refused, and needs one place
@@ -43,14 +45,18 @@ class Index:
     """Where every table and key of one text stands."""
 
     def __init__(self, text: str) -> None:
-        text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+        self._text = text = text.removeprefix("\ufeff").replace("\r\n", "\n")
         self._lines = Lines(text)
         self._offsets: dict[Path, int] = {(): 0}
         self._values: dict[Path, Statement] = {}
         self._counts: dict[Path, int] = {}
-        self._rules: dict[str, list[Path]] = {}
+        self._headers = [0]  # where each section begins; the first has no header
+        self._sections: dict[Path, int] = {(): 0}  # number of the section that fills a table
+        self._keys: dict[Path, dict[str, list[int]]] = {}  # of the sections that were looked into
+        self._rules: dict[str, Path] = {}
+        self._second_rules: dict[str, Path] = {}  # of names that are given twice
         self._namespaces: dict[str, Path] = {}
-        self._read(text)
+        self._read()
 
     def place(self, path: Path) -> tuple[int, int]:
         """Return line and column, from 1, of a path that `find` or `nearest` returned."""
@@ -61,15 +67,15 @@ class Index:
         steps = _steps(key)
         if rule is None or steps[:1] == ("rules",):
             return self.nearest(steps)
-        paths = self._rules.get(rule)
-        if paths is None:
-            return self._stand_in(rule)
-        base = paths[1] if len(paths) > 1 else paths[0]
-        return self.nearest((*base, *steps))
+        base = self._second_rules.get(rule) or self._rules.get(rule)
+        return self._stand_in(rule) if base is None else self.nearest((*base, *steps))
 
     def nearest(self, path: Sequence[str | int]) -> Path:
         """Return the longest beginning of `path` that the text has a place for."""
         steps = tuple(path[: 2 * MOST_PARTS])  # nothing is remembered deeper
+        for length in range(len(steps)):
+            if steps[:length] in self._sections:
+                self._open(steps[:length], steps[length])
         while steps not in self._offsets and not self._look_inside(steps):
             steps = steps[:-1]
         return steps
@@ -79,7 +85,7 @@ class Index:
         namespace = rule.split("::")[0]
         if "::" in rule and namespace in self._namespaces:
             return self._namespaces[namespace]
-        return self.nearest(("include", 0)) if ("include", 0) in self._offsets else ()
+        return self.nearest(("include", 0)) if ("include", 0) in self._sections else ()
 
     def _look_inside(self, path: Path) -> bool:
         """Read the inline value that `path` leads into, if there is one; True when it is there."""
@@ -102,50 +108,78 @@ class Index:
                 if child.opening:
                     stack.append((inner, child))
 
-    def _read(self, text: str) -> None:
+    def _read(self) -> None:
         base: Path = ()
-        for statement in statements(text):
-            if statement.kind in (Kind.TABLE, Kind.ELEMENT):
-                base = self._open(statement)
-            elif statement.kind is Kind.PAIR:
-                self._add_pair(base, statement)
+        for statement in landmarks(self._text):
+            if statement.kind is Kind.PAIR:
+                self._note(base, statement)
+            else:
+                base = self._enter(statement)
+                self._sections[base] = len(self._headers)
+                self._headers.append(statement.start)
 
-    def _open(self, statement: Statement) -> Path:
+    def _enter(self, header: Statement) -> Path:
+        """Give the path of the table that a header begins, and remember its place."""
         path: Path = ()
-        *parents, name = statement.key[:MOST_PARTS]
+        *parents, name = header.key[:MOST_PARTS]
         for part in parents:
             path = (*path, part)
-            self._offsets.setdefault(path, statement.start)
+            self._remember(path, header.start)
             if path in self._counts:
                 path = (*path, self._counts[path] - 1)
         path = (*path, name)
-        if statement.kind is Kind.ELEMENT:
+        if header.kind is Kind.ELEMENT:
             number = self._counts.get(path, 0)
             self._counts[path] = number + 1
-            self._offsets.setdefault(path, statement.start)
+            self._remember(path, header.start)
             path = (*path, number)
-        self._offsets.setdefault(path, statement.start)
+        self._remember(path, header.start)
         return path
 
-    def _add_pair(self, base: Path, statement: Statement) -> None:
-        path = base
-        for part in statement.key[:MOST_PARTS]:
-            path = (*path, part)
-            self._offsets.setdefault(path, statement.start)
-        self._values[path] = statement
-        if statement.key == ("name",) and base[:1] == ("rules",) and len(base) == 2:
-            self._rules.setdefault(text_of(statement.value), []).append(base)
-        elif statement.key == ("namespace",) and base[:1] == ("include",):
+    def _remember(self, path: Path, offset: int) -> None:
+        """Keep the first place of a path, in whichever order the places are found."""
+        if self._offsets.setdefault(path, offset) > offset:
+            self._offsets[path] = offset
+
+    def _note(self, base: Path, statement: Statement) -> None:
+        """Keep what a landmark says: the name of a rule or a namespace, or all the rules."""
+        (key,) = statement.key
+        if key == "name" and base[:1] == ("rules",) and len(base) == 2:
+            self._name(text_of(statement.value), base)
+        elif key == "namespace" and base[:1] == ("include",):
             self._namespaces.setdefault(text_of(statement.value), base)
-        elif path == ("rules",) and statement.value.startswith("["):
+        elif key == "rules" and not base and statement.value.startswith("["):
             self._add_inline_rules(statement)
+
+    def _name(self, rule: str, base: Path) -> None:
+        if self._rules.setdefault(rule, base) is not base:
+            self._second_rules.setdefault(rule, base)
+
+    def _open(self, base: Path, key: str | int) -> None:
+        """Read the pairs of a table whose keys begin with `key`, once."""
+        if base not in self._keys:
+            number = self._sections[base]
+            start = statement_at(self._text, self._headers[number])[1] if number else 0
+            after = self._headers[number + 1 : number + 2]
+            self._keys[base] = first_keys(self._text, start, *(after or [len(self._text)]))
+        for offset in self._keys[base].pop(str(key), ()):
+            pair, _ = statement_at(self._text, offset)
+            if pair is not None:
+                self._add_pair(base, pair)
+
+    def _add_pair(self, base: Path, pair: Statement) -> None:
+        path = base
+        for part in pair.key[:MOST_PARTS]:
+            path = (*path, part)
+            self._remember(path, pair.start)
+        self._values[path] = pair
 
     def _add_inline_rules(self, statement: Statement) -> None:
         item = read(statement.value)
         for number, rule in enumerate(item.items if item else ()):
             for child in rule.items:
                 if child.key == ("name",):
-                    self._rules.setdefault(text_of(child.raw), []).append(("rules", number))
+                    self._name(text_of(child.raw), ("rules", number))
         if item:
             self._add_items(("rules",), item, statement.value_start)
 

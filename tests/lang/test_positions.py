@@ -3,10 +3,13 @@ from __future__ import annotations
 import pytest
 import tomli
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from oxoflow.errors import Diagnostic, Severity
 from oxoflow.lang.positions import Index, locate
-from tests.lang.toml_texts import texts
+from oxoflow.lang.toml.scan import Lines
+from tests.lang.slow_positions import SlowIndex
+from tests.lang.toml_texts import texts, tricky_texts
 
 TEXT = '''\
 # a comment with [rules] in it
@@ -122,6 +125,43 @@ def test_every_key_of_a_document_has_its_place_in_the_text(text):
         assert index.nearest(path) == path
         line, column = index.place(path)
         assert lines[line - 1][column - 1 :].strip()
+
+
+@settings(max_examples=150, deadline=None)
+@given(texts() | tricky_texts(), st.randoms(use_true_random=False))
+def test_places_do_not_depend_on_what_was_looked_at_before(text, random):
+    index, slow = Index(text), SlowIndex(text)
+    wanted = [*paths(tomli.loads(text))] * 2
+    random.shuffle(wanted)
+    for path in wanted:
+        asked = (*path, random.choice(["name", "x", 0, 1])) if random.random() < 0.5 else path
+        found = index.nearest(asked)
+        assert found == slow.nearest(asked)
+        assert index.place(found) == slow.place(found)
+
+
+@settings(max_examples=150, deadline=None)
+@given(tricky_texts(), st.lists(st.sampled_from(["name", "shell", "input.1", "y.x"]), min_size=1))
+def test_a_rule_is_found_by_its_name_wherever_that_stands(text, keys):
+    index, slow = Index(text), SlowIndex(text)
+    for rule, bases in slow.rules.items():
+        base = bases[min(len(bases), 2) - 1]
+        for key in keys:
+            steps = [int(step) if step.isdecimal() else step for step in key.split(".")]
+            found = index.find(rule, key)
+            assert found == slow.nearest((*base, *steps))
+            assert index.place(found) == slow.place(found)
+
+
+@pytest.mark.parametrize("length", [0, 1, 16383, 16384, 16385, 40000])
+def test_lines_are_counted_across_blocks(length):
+    text = "x" * length + "\n" + "y = 1\n" * 9000
+    lines = Lines(text)
+    for number in (0, 1, 2730, 2731, 8999):
+        assert lines.place(length + 1 + 6 * number) == (number + 2, 1)
+        assert lines.place(length + 5 + 6 * number) == (number + 2, 5)
+    assert lines.place(length) == (1, length + 1)
+    assert lines.place(len(text)) == (9002, 1)
 
 
 def paths(value, base=()):

@@ -120,6 +120,41 @@ def texts(draw):
     return _without_clashes(lines, ending) + draw(st.sampled_from(["", ending]))
 
 
+TRICKS = [
+    '"plain"',
+    "'plain'",
+    '"e\\u0061rly"',
+    '"""\n[[rules]]\nname = "fake"\n"""',
+    "'''\nname = 'fake'\n[config]\n'''",
+    '"""x\\"""\n[[rules]]"""',
+    '"""""two\n[a]"""""',
+    '[ # ] [[rules]]\n  "a]", [1, [2, [3, [4, [5]]]]],\n  { x = "}" },\n]',
+    '[\n[1],\n[["name"]],\n]',
+    '{ x = 1, "y" = { x = [ "}" ] }, z.y = 2 }',
+    '{ name = "inner", x = [\n"""\n[[rules]]\n"""\n] }',
+    "1_000",
+    "2020-01-01 07:32:00",
+]
+TRICKY_KEYS = ["name", "name", "shell", "input", "y", "rules", "namespace", "name.x", "y.x", "x"]
+TRICKY_KEYS += ['"name"', "'name'", '"n\\u0061me"', "y . 'a.b' .x", '"shell"', '"" . x', "names"]
+TRICKY_HEADERS = ["[[rules]]"] * 5 + ["[[ rules ]]", '[["rules"]]', "[rules.y]", "[[rules.y]]"]
+TRICKY_HEADERS += ["[[include]]", "[config]", "[ config . y ]", "[y.x.z]", "[y]", "[[y.x]]"]
+
+
+@st.composite
+def tricky_texts(draw):
+    """A valid TOML text whose strings, comments and keys look like headers and names of rules."""
+    endings = st.sampled_from(["", "", " ", "# [[rules]]", " # name = 'no'", "\n", "\n# x = '\n\n"])
+    lines = []
+    for header in ["", *draw(st.lists(st.sampled_from(TRICKY_HEADERS), max_size=8))]:
+        lines.append(header + draw(endings))
+        for key in draw(st.lists(st.sampled_from(TRICKY_KEYS), max_size=4)):
+            value = draw(st.sampled_from(TRICKS))
+            equals = draw(st.sampled_from([" = ", "=", "\t=  "]))
+            lines.append(f"{draw(space)}{key}{equals}{value}{draw(endings)}")
+    return _without_clashes(lines, draw(st.sampled_from(["\n", "\n", "\r\n"])))
+
+
 def _without_clashes(lines: list[str], ending: str) -> str:
     """Leave out the lines that TOML forbids after the ones before them (keys twice)."""
     kept: list[str] = []

@@ -8,7 +8,6 @@ raises: what it cannot read it passes over line by line, for tomli has judged th
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
@@ -37,6 +36,7 @@ _STRING = late(STRING)
 _BARE = late(r"[^\n#]*+")
 _NESTED = late(rf"{STRING}|#[^\n]*+|[\[\]{{}}]|[^\[\]{{}}\"'#]++|[\"']")
 _BARE_KEY = late(r"[A-Za-z0-9_-]+\Z")
+_BLOCK = 1 << 14
 
 
 class Kind(Enum):
@@ -65,40 +65,55 @@ class Statement(NamedTuple):
 
 
 class Lines:
-    """Turn an offset into a line and a column, both from 1."""
+    """Turn an offset into a line and a column, both from 1; counts the lines by blocks."""
 
     def __init__(self, text: str) -> None:
-        self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
+        self._text = text
+        self._blocks = [(1, 0)]  # of each block: the line it begins in, and where that line does
+        for start in range(0, len(text) - _BLOCK, _BLOCK):
+            line, begin = self._blocks[-1]
+            line += text.count("\n", start, start + _BLOCK)
+            self._blocks.append((line, self._line_start(begin, start, start + _BLOCK)))
 
     def place(self, offset: int) -> tuple[int, int]:
-        line = bisect_right(self._starts, offset)
-        return line, offset - self._starts[line - 1] + 1
+        number = min(offset // _BLOCK, len(self._blocks) - 1)
+        line, begin = self._blocks[number]
+        line += self._text.count("\n", number * _BLOCK, offset)
+        return line, offset - self._line_start(begin, number * _BLOCK, offset) + 1
+
+    def _line_start(self, begin: int, start: int, end: int) -> int:
+        """Return where the line of `end` starts, when that of `start` starts at `begin`."""
+        return max(begin, self._text.rfind("\n", start, end) + 1)
 
 
 def statements(text: str) -> Iterator[Statement]:
     """Yield the statements of `text` in order; line ends must be `\\n` alone."""
     position, length = 0, len(text)
     while position < length:
-        start = _end(_SPACE, text, position)
-        if start >= length:
-            return
-        first = text[start]
-        if first == "\n":
-            position = _end(_BLANK, text, start)
-            yield Statement(Kind.BLANK, start=start)
-            continue
-        if first == "#":
-            end = _line_end(text, start)
-            yield Statement(Kind.COMMENT, start=start, value=text[start:end].rstrip())
-            position = end + 1
-            continue
-        found = _header(text, start) if first == "[" else _pair(text, start)
-        if found is None:
-            position = _line_end(text, start) + 1
-            continue
-        statement, end = found
-        yield statement
-        position = _line_end(text, end) + 1
+        statement, position = statement_at(text, position)
+        if statement is not None:
+            yield statement
+
+
+def statement_at(text: str, position: int) -> tuple[Statement | None, int]:
+    """Return the statement that begins at a line's offset, and where the next one begins.
+
+    There is none at the end of the text, and in a line that is no TOML.
+    """
+    start = _end(_SPACE, text, position)
+    first = text[start : start + 1]
+    if not first:
+        return None, start
+    if first == "\n":
+        return Statement(Kind.BLANK, start=start), _end(_BLANK, text, start)
+    if first == "#":
+        end = _line_end(text, start)
+        return Statement(Kind.COMMENT, start=start, value=text[start:end].rstrip()), end + 1
+    found = _header(text, start) if first == "[" else _pair(text, start)
+    if found is None:
+        return None, _line_end(text, start) + 1
+    statement, end = found
+    return statement, _line_end(text, end) + 1
 
 
 def key_parts(raw: str) -> tuple[str, ...]:
