@@ -168,8 +168,12 @@ class Renderer:
         return self._paths(job.output, self.texts.path)
 
     def input_files(self, job: Job) -> tuple[str, ...]:
-        """Give the input paths as they are looked for on the disk."""
-        return self._paths(job.input, self.texts.path)
+        """Give the input paths as they are looked for on the disk; one that came out empty is none.
+
+        So does a rule declare an input that only some values of a config key name.
+        """
+        paths = self._paths(job.input, self.texts.path)
+        return tuple(filter(None, paths)) if "" in paths else paths
 
     def own_paths(self, job: Job, patterns: Sequence[str]) -> tuple[str, ...]:
         """Give paths that a rule names besides its files, with wildcards and config filled in."""

@@ -164,6 +164,20 @@ def test_ancient_inputs_count_by_presence_only(here):
     assert verdicts(text, here) == {"a": "skip"}
 
 
+@pytest.mark.parametrize("given", ['["{config.own}"]', '["{config.own}", "in.txt"]', '[""]'])
+def test_an_input_without_a_name_is_none(here, given):
+    text = (
+        '[config]\nown = ""\n'
+        + ONE.replace('["in.txt"]', given)
+        + '[[rules]]\nname = "walk"\ninput = { path = "{config.own}", pattern = "*.txt" }\n'
+        'output = ["w.txt"]\nshell = "echo {input[0]}+ > w.txt"\n'
+    )
+    assert carry_out(text, here) == ["a", "walk"]
+    (here / "other.txt").write_text("a new file beside them")
+    assert verdicts(text, here) == {"a": "skip", "walk": "skip"}
+    assert (here / "w.txt").read_text() == "+\n"
+
+
 def test_a_missing_source_blocks_what_needs_it(here):
     (here / "in.txt").unlink()
     assert verdicts(TWO, here) == {"a": "blocked", "b": "blocked"}
