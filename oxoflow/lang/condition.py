@@ -1,7 +1,8 @@
 """Decide `when` expressions: a small boolean language over `config` and existing files.
 
 Owns spec/oxoflow-format.md 3.1. Reads files only through the view it is given; never fails on
-odd text, which counts as true, except on nesting that no person writes.
+odd text, except on nesting that no person writes. Odd text counts as true; what begins with
+`config.` names a key, whatever follows, and one that does not exist counts as false.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from oxoflow.lang.wildcards import META_PREFIX, PLACEHOLDER, substitute
 MAX_DEPTH = 100
 MAX_LENGTH = 20_000
 _COMPARISONS = ("==", "!=", ">=", "<=", ">", "<")
+_CONFIG = "config."
 _CONFIG_REF = re.compile(r"config\.([\w-]+)")
 _LENGTH = re.compile(r"len\(\s*config\.([\w-]+)\s*\)")
 _WILDCARD_MARKS = ("wildcard.", "{meta.")
@@ -51,7 +53,7 @@ def complaint(text: str) -> str | None:
 
 
 def unread_part(text: str) -> str | None:
-    """Give the first part of a `when` that is no test this language knows, and so counts as true.
+    """Give the first part of a `when` that is no test this language knows.
 
     Call it only for texts about which `complaint` has none: it follows the nesting.
     """
@@ -78,6 +80,11 @@ def config_keys(text: str) -> list[str]:
 def tests_wildcards(text: str) -> bool:
     """Say whether a `when` asks for the values of a job (later than the spec)."""
     return any(mark in text for mark in _WILDCARD_MARKS) or PLACEHOLDER.search(text) is not None
+
+
+def wildcards_tested(text: str) -> list[str]:
+    """Give the names of `wildcard.name` tests, each once, in order."""
+    return list(dict.fromkeys(match[1] for match in _WILDCARD_TEST.finditer(text) if match[1]))
 
 
 def settle_wildcards(text: str, bindings: Mapping[str, str]) -> str:
@@ -141,13 +148,13 @@ def _comparison_or_primary(text: str, config: Mapping[str, Any], view: FileView)
         counted = _LENGTH.fullmatch(left)
         if counted:
             return _compare(_length(config.get(counted[1])), operator, right)
-        reference = _CONFIG_REF.fullmatch(left)
-        return _compare(config.get(reference[1], _MISSING), operator, right) if reference else True
+        if left.startswith(_CONFIG):
+            return _compare(config.get(left.removeprefix(_CONFIG), _MISSING), operator, right)
+        return True
     counted = _LENGTH.fullmatch(text)
     if counted:
         return _length(config.get(counted[1])) > 0
-    reference = _CONFIG_REF.fullmatch(text)
-    return _truthy(config.get(reference[1])) if reference else True
+    return not text.startswith(_CONFIG) or _truthy(config.get(text.removeprefix(_CONFIG)))
 
 
 def _length(value: Any) -> int:

@@ -81,6 +81,13 @@ def test_it_holds(text: str):
         "config.missing",
         "config.missing == 'x'",
         "config.missing != 'x'",
+        "config.n = 30",
+        "config.yes and config.s",
+        "config.yes)",
+        "config.yes # why",
+        "config.table.key",
+        "config.table.key == 'x'",
+        "no idea what && config.yes.or",
         "config.n >= 20.5",
         "config.n == '30'",
         "config.s > 'a'",
@@ -116,7 +123,7 @@ def test_the_keys_it_reads_are_listed_once_and_not_from_inside_quotes():
         ("", None),
     ],
 )
-def test_what_is_no_test_and_so_counts_as_true_can_be_named(text: str, odd: str | None):
+def test_what_is_no_test_can_be_named(text: str, odd: str | None):
     assert unread_part(text) == odd
 
 

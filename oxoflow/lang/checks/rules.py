@@ -79,7 +79,9 @@ def _condition(rule: Rule, when: str) -> Iterator[Diagnostic]:
     if fault_text := complaint(when):
         yield error("E002", f"rule '{rule.name}': {fault_text}", rule=rule.name, key="when")
     elif odd := unread_part(when):
-        message = f"rule '{rule.name}': the condition {odd!r} is not understood and counts as true"
+        counts = "false" if odd.startswith("config.") else "true"
+        message = f"rule '{rule.name}': the condition {odd!r} is not understood"
+        message += f" and counts as {counts}"
         yield warning("E002", message, rule=rule.name, key="when", suggestion=_CONDITIONS)
 
 
