@@ -28,6 +28,7 @@ class Dag(Struct, frozen=True):
 
     Among jobs that could come next, `order` takes the one declared first. `shared_outputs` are
     the concrete paths that several jobs write: legal when their `when` exclude each other.
+    `jobless` are rules that became no job: an empty list, a condition that holds for no sample.
     """
 
     jobs: tuple[Job, ...]
@@ -36,6 +37,7 @@ class Dag(Struct, frozen=True):
     children: tuple[tuple[int, ...], ...]
     order: tuple[int, ...] = ()
     shared_outputs: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    jobless: frozenset[str] = frozenset()
 
     @property
     def edge_count(self) -> int:

@@ -163,12 +163,14 @@ def check_text(
 
 
 def _dag(workflow: Workflow, jobs: Sequence[Job]) -> Dag:
-    return build_dag(
+    dag = build_dag(
         jobs,
         execution_groups=workflow.execution_groups,
         config=workflow.config,
         limits=workflow.limits,
     )
+    made = {job.rule.name for job in jobs}
+    return replace(dag, jobless=frozenset(r.name for r in workflow.rules if r.name not in made))
 
 
 def directory_of(file: Path, root: Path) -> str:

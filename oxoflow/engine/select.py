@@ -46,6 +46,11 @@ def jobs_called(dag: Dag, name: str) -> list[int]:
         found = [at for at, job in enumerate(dag.jobs) if path in map(tidy, job.output.paths)]
     if not found:
         found = [at for at, job in enumerate(dag.jobs) if job.name.startswith(name)]
+    if name in dag.jobless:
+        raise UsageError(
+            f"rule '{name}' makes no job here: what it is spread over is empty, or its condition "
+            "holds for none of it"
+        )
     if not found or not name:
         rules = list(dict.fromkeys(job.rule.name for job in dag.jobs))
         shown = ", ".join(rules[:10]) + (" …" if len(rules) > 10 else "")

@@ -67,10 +67,11 @@ def plan_rule(rule: Rule, ground: Ground) -> list[Instances]:
     if choices is _ONCE and not (conditional or rule.scatter or rule.transform):
         ground.room.take_jobs(rule, 1)
         return [Instances(rule, (rule.name,), _NO_VALUES)]
-    if rule.when and conditional:
-        choices = [c for c in choices if _may_run(rule.when, c, ground)]
+    spread = choices is not _ONCE
     if rule.scatter:
         choices = _scatter(rule, rule.scatter, choices, ground)
+    if rule.when and conditional and (spread or rule.scatter):
+        choices = [c for c in choices if _may_run(rule.when, c, ground)]
     if rule.transform:
         planned = _split(rule, rule.transform, choices, ground)
     else:

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from oxoflow.engine.dag import build_dag
 from oxoflow.engine.select import (
@@ -142,6 +143,12 @@ def test_an_unknown_target_names_the_nearest():
         select(build_dag(DIAMOND), ["megre"])
     with pytest.raises(UsageError):
         select(build_dag(DIAMOND), [""])
+
+
+def test_a_rule_without_jobs_is_told_from_a_misspelt_one():
+    dag = replace(build_dag(DIAMOND), jobless=frozenset(("call",)))
+    with pytest.raises(UsageError, match=r"rule 'call' makes no job here.*condition"):
+        select(dag, ["call"])
 
 
 def test_levels_and_critical_path_break_ties_by_name():

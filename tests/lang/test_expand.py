@@ -250,6 +250,19 @@ def test_a_condition_on_wildcards_keeps_the_jobs_for_which_it_holds():
     assert names(plain) == ["a_h_S3"]
 
 
+def test_a_rule_of_one_job_keeps_it_whatever_its_condition_asks():
+    (job,) = jobs_of(PAIRS + rule("a", shell='"x"', when="\"wildcard.control != ''\""))
+    assert (job.name, job.rule.when) == ("a", "false")
+
+
+def test_a_condition_may_ask_for_the_value_of_a_scatter():
+    scatter = '{ variable = "chr", values = ["1", "X"] }'
+    when = "\"wildcard.chr == 'X'\""
+    text = rule("a", shell='"x {chr} {sample}"', scatter=scatter, when=when)
+    assert names(jobs_of(text)) == ["a_X"]
+    assert names(jobs_of(GROUP + text)) == ["a_g_S1_X", "a_g_S2_X"]
+
+
 def test_two_rules_that_exclude_each_other_may_write_the_same_file():
     text = rule("a", output='["o"]', shell='"x"', when='"config.k"') + rule(
         "b", output='["o"]', shell='"x"', when='"!config.k"'

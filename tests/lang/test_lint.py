@@ -50,6 +50,7 @@ def test_a_clean_workflow_gives_nothing_at_all():
 
 
 GROUPS = '[[sample_groups]]\nname = "g"\nsamples = ["S1"]\n'
+PAIRS = '[[pairs]]\npair_id = "P"\nexperiment = "T"\nmetadata = { kit = "x" }\n'
 PRODUCER = rule(name="p")
 
 # code, text that has it, text that has not
@@ -168,6 +169,17 @@ CASES = [
         + rule('input = ["{sample}.fq"]')
         + "[[rules]]\nname = 'find'\ncheckpoint = true\ncheckpoint_manifest = 'm.toml'\n",
     ),
+    ("W024", HEAD + bare('shell = "echo {sample}"'), HEAD + bare('shell = "echo ${sample}"')),
+    (
+        "W024",
+        HEAD + PAIRS + bare("shell = 'date'\nwhen = \"wildcard.control != ''\""),
+        HEAD + PAIRS + bare("shell = 'echo {pair_id}'\nwhen = \"wildcard.control != ''\""),
+    ),
+    (
+        "W024",
+        HEAD + PAIRS + bare("shell = 'echo {pair_id}'\nwhen = 'wildcard.contrl'"),
+        HEAD + PAIRS + bare("shell = 'echo {pair_id}'\nwhen = 'wildcard.kit'"),
+    ),
     ("W024", HEAD + bare('shell = "echo {values.k}"'), HEAD + bare('shell = "echo {config.k}"')),
     ("W024", HEAD + bare('shell = "echo {env.HOME}"'), HEAD + bare('shell = "echo ${HOME}"')),
     ("W025", HEAD + rule("threads = 2"), HEAD + rule("resources.threads = 2")),
@@ -252,10 +264,17 @@ def test_a_missing_input_names_the_rule_that_nearly_makes_it():
     [diagnostic] = [d for d in found(text, Files({})) if d.code == "W026"]
     assert diagnostic.rule == "a"
     assert diagnostic.suggestion == "nearest output: 'raw/A.fastq' (rule 'fetch')"
+
     assert "W026" not in codes(text, Files({"raw/A.fq": b""}))
     made = text.replace("raw/A.fastq", "raw/{x}.fq")
     assert "W026" not in codes(made, Files({})), "an output with a wildcard makes it"
     assert "W026" not in codes(text), "without a view nothing is said about any disk"
+
+
+def test_a_rule_is_not_sent_to_its_own_output_for_a_missing_input():
+    own = bare('input = ["raw/A.fq"]\noutput = ["raw/A.fastq"]\nshell = "x"')
+    (diagnostic,) = [d for d in found(HEAD + own, Files({})) if d.code == "W026"]
+    assert diagnostic.suggestion is None
 
 
 def test_script_contents_are_searched_when_files_can_be_seen():

@@ -52,17 +52,15 @@ def _missing(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
         if not concrete or facts.outputs.make(path) or view.exists(path):
             continue
         message = f"rule '{rule.name}': input '{path}' is made by no rule and is not on disk"
-        yield warn("W026", message, rule, f"input.{at}", nearest_output(path, facts))
+        yield warn("W026", message, rule, f"input.{at}", _nearest_output(path, rule, facts))
 
 
-def nearest_output(path: str, facts: Facts) -> str | None:
-    """Return which output of which rule a missing input probably means."""
+def _nearest_output(path: str, rule: Rule, facts: Facts) -> str | None:
+    """Return which output of which other rule a missing input probably means."""
     near = facts.guesses.near(path, facts.outputs.writers)
-    return (
-        None
-        if near is None
-        else f"nearest output: '{near}' (rule '{facts.outputs.writers[near][0]}')"
-    )
+    if near is None or near in rule.output.paths:
+        return None
+    return f"nearest output: '{near}' (rule '{facts.outputs.writers[near][0]}')"
 
 
 def _undeclared(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:

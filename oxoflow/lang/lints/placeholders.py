@@ -11,10 +11,18 @@ import re
 from collections.abc import Collection, Iterator
 
 from oxoflow.errors import Diagnostic
+from oxoflow.lang.condition import wildcards_tested
 from oxoflow.lang.lints.advice import Facts, command_texts, warn
 from oxoflow.lang.model import Rule
 from oxoflow.lang.nearest import MOST_NAMES, is_one_slip
-from oxoflow.lang.wildcards import ENGINE_NAMES, META_PREFIX, PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES
+from oxoflow.lang.wildcards import (
+    ENGINE_NAMES,
+    META_PREFIX,
+    PAIR_NAMES,
+    PLACEHOLDER,
+    SAMPLE_NAMES,
+    names_in,
+)
 
 _SHELL_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _DOUBLED = re.compile(r"\{\{(\w+)\}\}")
@@ -42,6 +50,22 @@ def placeholder_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     for key, text in command_texts(rule):
         if "{" in text:
             yield from _command(rule, key, text, own, seen, facts)
+    if rule.when:
+        yield from _condition(rule, rule.when, own, facts)
+
+
+def _condition(rule: Rule, when: str, own: set[str], facts: Facts) -> Iterator[Diagnostic]:
+    """Find tests of wildcards that no job of the rule has: they are false, so it may never run."""
+    asked = [name for name in wildcards_tested(when) if name not in own]
+    texts = [text for text in (rule.shell, rule.output_pattern) if text]
+    used = names_in([*rule.input.paths, *rule.output.paths, *texts])
+    spread = bool(rule.input_groups) or not used.isdisjoint(facts.fan_out_names)
+    for name in asked:
+        if not (spread and _has_source(name, facts)):
+            message = f"rule '{rule.name}': its jobs have no wildcard.{name}, so the test is false"
+            near = None if spread else f"use {{{name}}} in an input, an output or the command"
+            cure = near or facts.guesses.meant(name, facts.known_names) or "test a config key"
+            yield warn("W024", message, rule, "when", cure)
 
 
 def own_names(rule: Rule) -> set[str]:
@@ -59,7 +83,7 @@ def own_names(rule: Rule) -> set[str]:
 def _command(
     rule: Rule, key: str, text: str, own: set[str], seen: set[str], facts: Facts
 ) -> Iterator[Diagnostic]:
-    for name in dict.fromkeys(PLACEHOLDER.findall(text)):
+    for name in dict.fromkeys(PLACEHOLDER.findall(_SHELL_VARIABLE.sub("", text))):
         if name in seen | own or _has_source(name, facts):
             continue
         if name in _USUAL or _is_slip(name, own, facts):
