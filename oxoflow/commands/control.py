@@ -17,6 +17,8 @@ from oxoflow.commands.options import JSON, WORKDIR
 from oxoflow.commands.output import plural, print_json
 from oxoflow.commands.results import here, record_row
 from oxoflow.engine.ending import Receipt
+from oxoflow.engine.events import timestamp
+from oxoflow.engine.failures import STOPPED
 from oxoflow.engine.records import Record
 from oxoflow.engine.recovery import end_abandoned
 from oxoflow.engine.rundir import RunDirectory, RunRecord, RunState, lock_holder, write_control
@@ -56,13 +58,16 @@ def _status(
     jobs: Mapping[str, Record],
     errors: Mapping[str, str | None],
 ) -> dict[str, Any]:
-    counts = dict.fromkeys(("done", "failed", "started", "planned"), 0)
-    for job in jobs.values():
-        counts[job.status] += 1
-    running = [job for job in jobs.values() if job.status == "started"] if holder else []
     state = record.state.value if record else "none"
     if record and record.state is RunState.RUNNING:
         state = "lost" if holder is None else "paused" if is_paused(directory) else "running"
+    # of a live run only its own failures: what failed earlier may still be done by it
+    since = record.started_at if record and holder else None
+    stands = {job.job: _standing(job, errors.get(job.job), since) for job in jobs.values()}
+    counts = dict.fromkeys(("done", "failed", "stopped", "started", "planned"), 0)
+    for word in stands.values():
+        counts[word] += 1
+    running = [job for job in jobs.values() if job.status == "started"] if holder else []
     return {
         "workdir": str(directory.root),
         "state": state,
@@ -77,9 +82,24 @@ def _status(
         "failed": [
             {"job": job.job, "exit_code": job.exit_code, "error": errors.get(job.job)}
             for job in jobs.values()
-            if job.status == "failed"
+            if stands[job.job] == "failed"
         ],
+        "stopped": [name for name, word in stands.items() if word == "stopped"],
     }
+
+
+def _standing(job: Record, error: str | None, since: str | None) -> str:
+    """Say how a job stands; `since` is when the live run began, None without one."""
+    if job.status != "failed":
+        return job.status
+    if since is not None and timestamp(job.finished_at or 0.0) < since:
+        return "planned"
+    return "stopped" if error == STOPPED else "failed"
+
+
+_COUNTED = {"done": "done", "failed": "failed", "stopped": "stopped"}
+_LIVE = {"started": "running", "planned": "not done yet"}
+_OVER = {"started": "interrupted", "planned": "not run"}
 
 
 def _status_lines(found: Mapping[str, Any]) -> list[str]:
@@ -91,13 +111,16 @@ def _status_lines(found: Mapping[str, Any]) -> list[str]:
     }
     state = found["state"]
     lines = [f"{found['workdir']}: {words.get(state, f'the last run ended: {state}')}"]
-    if found["error"]:
+    told = {f"job '{row['job']}' failed: {row['error']}" for row in found["failed"][:_SHOWN]}
+    if found["error"] and found["error"] not in told:
         lines.append(f"  {found['error']}")
-    counts = [f"{number} {word}" for word, number in found["jobs"].items() if number]
+    naming = _COUNTED | (_LIVE if found["pid"] else _OVER)
+    counts = [f"{number} {naming[word]}" for word, number in found["jobs"].items() if number]
     if counts:
         lines.append(f"  jobs: {', '.join(counts)}")
     lines += [f"  running  {row['job']}" for row in found["running"][:_SHOWN]]
     lines += [f"  failed   {row['job']}  {row['error'] or ''}" for row in found["failed"][:_SHOWN]]
+    lines += [f"  stopped  {name}" for name in found["stopped"][:_SHOWN]]
     more = len(found["failed"]) - _SHOWN
     return [*lines, *([f"  and {plural(more, 'failure')} more"] if more > 0 else [])]
 

@@ -19,7 +19,7 @@ from oxoflow.engine.narration import Narrator, duration_words, end_of, ends_a_jo
 _REDRAW_SECONDS = 0.2
 _ESTIMATE_SECONDS = 2.0
 _RUNNING_SHOWN = 6
-_BAR = 24
+_BAR, _SHORTEST_BAR = 24, 6
 
 
 class PlainDisplay:
@@ -113,15 +113,15 @@ class LiveDisplay:
     def _lines(self, now: float) -> list[str]:
         width = shutil.get_terminal_size().columns
         ended = sum(self._counts.values())
-        filled = _BAR * ended // max(1, self._total)
         words = [f"{count} {name}" for name, count in self._counts.items() if count]
-        head = f"[{'#' * filled}{'.' * (_BAR - filled)}] {ended}/{self._total} jobs"
         state = "paused" if self._paused else f"{duration_words(now - self._begun)}"
-        parts = [head, *words, state, *self._estimate_words(now)]
-        lines = [", ".join(parts)]
+        parts = [f"{ended}/{self._total} jobs", *words, state, *self._estimate_words(now)]
+        head = ", ".join(parts)
+        lines = [_bar(ended / max(1, self._total), width - len(head) - 4) + head]
         running = list(self._running.items())
         for job, since in running[:_RUNNING_SHOWN]:
-            lines.append(f"  {job}  {duration_words(now - since)}")
+            lasted = duration_words(now - since)
+            lines.append(f"  {_shortened(job, width - len(lasted) - 5)}  {lasted}")
         if len(running) > _RUNNING_SHOWN:
             lines.append(f"  and {len(running) - _RUNNING_SHOWN} more")
         return [line[: width - 1] for line in lines]
@@ -140,6 +140,23 @@ class LiveDisplay:
         since = now - self._estimated
         low, high = (duration_words(max(0.0, secs - since)) for secs in self._estimate)
         return [f"about {low} left" if low == high else f"about {low} to {high} left"]
+
+
+def _bar(share: float, room: int) -> str:
+    """Draw how much is done; nothing where there is no room for it."""
+    length = min(_BAR, room)
+    if length < _SHORTEST_BAR:
+        return ""
+    filled = int(length * share)
+    return f"[{'#' * filled}{'.' * (length - filled)}] "
+
+
+def _shortened(name: str, room: int) -> str:
+    """Leave out the middle of a long name: its end tells it from its like."""
+    if len(name) <= room:
+        return name
+    tail = max(1, 2 * (room - 1) // 3)
+    return f"{name[: max(0, room - 1 - tail)]}…{name[-tail:]}"
 
 
 Display = PlainDisplay | LiveDisplay

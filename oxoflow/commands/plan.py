@@ -71,12 +71,23 @@ def show_plan(arguments: Arguments) -> int:
     if arguments.json:
         print(json.dumps(plan_json(plan, planner), indent=1))
         return 0
+    plan = replace(plan, decisions=tuple(_masked(d, planner) for d in plan.decisions))
     if arguments.why:
         lines = [explain(d, loaded.dag, accepted[d.job.name]) for d in plan.decisions]
     else:
         lines = _lines(plan, loaded)
     print("\n".join(planner.renderer.masked(line) for line in lines))
     return 0
+
+
+def _masked(decision: Decision, planner: Planner) -> Decision:
+    """Mask whole values, before their words cut them: a part of a secret would not be known."""
+    masked = planner.renderer.masked
+    reasons = tuple(
+        Reason(reason.part, reason.old and masked(reason.old), reason.new and masked(reason.new))
+        for reason in decision.reasons
+    )
+    return replace(decision, reasons=reasons) if reasons else decision
 
 
 def with_reuse(plan: Plan, planner: Planner, cache: str | None) -> Plan:

@@ -30,6 +30,7 @@ COLUMNS = (
     "job", "rule", "status", "exit_code", "attempts", "started_at", "finished_at",
     "wall_s", "cpu_s", "peak_mb", "read_bytes", "written_bytes",
 )  # fmt: skip
+_JOBS_NAMED = 10
 
 
 def here(arguments: Arguments) -> RunDirectory:
@@ -58,8 +59,14 @@ def show_records(arguments: Arguments) -> int:
 
 
 def record_row(record: Record) -> dict[str, Any]:
-    """Give a record under its column names, times as on the wire."""
+    """Give a record under its column names, times as on the wire.
+
+    What is known of an earlier attempt is left out of a job that has started again.
+    """
     row = {column: getattr(record, column) for column in COLUMNS}
+    if record.status == "started":
+        row |= dict.fromkeys(COLUMNS[COLUMNS.index("finished_at") :])
+        row |= {"exit_code": None, "attempts": None}
     for column in ("started_at", "finished_at"):
         row[column] = timestamp(row[column]) if row[column] is not None else None
     return row
@@ -98,17 +105,31 @@ def show_logs(arguments: Arguments) -> int:
             sys.stdout.buffer.write(f"==> {name} <==\n".encode())
         sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+    if not any(streams.get(name) for name in wanted):
+        print(
+            f"oxoflow: job '{arguments.job}' wrote nothing to {' or '.join(wanted)}",
+            file=sys.stderr,
+        )
     return 0
 
 
 def _no_log(directory: RunDirectory, job: str) -> str:
     state = State.view(directory.state)
     try:
-        names = sorted(state.records())
+        records = state.records()
+        error = state.detail(job).error
     finally:
         state.close()
-    if job in names:
-        return f"job '{job}' has not written any log; it may not have started"
+    names = sorted(records)
+    if job in records:
+        return f"job '{job}' has no log: {error or 'it has not started'}"
+    jobs = [name for name in names if records[name].rule == job]
+    if jobs:
+        more = f" and {len(jobs) - _JOBS_NAMED} more" if len(jobs) > _JOBS_NAMED else ""
+        shown = ", ".join(jobs[:_JOBS_NAMED])
+        return (
+            f"'{job}' is a rule, and {plural(len(jobs), 'job')} of it ran: {shown}{more}; name one"
+        )
     return f"no job '{job}' has run in '{directory.root}'{nearest(job, names)}"
 
 

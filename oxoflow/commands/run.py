@@ -5,6 +5,7 @@ Owns the verb `run` and the way every verb that runs goes; the run itself is `en
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -41,6 +42,7 @@ from oxoflow.engine.runner import run as run_workflow
 from oxoflow.engine.state import State
 
 _TAIL_LINES = 5
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)|\x07|\x08")
 _FAILURES_SHOWN = 20
 
 
@@ -94,7 +96,7 @@ def carry_out(
         if as_json:
             print_json(summary_json(outcome, loaded.workflow.name, tails.of_job))
         else:
-            _print_summary(outcome, loaded.workflow.name, tails)
+            _print_summary(outcome, loaded.workflow.name, tails, directory)
         sys.stdout.flush()
     except BrokenPipeError:
         drop_output()  # whoever listened is gone; how the run ended still counts
@@ -181,12 +183,14 @@ class _Tails:
             self.of_job[event.job] = str(event.data.get("stderr_tail") or "")
 
 
-def _print_summary(outcome: Outcome, name: str, tails: _Tails) -> None:
+def _print_summary(outcome: Outcome, name: str, tails: _Tails, directory: RunDirectory) -> None:
     for job, error in outcome.failures[:_FAILURES_SHOWN]:
         print(f"\n{job}: {error}")
         for line in tails.of_job.get(job, "").splitlines()[-_TAIL_LINES:]:
-            print(f"    {line}")
-        print(f"    (all of it: oxoflow logs {job})")
+            if line != f"oxoflow: {error}":  # what we wrote into its log has just been said
+                print(f"    {_ESCAPES.sub('', line)}")
+        if any(path.is_file() and path.stat().st_size for path in directory.job_logs(job)):
+            print(f"    (all of it: oxoflow logs {job})")
     if len(outcome.failures) > _FAILURES_SHOWN:
         print(f"\nand {len(outcome.failures) - _FAILURES_SHOWN} more failures: oxoflow status")
     print(f"{name}: {outcome_words(outcome)}")

@@ -20,12 +20,14 @@ _VERDICTS: Mapping[Verdict, str] = {
 }
 _STATES: Mapping[str | None, str] = {
     None: "it has never run here",
-    "planned": "an earlier run ended before it was finished",
+    "planned": "it has not run yet: an earlier run ended before its turn",
     "started": "it was interrupted while it ran",
-    "failed": "it failed the last time",
+    "failed": "it failed or was stopped the last time",
     "removed": "its temporary outputs were deleted and are needed again",
 }
 _SHOWN = 300  # characters of a value
+_LINE = 160  # characters of a reason in a list
+_GLIMPSE, _AROUND = 60, 12  # characters of a difference there, and of what stands before and after
 
 
 def verdict_words(decision: Decision, dag: Dag | None) -> str:
@@ -35,8 +37,31 @@ def verdict_words(decision: Decision, dag: Dag | None) -> str:
     if not decision.reasons:
         return "up to date" if decision.verdict is Verdict.SKIP else ""
     more = len(decision.reasons) - 1
-    first = sentence(decision.reasons[0], decision.verdict).partition("\n")[0]
+    first = sentence(decision.reasons[0], decision.verdict)
+    if "\n" in first or len(first) > _LINE:
+        first = sentence(_glimpse(decision.reasons[0]), decision.verdict)
     return first + (f" (and {more} more)" if more else "")
+
+
+def _glimpse(reason: Reason) -> Reason:
+    """Leave of two long texts only where they differ, on one line."""
+    old, new = reason.old or "", reason.new or ""
+    ahead = _shared(old, new)
+    behind = _shared(old[ahead:][::-1], new[ahead:][::-1])
+    start = max(0, ahead - _AROUND)
+    shown = []
+    for text in (old, new):
+        end = min(len(text) - behind + _AROUND, len(text))
+        cut = min(end, start + _GLIMPSE)
+        part = "↵".join(text[start:cut].splitlines())
+        shown.append("…" * (start > 0) + part + "…" * (cut < len(text)))
+    return Reason(reason.part, reason.old and shown[0], reason.new and shown[1])
+
+
+def _shared(one: str, two: str) -> int:
+    """Count the characters with which both begin."""
+    pairs = enumerate(zip(one, two, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(two)))
 
 
 def explain(decision: Decision, dag: Dag, accepted: tuple[float, str] | None = None) -> str:

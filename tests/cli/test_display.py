@@ -55,3 +55,18 @@ def test_a_run_that_is_being_stopped_says_so_and_guesses_nothing(display):
     said = display._out.getvalue()
     assert "Ctrl-C again kills it at once" in said
     assert "stopped  a" in said
+
+
+def test_a_narrow_terminal_keeps_the_estimate_and_the_ends_of_long_names(display, monkeypatch):
+    now = time.monotonic() + 1000
+    name = "align_lab_a_rather_long_sample_name_of_the_core_0042"
+    display.observe(Event("rule_started", name, "align"))
+    monkeypatch.setenv("COLUMNS", "60")
+    head, _, long = display._lines(now)
+    assert not head.startswith("[")
+    assert head.endswith("left")
+    assert "…" in long
+    assert "_0042  " in long
+    assert max(len(head), len(long)) < 60
+    monkeypatch.setenv("COLUMNS", "75")
+    assert display._lines(now)[0].startswith("[")

@@ -204,6 +204,55 @@ def test_a_workflow_that_cannot_be_planned_leaves_no_trace(flow, shell):
     assert not (flow / ".oxo-flow").exists()
 
 
+def test_logs_tell_of_silence_of_rules_and_of_jobs_that_never_started(here, shell):
+    (here / "main.oxoflow").write_text(
+        '[workflow]\nname = "w"\n[[values]]\nname = "i"\nvalues = [1, 2]\n'
+        "[[rules]]\nname = 'a'\noutput = ['{i}']\nshell = 'touch {output}'\n"
+        "[[rules]]\nname = 'b'\ninput = ['none.fq']\nshell = 'cat {input}'\n"
+    )
+    told = shell("run", "-k")
+    assert told.out.count("none.fq") == 2  # as it fails, and in the summary
+    assert "oxoflow logs b" not in told.out
+    assert "job 'b' has no log: rule 'b': input 'none.fq'" in shell("logs", "b").err
+    silent = shell("logs", "a_i_1")
+    assert (silent.code, silent.out) == (0, "")
+    assert "job 'a_i_1' wrote nothing to stdout or stderr" in silent.err
+    assert "'a' is a rule, and 2 jobs of it ran: a_i_1, a_i_2; name one" in shell("logs", "a").err
+
+
+def test_the_summary_says_an_error_once_and_leaves_the_terminal_alone(here, shell):
+    (here / "main.oxoflow").write_text(
+        "[workflow]\nname = 'w'\n[[rules]]\nname = 'a'\noutput = ['a.txt']\n"
+        'shell = """printf "\\\\033[31mred\\\\033[0m\\\\n" >&2"""\n'
+    )
+    told = shell("run")
+    assert "\n    red\n" in told.out
+    assert "\n    oxoflow: output validation" not in told.out
+    assert "\x1b" not in told.out
+    assert "(all of it: oxoflow logs a)" in told.out
+
+
+def test_status_tells_stopped_from_failed_and_counts_only_this_run_while_it_lives(
+    started, here, shell
+):
+    run = started()
+    wait_for_file(here / "first.txt")
+    shell("cancel")
+    run.wait(20)
+    told = shell("status")
+    assert (told.code, "1 stopped" in told.out, "  stopped  first" in told.out) == (0, True, True)
+    assert "failed" not in told.out
+    assert "it failed or was stopped the last time" in shell("plan").out
+    run = started()
+    wait_for_file(here / "first.txt")
+    found = shell("status", "--json").json
+    assert (found["jobs"]["started"], found["jobs"]["stopped"]) == (1, 0)
+    assert found["running"][0]["finished_at"] is None
+    assert found["running"][0]["exit_code"] is None
+    (here / "go").touch()
+    assert run.wait(20) == 0
+
+
 def test_a_run_is_cancelled_with_a_receipt(started, here, shell):
     run = started()
     assert shell("status", "--json").json["state"] == "running"

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from oxoflow.engine.accept import accept
-from oxoflow.engine.deciding import Reason
+from oxoflow.engine.deciding import Decision, Reason, Verdict
 from oxoflow.engine.explain import explain, verdict_words
 from oxoflow.engine.load import DirectoryView
 from oxoflow.engine.records import Failed, Planned, Started
@@ -359,6 +359,21 @@ def test_words_say_what_the_data_say(here):
     found = decisions(TWO, here)
     assert "input 'in.txt' is made by no rule and is not on disk" in explain(found["a"], dag)
     assert "it needs a, which is blocked" in explain(found["b"], dag)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("a\ncat x | wc > y", "a\ncat x | wc -l > y", "…↵cat x | wc > y → …↵cat x | wc -l > y"),
+        ("p" * 200, "p" * 99 + "Q" + "p" * 100, f"…{'p' * 25}… → …{'p' * 12}Q{'p' * 12}…"),
+        ("x" * 200, "y" * 200, f"{'x' * 60}… → {'y' * 60}…"),
+        ("short", "other", "short → other"),
+    ],
+)
+def test_a_list_shows_of_long_commands_only_where_they_differ(here, old, new, told):
+    job = decisions(TWO, here)["a"].job
+    decision = Decision(0, job, Verdict.RUN, (Reason("command", old, new),))
+    assert verdict_words(decision, load(TWO).dag) == f"its command changed: {told}"
 
 
 def test_the_nearest_output_is_never_one_of_the_rule_that_lacks_the_input(here):
