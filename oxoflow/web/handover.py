@@ -18,6 +18,7 @@ from waitress.server import BaseWSGIServer, MultiSocketServer, TcpWSGIServer, cr
 from waitress.task import WSGITask
 from waitress.utilities import build_http_date
 
+from oxoflow.web.polling import Poller
 from oxoflow.web.refusing import RefusalTask
 
 Receiver = Callable[[socket.socket, bytes], None]  # (the connection, the head of the response)
@@ -90,6 +91,8 @@ class HandoverTask(WSGITask):
     def finish(self) -> None:
         if not self._handed_over:
             super().finish()
+            channel: Any = self.channel
+            channel.send_now()
 
     def _hand_over(self, receive: Receiver) -> None:
         """Mark the channel: it gives its socket away when waitress closes it, just after this."""
@@ -113,6 +116,20 @@ class HandoverTask(WSGITask):
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
+class Desk:
+    """The server as one channel sees it: what it uses of it, and a trigger that knows who calls."""
+
+    def __init__(self, server: Any, channel: HandoverChannel) -> None:
+        self.adj = server.adj
+        self.application = server.application
+        self.server_name = server.server_name
+        self.effective_port = server.effective_port
+        self.active_channels = server.active_channels
+        self.add_task = server.add_task
+        self.wake = server.pull_trigger
+        self.pull_trigger = channel.call
+
+
 class HandoverChannel(HTTPChannel):
     """A channel that gives a duplicate of its socket to its heir at the moment it closes its own.
 
@@ -123,6 +140,32 @@ class HandoverChannel(HTTPChannel):
     task_class = HandoverTask
     error_task_class = RefusalTask
     heir: tuple[Receiver, bytes] | None = None
+    server: Any
+    _fileno: int | None
+    _flush_some: Callable[..., bool]
+    _flush_exception: Callable[..., Any]
+
+    def __init__(self, server: Any, *connection: Any, **more: Any) -> None:
+        self.poller: Poller = server.asyncore
+        desk: Any = Desk(server, self)
+        super().__init__(desk, *connection, **more)
+        self.poller.note(self)
+
+    def send_now(self) -> None:
+        """Hand a finished answer to the kernel in the thread that made it; never waits."""
+        with self.outbuf_lock:
+            if self.connected and self.total_outbufs_len:
+                self._flush_exception(self._flush_some, do_close=False)
+
+    def call(self) -> None:
+        """Have the main thread look at this channel, when it has something to do here."""
+        if self.writable() or not self.poller.awaits_reading(self._fileno):
+            self.poller.note(self)
+            self.server.wake()
+
+    def del_channel(self, map: Any = None) -> None:
+        self.poller.forget(self._fileno)
+        super().del_channel(map)
 
     def handle_close(self) -> None:
         with self.outbuf_lock:  # the task sets the heir under it, and only while connected
@@ -150,12 +193,20 @@ def build_server(application: Any, **adjustments: Any) -> Server:
     TcpWSGIServer.channel_class = HandoverChannel  # before: a name may stand for two addresses
     chosen = ADJUSTMENTS | adjustments | {"channel_request_lookahead": 0}
     server: Server = create_server(application, **chosen)
+    poller: Any = Poller()
+    for one in (server, *_listeners(server)):
+        one.asyncore = poller
     return server
+
+
+def _listeners(server: Server) -> list[BaseWSGIServer]:
+    """The sockets that listen: several for a name with several addresses."""
+    sockets: Any = getattr(server, "_map", None) or getattr(server, "map", {})
+    return [one for one in sockets.values() if isinstance(one, BaseWSGIServer)]
 
 
 def stop_server(server: Server) -> None:
     """Make `server.run` return: every listener and connection is closed from its own loop."""
-    sockets: Any = getattr(server, "_map", None) or getattr(server, "map", {})
-    listener: Any = next(one for one in sockets.values() if isinstance(one, BaseWSGIServer))
+    listener: Any = _listeners(server)[0]
     listener.task_dispatcher.shutdown()
-    listener.trigger.pull_trigger(lambda: wasyncore.close_all(sockets))
+    listener.trigger.pull_trigger(lambda: wasyncore.close_all(listener._map))

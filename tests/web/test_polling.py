@@ -1,0 +1,156 @@
+"""The server's own wait loop, with its look at all sockets put off for longer than a test lasts."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from oxoflow.web.handover import HandoverChannel, build_server, stop_server
+
+LARGE = b"x" * 8_000_000
+NEVER = 3600.0
+
+
+class Served:
+    """A waitress in a thread: `/wait` answers when it is let go, `/large` with a long body."""
+
+    def __init__(self, **adjustments: Any) -> None:
+        self.entered, self.let_go = threading.Event(), threading.Event()
+        # Waitress drops the files to which it moves long answers without closing them: none here.
+        chosen = {"asyncore_loop_timeout": NEVER, "outbuf_overflow": 2 * len(LARGE)} | adjustments
+        self.server: Any = build_server(self.application, host="127.0.0.1", port=0, **chosen)
+        self.thread = threading.Thread(target=self.server.run)
+        self.thread.start()
+
+    def application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        body = b"ok"
+        if environ["PATH_INFO"] == "/wait":
+            self.entered.set()
+            assert self.let_go.wait(30)
+        if environ["PATH_INFO"] == "/large":
+            body = LARGE
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.server.effective_port), timeout=30)
+
+    def stop(self) -> None:
+        self.let_go.set()
+        stop_server(self.server)
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    server = Served()
+    yield server
+    server.stop()
+
+
+def send(client: socket.socket, path: str) -> None:
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+
+def read_answer(client: socket.socket, body: bytes = b"ok") -> None:
+    """Read one whole answer and not a byte more."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        piece = client.recv(1)
+        assert piece, head
+        head += piece
+    assert head.startswith(b"HTTP/1.1 200 OK")
+    rest = len(body)
+    while rest:
+        piece = client.recv(min(rest, 65536))
+        assert piece, rest
+        rest -= len(piece)
+
+
+def test_a_request_asks_no_idle_connection_what_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch, served: Served
+) -> None:
+    asked: list[int] = []
+    plain = HandoverChannel.readable
+
+    def readable(channel: HandoverChannel) -> Any:
+        asked.append(channel.addr[1])
+        return plain(channel)
+
+    monkeypatch.setattr(HandoverChannel, "readable", readable)
+    idle = [served.connect() for _ in range(20)]
+    for client in idle:  # it is answered, so it is awaited
+        send(client, "/")
+        read_answer(client)
+    with served.connect() as busy:
+        send(busy, "/")
+        read_answer(busy)
+        asked.clear()
+        for _ in range(10):
+            send(busy, "/")
+            read_answer(busy)
+        assert set(asked) == {busy.getsockname()[1]}
+    for client in idle:
+        send(client, "/")
+        read_answer(client)
+        client.close()
+
+
+def test_what_comes_while_a_request_is_executed_is_read_after_it(served: Served) -> None:
+    with served.connect() as client, served.connect() as other:
+        send(client, "/wait")
+        assert served.entered.wait(30)
+        send(client, "/")  # the loop sees it, and must not read it yet
+        send(other, "/")
+        read_answer(other)
+        served.let_go.set()
+        read_answer(client)
+        read_answer(client)
+        send(client, "/")
+        read_answer(client)
+
+
+def test_requests_that_come_in_one_piece_are_all_answered(served: Served) -> None:
+    with served.connect() as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 5)
+        for _ in range(5):
+            read_answer(client)
+
+
+def test_an_answer_that_the_connection_does_not_take_at_once_arrives_whole(served: Served) -> None:
+    with served.connect() as client:
+        for _ in range(2):
+            send(client, "/large")
+            read_answer(client, LARGE)
+
+
+def test_a_client_that_leaves_during_its_request_leaves_no_channel(served: Served) -> None:
+    client = served.connect()
+    send(client, "/wait")
+    assert served.entered.wait(30)
+    client.close()
+    with served.connect() as other:
+        send(other, "/")
+        read_answer(other)  # the loop has seen the end of the first, and does not spin on it
+        served.let_go.set()
+        while len(served.server.active_channels) > 1:
+            send(other, "/")
+            read_answer(other)
+
+
+def test_the_end_of_a_connection_that_asked_for_it_needs_no_look_at_all(served: Served) -> None:
+    with served.connect() as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b"".join(iter(lambda: client.recv(65536), b"")).endswith(b"ok")
+
+
+def test_an_idle_connection_is_closed_by_the_look_at_all() -> None:
+    served = Served(asyncore_loop_timeout=0.05, cleanup_interval=0, channel_timeout=0)
+    try:
+        with served.connect() as client:
+            assert client.recv(1) == b""
+    finally:
+        served.stop()
