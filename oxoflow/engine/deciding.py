@@ -13,6 +13,7 @@ from enum import Enum
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from oxoflow.engine.checkpointfile import CHECKPOINT
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import DIRECTORY_SIZE, MISSING, WorkFiles
 from oxoflow.engine.fingerprint import Fingerprinter, Inputs, Streamed, differences, key_of
@@ -170,8 +171,10 @@ class Decider:
 
         What a job above it makes is no source: that job was skipped and counts as satisfied
         (spec/oxoflow-format.md 3.1), so the command is left to see which of its inputs are there.
+        The checkpoint file is there as soon as a run begins.
         """
         missing = [path for path, digest in inputs.items() if digest == MISSING]
+        missing = [path for path in missing if tidy(path) != CHECKPOINT]
         if not missing or _enough(job, inputs):
             return []
         if job.rule.optional:

@@ -19,6 +19,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from oxoflow.engine.capacity import check_budget, find_capacity, host_warnings
+from oxoflow.engine.checkpointfile import is_asked_for, write_checkpoint
 from oxoflow.engine.control import Control
 from oxoflow.engine.deciding import Decision, Verdict
 from oxoflow.engine.driving import Crash, Driver
@@ -150,6 +151,8 @@ class _Run:
         directory, options = self._directory, self._options
         if not options.plan.skip_references:
             loaded = with_references(loaded, WorkFiles(str(directory.root)))
+        if is_asked_for(loaded.jobs):
+            write_checkpoint(directory.root, state)
         capacity = find_capacity(loaded.workflow, options.limits)
         planner = Planner(loaded, state, directory.root, options.plan, capacity)
         self._mask = planner.renderer.mask
@@ -228,6 +231,8 @@ class _Run:
             error = f"job '{job}' failed: {words}"
         parts.meter.close()
         parts.recorder.flush()
+        if is_asked_for(rounds[-1].loaded.jobs):
+            write_checkpoint(self._directory.root, known)
         if state is not RunState.CANCELLED:
             self._tell_undeclared(rounds, known)
         if state is RunState.SUCCESS:

@@ -268,6 +268,7 @@ def test_a_missing_input_names_the_rule_that_nearly_makes_it():
     assert "W026" not in codes(text, Files({"raw/A.fq": b""}))
     made = text.replace("raw/A.fastq", "raw/{x}.fq")
     assert "W026" not in codes(made, Files({})), "an output with a wildcard makes it"
+    assert "W026" not in codes(HEAD + rule('input = [".oxo-flow/checkpoint.json"]'), Files({}))
     assert "W026" not in codes(text), "without a view nothing is said about any disk"
 
 

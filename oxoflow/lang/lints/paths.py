@@ -44,11 +44,14 @@ def _place(rule: Rule, key: str, path: str) -> Iterator[Diagnostic]:
         yield warn("W017", message, rule, key, "put the directory into [config]")
 
 
+_ELSEWHERE = ("/", "~", ".oxo-flow/")  # told by other checks, or made by every run
+
+
 def _missing(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     view = facts.view
     assert view is not None
     for at, path in enumerate(rule.input.paths):
-        concrete = not _GLOB.search(path) and "://" not in path and not path.startswith(("/", "~"))
+        concrete = not _GLOB.search(path) and "://" not in path and not path.startswith(_ELSEWHERE)
         if not concrete or facts.outputs.make(path) or view.exists(path):
             continue
         message = f"rule '{rule.name}': input '{path}' is made by no rule and is not on disk"
