@@ -22,7 +22,8 @@ class ConfigTexts:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.written = {key: config_text(value) for key, value in config.items()}
         self._for_paths = settle(self.written)
-        self._for_commands = settle({key: command_text(value) for key, value in config.items()})
+        words = {key: command_text(value) for key, value in config.items() if type(value) is list}
+        self._for_commands = settle({**self.written, **words}) if words else self._for_paths
 
     def path(self, text: str) -> str:
         """Expand references as output paths and edges read them."""

@@ -75,9 +75,7 @@ def _plan(
     fresh = {rule.name: fresh_names(rule, ground) for rule in workflow.rules if rule.output_pattern}
     for rule in workflow.rules:
         _check(deadline)
-        producer = next(
-            (n for n, names in fresh.items() if n != rule.name and uses(rule, names)), None
-        )
+        producer = _discoverer(rule, fresh) if fresh else None
         if rule.input_groups:
             planned.append(discovery.group(rule, planned))
         elif producer is not None:
@@ -85,6 +83,11 @@ def _plan(
         else:
             planned += plan_rule(rule, ground)
     return planned
+
+
+def _discoverer(rule: Rule, fresh: Mapping[str, frozenset[str]]) -> str | None:
+    """Name the rule whose `output_pattern` gives values to a wildcard of this one."""
+    return next((n for n, names in fresh.items() if n != rule.name and uses(rule, names)), None)
 
 
 def _check_collisions(planned: Iterable[Instances]) -> None:

@@ -30,9 +30,8 @@ def locate(text: str, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     the text allows: the rule, the table, the include that brings the rule in, the first line.
     """
     found = [replace(each, column=each.column or 1) if each.line else each for each in diagnostics]
-    if all(diagnostic.line for diagnostic in found):
-        return found
-    index = Index(text)
+    named = any((each.rule or each.key) and not each.line for each in found)
+    index = Index(text if named else "")  # what names nothing stands at the beginning
     return [each if each.line else _placed(each, index) for each in found]
 
 

@@ -123,7 +123,8 @@ def _group_choices(group: SampleGroup) -> Iterable[Choice]:
 def _columns_used(workflow: Workflow) -> tuple[str, ...]:
     """Give the columns that some `{meta.column}` of a rule asks for."""
     found: set[str] = set()
-    for rule in workflow.rules:
+    sourced = workflow.pairs or workflow.groups
+    for rule in workflow.rules if sourced or any(r.input_groups for r in workflow.rules) else ():
         hooks = (rule.pre_exec, rule.on_success, rule.on_failure)
         texts = [rule.shell, rule.script, rule.log, rule.when, rule.output_pattern, *hooks]
         for text in (*rule.input.paths, *rule.output.paths, *texts):

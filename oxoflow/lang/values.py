@@ -61,14 +61,18 @@ def plain_float(value: float) -> str:
 
 def toml_text(value: Any) -> str:
     """Write a value as it may stand right of `=` in a TOML file."""
+    if type(value) is int:
+        return str(value)
+    if type(value) is list:
+        return "[" + ", ".join(map(toml_text, value)) + "]"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         return _quoted(value)
     if isinstance(value, float):
         return plain_float(value) if math.isfinite(value) else str(value)
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join([toml_text(item) for item in value]) + "]"
+    if isinstance(value, tuple):
+        return toml_text(list(value))
     if isinstance(value, Mapping):
         pairs = [f"{_key(key)} = {toml_text(item)}" for key, item in value.items()]
         return "{ " + ", ".join(pairs) + " }" if pairs else "{}"
