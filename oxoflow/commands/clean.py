@@ -76,7 +76,7 @@ def outputs_of(loaded: Loaded, workdir: Path, targets: Iterable[str] = ()) -> li
     found: dict[str, None] = {}
     for job in jobs:
         kept = {renderer.texts.path(path) for path in job.rule.protected_output}
-        for path in renderer.outputs(job):
+        for path in renderer.output_files(job):
             if path in kept or "{" in path or "://" in path:
                 continue
             matches = files.glob(path) if is_glob(path) and not files.exists(path) else [path]
@@ -94,7 +94,7 @@ def _is_inside(workdir: Path, path: str) -> bool:
     folder = os.path.realpath(os.path.dirname(os.path.join(top, path.rstrip("/"))))
     full = os.path.join(folder, os.path.basename(path.rstrip("/")))
     records = os.path.join(top, ".oxo-flow")
-    return full.startswith(top + os.sep) and full != records
+    return full.startswith(top + os.sep) and full not in (records, top + os.sep)
 
 
 def _orphans(directory: RunDirectory) -> Iterator[str]:

@@ -119,7 +119,7 @@ class Fingerprinter:
 
     def outputs(self, index: int) -> tuple[str, ...]:
         """Give the files that a job makes: its outputs without those that are pipes."""
-        outputs = self._renderer.outputs(self._dag.jobs[index])
+        outputs = self._renderer.output_files(self._dag.jobs[index])
         if index not in self._pipes.of_job:
             return outputs
         written = self._pipes.written(index)

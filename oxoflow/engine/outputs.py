@@ -107,7 +107,9 @@ def refused(root: str, path: str) -> str | None:
         return None
     full = os.path.realpath(_full(root, path))
     top = os.path.realpath(root)
-    if full == top or full.startswith(top + "/"):
+    if full == top:
+        return f"output '{path}' is the working directory itself; give a path inside it"
+    if full.startswith(top + "/"):
         return None
     return f"output '{path}' lies outside the working directory; give a path inside it"
 

@@ -6,6 +6,7 @@ other brace stays. Pure: whether programs exist is passed in.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -130,7 +131,7 @@ class Renderer:
             pre_exec=fill(job.pre_exec),
             on_success=fill(job.on_success),
             on_failure=fill(job.on_failure),
-            temp_output=self._temporaries(job),
+            temp_output=self.temporaries(job),
             threads=declared_threads(job.rule),
             memory_mb=own,
         )
@@ -164,8 +165,12 @@ class Renderer:
         return self._paths(job.input, self.texts.command)
 
     def outputs(self, job: Job) -> tuple[str, ...]:
-        """Give the output paths."""
+        """Give the output paths as commands name them."""
         return self._paths(job.output, self.texts.path)
+
+    def output_files(self, job: Job) -> tuple[str, ...]:
+        """Give the outputs as files; one that came out empty is none, never the directory."""
+        return _below_the_directory(self.outputs(job))
 
     def input_files(self, job: Job) -> tuple[str, ...]:
         """Give the input paths as they are looked for on the disk; one that came out empty is none.
@@ -182,9 +187,9 @@ class Renderer:
         bindings = dict(job.bindings)
         return tuple([self.texts.path(substitute(path, bindings)) for path in patterns])
 
-    def _temporaries(self, job: Job) -> tuple[str, ...]:
+    def temporaries(self, job: Job) -> tuple[str, ...]:
         """Give `temp_output` with wildcards and config filled in (S9)."""
-        return self.own_paths(job, job.rule.temp_output)
+        return _below_the_directory(self.own_paths(job, job.rule.temp_output))
 
     def _is_plain(self, job: Job) -> bool:
         """Say whether a job's shell text is all there is, without any placeholder."""
@@ -312,3 +317,10 @@ def declared_memory(rule: Rule) -> int | None:
         return parse_memory(text)
     except ValueError:
         return None
+
+
+def _below_the_directory(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Drop what means the working directory itself, as a path that came out empty does."""
+    if any(path.strip("./") == "" for path in paths):
+        return tuple([path for path in paths if posixpath.normpath(path) != "."])
+    return paths

@@ -72,7 +72,7 @@ def _find(
             for path in (own if result else ())
             if path not in protected and _as_recorded(planner.files, path, outputs.get(path))
         ]
-        temporaries = planner.renderer.own_paths(job, job.rule.temp_output)
+        temporaries = planner.renderer.temporaries(job)
         paths += [path for path in temporaries if path not in own and path not in protected]
         if any(planner.files.exists(path) for path in paths):
             yield Leftover(job, tuple(paths), result)

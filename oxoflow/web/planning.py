@@ -102,7 +102,7 @@ def declared(loaded: Loaded) -> dict[str, tuple[str, str]]:
         if len(found) >= MOST_DECLARED:
             break
         try:
-            outputs = renderer.outputs(job)
+            outputs = renderer.output_files(job)
         except WorkflowError:  # the run will say so
             continue
         for path in outputs:

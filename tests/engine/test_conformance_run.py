@@ -1,11 +1,14 @@
 """Hold the conformance facts about execution (spec/oxoflow-format.md 7), each under its number."""
 
+import os
 import re
 
 import pytest
 
+from oxoflow.commands.clean import outputs_of
 from oxoflow.engine.rundir import RunState
 from oxoflow.errors import BudgetTooSmall, WorkdirLocked, WorkflowError
+from tests.engine.making import load
 from tests.engine.running import (
     event_of,
     events,
@@ -193,6 +196,32 @@ def test_fact_68_a_command_that_turns_out_destructive_is_refused_before_it_start
 def test_fact_68_ordinary_commands_are_not(tmp_path):
     text = rule("a", "mkdir -p out && rm -rf out/ && echo x | cat > a", output=["a"])
     assert execute(tmp_path, text).exit_code == 0
+
+
+@pytest.mark.parametrize("path", ["{config.none}", "./", "."])
+def test_a_failure_leaves_the_directory_alone_when_an_output_comes_out_empty(tmp_path, path):
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "mine").write_text("x")
+    command = "echo > made; exit 3"
+    text = '[config]\nnone = ""\n' + rule("a", command, output=[path, "made"], temp_output=[path])
+    text += rule("b", "true", input=["made"])
+    assert execute(here, text).exit_code == 1
+    assert (here / "mine").read_text() == "x"
+    assert not (here / "made").exists()
+    assert os.listdir(tmp_path) == ["here"]
+    fine = text.replace("; exit 3", "")
+    assert execute(here, fine).counts.succeeded == 2
+    (here / "other").write_text("beside it")
+    assert execute(here, fine).counts.succeeded == 0
+    assert (here / "mine").exists()
+    assert outputs_of(load(fine), here) == ["made"]
+
+
+def test_the_directory_itself_is_no_output(tmp_path):
+    outcome = execute(tmp_path, rule("a", "exit 3", output=["sub/.."]))
+    assert "output 'sub/..' is the working directory itself" in outcome.error
+    assert kinds(tmp_path)["rule_started"] == 0
 
 
 @pytest.mark.parametrize("path", ["/etc/oxoflow-x", "../oxoflow-x", "a/../../oxoflow-x"])
