@@ -58,6 +58,7 @@ LAUNCH = request_object(
         "config": ref("RunConfig"),
         "max_jobs": whole(1, 10_000),
         "keep_going": FLAG,
+        "dry_run": FLAG,
         "targets": list_of(text(1000, 1), maxItems=1000),
         "samples": list_of(text(1000, 1), maxItems=1000),
         "config_overrides": PLAIN_VALUES,

@@ -20,7 +20,10 @@ ROOMY = Capacity(slots=1, threads=2**31, memory_mb=2**40)
 
 
 def dry_run_body(loaded: Loaded, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer of a dry run (spec/oxo-flow-api.md 5.8); nothing is stored or looked up."""
+    """The answer of a dry run (spec/oxo-flow-api.md 5.8); nothing is stored or looked up.
+
+    Sensitive values, which a caller may have given with the text, are masked as in a run (5.11).
+    """
     workflow = loaded.workflow
     order = rule_order(folded(workflow, loaded.dag))
     rules = {rule.name: rule for rule in workflow.rules}
@@ -50,6 +53,8 @@ def _jobs(loaded: Loaded) -> list[dict[str, Any]]:
         try:
             command = renderer.render(job).command
         except WorkflowError as error:
-            raise WorkflowError(f"job '{job.name}': {error.message}", error.diagnostics) from None
-        found.append({"job": job.name, "rule": job.rule.name, "command": command})
+            words = renderer.masked(f"job '{job.name}': {error.message}")
+            raise WorkflowError(words, error.diagnostics) from None
+        shown = command and renderer.masked(command)
+        found.append({"job": renderer.masked(job.name), "rule": job.rule.name, "command": shown})
     return found

@@ -33,7 +33,7 @@ CONFIG_KEY = re.compile(r"\w[\w.-]{0,199}")
 FIELDS: Mapping[str, type] = {
     "toml_content": str, "workflow_id": str, "config": dict, "max_jobs": int, "keep_going": bool,
     "targets": list, "samples": list, "config_overrides": dict, "files": dict, "uploads": dict,
-    "tags": list, "idempotency_key": str, "no_cache": bool,
+    "tags": list, "idempotency_key": str, "no_cache": bool, "dry_run": bool,
 }  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def read_submission() -> Submission:
             config=read_overrides(body),
             no_cache=bool(body.get("no_cache")),
         ),
-        dry_run=bool(config["dry_run"]),
+        dry_run=bool(_first(body.get("dry_run"), config["dry_run"])),
         files=files,
         uploads=uploads,
         tags=read_tags(body.get("tags") or []),
@@ -174,7 +174,7 @@ def _key(body: Mapping[str, Any]) -> str | None:
 
 
 def _digest(body: Mapping[str, Any]) -> str:
-    left_out = ("idempotency_key", *(() if body.get("no_cache") else ("no_cache",)))
+    left_out = ("idempotency_key", "dry_run", *(() if body.get("no_cache") else ("no_cache",)))
     known = {name: body.get(name) for name in FIELDS if name not in left_out}
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 

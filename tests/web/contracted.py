@@ -68,6 +68,7 @@ def _only_looks(route: Route) -> bool:
         or "offset" in request.args  # a further piece of an upload
         or "idempotency_key" in given  # may be the second request of the same
         or "Idempotency-Key" in request.headers
+        or (route.name == "launch" and given.get("dry_run") is True)
         or (given.get("config") or {}).get("dry_run") is True
         or (route.name in ("pauseRun", "resumeRun"))  # once more changes nothing
         or (route.name == "cleanRun" and given.get("dry_run") is not False)

@@ -226,13 +226,13 @@ def test_a_saved_workflow_is_run_by_its_id(
     assert admin.post("/api/workflows/run", json={"workflow_id": saved}).status_code == 404
 
 
+@pytest.mark.parametrize("wish", [{"dry_run": True}, {"config": {"dry_run": True}}])
 def test_a_dry_run_takes_everything_and_leaves_nothing(
-    running: Services, user: FlaskClient
+    running: Services, user: FlaskClient, wish: dict[str, Any]
 ) -> None:
-    answer = send(
-        user, config={"dry_run": True}, files={"x.csv": "a"}, targets=["b"], idempotency_key="k"
-    )
+    answer = send(user, **wish, files={"x.csv": "a"}, targets=["b"], idempotency_key="k")
     assert answer.status_code == 200
     assert answer.json["status"]["status"] == "dry-run"
     assert run_directories(running) == []
     assert json.dumps(user.get("/api/runs").json) == "[]"
+    assert send(user, dry_run="yes").status_code == 422
