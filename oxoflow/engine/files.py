@@ -23,6 +23,7 @@ DIRECTORY_SIZE = -1
 MISSING = "missing"
 RECORDS = ".oxo-flow"
 LOG = "execution.log"  # what all jobs print; it grows while they run
+_PIECE = 262_144  # bytes that are read at once
 
 
 class WorkFiles:
@@ -179,10 +180,13 @@ class WorkFiles:
     def _read_digest(self, path: str) -> str:
         """Read a file; a file that changes meanwhile is hashed but not remembered."""
         try:
-            with open(self.full(path), "rb") as handle:
-                before = os.fstat(handle.fileno())
-                digest = hashlib.file_digest(handle, "sha256").hexdigest()
-                after = os.fstat(handle.fileno())
+            descriptor = os.open(self.full(path), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                before = os.fstat(descriptor)
+                digest = _sha256(descriptor)
+                after = os.fstat(descriptor)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             return f"unreadable:{error.errno}"
         entry = FileHash(
@@ -216,6 +220,14 @@ class WorkFiles:
             listed = "".join(f"{inside}/{name}/\n" for name in folders)
             summary.update(listed.encode("utf-8", "surrogateescape"))
         return summary.hexdigest()
+
+
+def _sha256(descriptor: int) -> str:
+    """Hash a file; a file object would cost more than a small file does."""
+    hasher = hashlib.sha256()
+    while piece := os.read(descriptor, _PIECE):
+        hasher.update(piece)
+    return hasher.hexdigest()
 
 
 def _same(known: FileHash, status: os.stat_result) -> bool:

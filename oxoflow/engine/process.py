@@ -17,7 +17,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -44,7 +44,6 @@ class Child(Struct, eq=False):
     """One live command. Changed under the table's lock, or by the thread named behind a field."""
 
     pid: int
-    popen: subprocess.Popen[bytes]
     token: str
     name: str
     started: float  # monotonic seconds
@@ -73,6 +72,9 @@ class ProcessTable(Struct):
     """The children of this process. Any thread may call any method."""
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _turn: threading.Condition = field(default_factory=threading.Condition)  # of the lock
+    _starting: int = 0  # commands that are neither in the table yet nor orphans
+    _looking: int = 0  # threads that wait until there are none; nothing starts meanwhile
     _live: dict[int, Child] = field(default_factory=dict)
     _null: int = field(default_factory=lambda: os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     strangers: frozenset[int] = frozenset()  # children that this process had before
@@ -80,6 +82,7 @@ class ProcessTable(Struct):
 
     def __post_init__(self) -> None:
         self.strangers = frozenset(own_children())
+        self._turn = threading.Condition(self._lock)
 
     def spawn(
         self,
@@ -96,33 +99,52 @@ class ProcessTable(Struct):
     ) -> Child:
         """Start a command in a session of its own; raises SpawnFailed.
 
-        The arguments keep Popen on its vfork path; `preexec_fn` would cost four times as much.
+        Several threads start at once: a start takes as long as the kernel needs to load a program,
+        and under the lock nobody could be reaped meanwhile.
         """
-        with self._lock:  # no orphan is looked for between the start and the entry in the table
-            now = time.monotonic()
+        with self._lock:
+            while self._looking:
+                self._turn.wait()
             if self._refusing:
                 cause = OSError(errno.ESHUTDOWN, os.strerror(errno.ESHUTDOWN))
                 raise SpawnFailed("nothing is started any more: the run is being stopped", cause)
-            try:
-                popen = subprocess.Popen(
-                    argv,
-                    cwd=cwd,
-                    env=env,
-                    stdin=self._null if stdin is None else stdin,
-                    stdout=stdout,
-                    stderr=stderr,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise SpawnFailed(_spawn_message(argv, cwd, error), error) from error
-            child = Child(popen.pid, popen, token, name, now)
+            self._starting += 1
+        child: Child | None = None
+        try:
+            now = time.monotonic()
+            pid = _start(argv, cwd, env, (self._null if stdin is None else stdin, stdout, stderr))
+            child = Child(pid, token, name, now)
             child.deadline = None if timeout is None else now + timeout
-            self._live[child.pid] = child
-        return child
+            return child
+        except OSError as error:
+            raise SpawnFailed(_spawn_message(argv, cwd, error), error) from error
+        finally:
+            self._note_start(child)
+
+    def _note_start(self, child: Child | None) -> None:
+        with self._lock:
+            self._starting -= 1
+            if child is not None:
+                self._live[child.pid] = child
+            if self._looking and not self._starting:
+                self._turn.notify_all()
+
+    @contextlib.contextmanager
+    def _nothing_starting(self) -> Iterator[None]:
+        """Hold the lock at a moment at which each child of ours is in the table or an orphan."""
+        with self._lock:
+            self._looking += 1
+            try:
+                while self._starting:
+                    self._turn.wait()
+                yield
+            finally:
+                self._looking -= 1
+                self._turn.notify_all()
 
     def refuse_more(self) -> None:
         """Start nothing from now on: what is not among the living when this returns never will."""
-        with self._lock:
+        with self._nothing_starting():
             self._refusing = True
 
     def wait(self, child: Child) -> Exit:
@@ -136,7 +158,6 @@ class ProcessTable(Struct):
             child.reaped = True
             del self._live[child.pid]
         code = os.waitstatus_to_exitcode(status)
-        child.popen.returncode = code
         return Exit(
             code=code if code >= 0 else 128 - code,
             signal=-code if code < 0 else None,
@@ -174,7 +195,7 @@ class ProcessTable(Struct):
 
         All that lives of commands that were reaped is below such a child.
         """
-        with self._lock:
+        with self._nothing_starting():
             return not self.strangers.union(self._live).issuperset(own_children())
 
     def reap_orphans(self) -> int:
@@ -184,7 +205,7 @@ class ProcessTable(Struct):
         for it. Children in our own session were started by other parts and are left to them.
         """
         reaped = 0
-        with self._lock:
+        with self._nothing_starting():
             own_session = os.getsid(0)
             for pid in own_children():
                 if pid in self._live or pid in self.strangers:
@@ -199,6 +220,30 @@ class ProcessTable(Struct):
     def close(self) -> None:
         """Give up the descriptors; no command may live."""
         os.close(self._null)
+
+
+def _start(
+    argv: Sequence[str],
+    cwd: Path | str,
+    env: Mapping[bytes, bytes],
+    standard: tuple[int, int, int],
+) -> int:
+    """Start a program and give its pid; Popen's part ends here.
+
+    The arguments keep Popen on its vfork path; `preexec_fn` would cost four times as much.
+    """
+    stdin, stdout, stderr = standard
+    popen = subprocess.Popen(
+        argv,
+        cwd=cwd,
+        env=env,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+    )
+    popen.returncode = 0  # whoever waits does so by pid; Popen must neither wait nor complain
+    return popen.pid
 
 
 def _own_peak_kb(child: Child, usage: resource.struct_rusage, runner_kb: int) -> int:

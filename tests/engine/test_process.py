@@ -10,6 +10,7 @@ import uuid
 
 import pytest
 
+from oxoflow.engine import process
 from oxoflow.engine.ending import end_dead_run, end_job, end_run, has_leftovers
 from oxoflow.engine.identity import identify, read_stat
 from oxoflow.engine.metering import Duty, Meter, tree_kilobytes
@@ -81,6 +82,65 @@ def test_what_cannot_be_started_says_why(table, tmp_path):
     with pytest.raises(SpawnFailed, match="working directory '/none' is gone"):
         table.spawn(["/bin/true"], cwd="/none", **options)
     assert table.live() == []
+
+
+@pytest.fixture
+def slow_start(table, spawn, monkeypatch):
+    """Begin a start that has made its process and does not come back before it is told to."""
+    begun, go_on = threading.Event(), threading.Event()
+    started = []
+    real = process._start
+
+    def start(*given):
+        pid = real(*given)
+        begun.set()
+        assert go_on.wait(30)
+        return pid
+
+    def run():
+        monkeypatch.setattr(process, "_start", start)
+        thread = threading.Thread(target=lambda: started.append(spawn("cat < gate")))
+        thread.start()
+        assert begun.wait(30)
+        monkeypatch.setattr(process, "_start", real)
+
+        def finish():
+            go_on.set()
+            thread.join()
+            return started[0]
+
+        return finish
+
+    return run
+
+
+def test_a_command_is_reaped_while_another_is_being_started(table, spawn, slow_start, tmp_path):
+    os.mkfifo(tmp_path / "gate")
+    first = spawn("true")
+    finish = slow_start()
+    assert table.wait(first).code == 0
+    second = finish()
+    (tmp_path / "gate").write_text("")
+    assert table.wait(second).code == 0
+
+
+@pytest.mark.parametrize("look", ["has_orphans", "reap_orphans", "refuse_more"])
+def test_who_looks_for_orphans_waits_until_what_is_being_started_is_known(
+    table, spawn, slow_start, tmp_path, look
+):
+    os.mkfifo(tmp_path / "gate")
+    finish = slow_start()
+    answers = []
+    looker = threading.Thread(target=lambda: answers.append(getattr(table, look)()))
+    looker.start()
+    looker.join(0.05)
+    assert looker.is_alive()
+    child = finish()
+    looker.join()
+    assert answers in ([False], [0], [None])
+    assert table.live() == [child]
+    (tmp_path / "gate").write_text("")
+    assert table.wait(child).code == 0
 
 
 def test_a_signal_is_never_sent_to_a_pid_that_was_reaped(table, spawn, monkeypatch):

@@ -17,7 +17,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from oxoflow.engine.ending import JOB_MARKER, end_job
-from oxoflow.engine.process import Child, ProcessTable, SpawnFailed, own_children
+from oxoflow.engine.process import Child, ProcessTable, SpawnFailed
 from oxoflow.engine.rundir import log_name
 from oxoflow.graph.work import Context, NodeFailure, TimedOut
 
@@ -71,17 +71,11 @@ def run_program(
     finally:
         _keep_logs(context, outputs)
     ended = table.wait(child)
-    if _left_something(table):
+    if table.has_orphans():
         end_job(table, child)
     context.token.check()
     said = _read(outputs[0], MAX_OUTPUT), _tail(outputs[1], 64 * 1024)
     return Finished(ended.code, *said, round(ended.peak_mb * 1024 * 1024))
-
-
-def _left_something(table: ProcessTable) -> bool:
-    """Whether anything came to us that we did not start: cheaper than reading all of /proc."""
-    known = {child.pid for child in table.live()} | table.strangers
-    return any(pid not in known for pid in own_children())
 
 
 def _watch(table: ProcessTable, child: Child, context: Context, outputs: tuple[Path, Path]) -> None:
