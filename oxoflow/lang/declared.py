@@ -79,7 +79,11 @@ def _complaint(key: str, text: str, declaration: ConfigDeclaration, view: FileVi
     if not text:
         if declaration.required:
             return "is required and has no value"
-        if declaration.type == "path" and declaration.must_exist:
+        if (
+            declaration.type == "path"
+            and declaration.must_exist
+            and declaration.default is not None
+        ):
             return "must name an existing path, but is empty"
         return None
     if declaration.sensitive:
@@ -127,7 +131,9 @@ def _range_complaint(text: str, limits: str | None) -> str | None:
     if limits is None:
         return None
     low, dots, high = limits.partition("..")
-    if not dots or not _is(float, low.strip()) or not _is(float, high.strip()):
+    if not dots:
+        return None  # no range at all, says lint
+    if not _is(float, low.strip()) or not _is(float, high.strip()):
         return f'has the unreadable range {limits!r} (write "1..64")'
     if _is(float, text) and float(low) <= float(text) <= float(high):
         return None

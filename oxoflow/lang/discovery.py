@@ -27,7 +27,7 @@ class PatternError(Exception):
 def discover_samples(pattern: str, view: FileView, directory: str) -> SampleGroup | None:
     """Give the group of all samples whose files match, or None without a match."""
     _require(pattern, ("sample",))
-    found = {values["sample"] for _, values in _matches(pattern, view, directory, r"([^/]+)")}
+    found = {values["sample"] for _, values in _matches(pattern, view, directory, r"([^/\s]+)")}
     return SampleGroup(DISCOVERED_GROUP, tuple(sorted(found))) if found else None
 
 

@@ -75,6 +75,9 @@ def _filters(specs: Sequence[str]) -> _Filters:
     names: list[str] = []
     first: int | None = None
     ready = False
+    for spec in specs:
+        if not split_commas(spec):
+            raise _failure(f"--samples {spec!r} names no sample; leave it out to take all")
     for part in [part for spec in specs for part in split_commas(spec)]:
         if part == READY:
             ready = True

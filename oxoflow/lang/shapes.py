@@ -174,6 +174,16 @@ def one_of(*words: str) -> Shape[str]:
     return Shape(read, {"enum": list(words)})
 
 
+def known_word(*words: str, otherwise: str | None = None) -> Shape[str | None]:
+    """A string out of a set; another one counts as `otherwise`, and lint names it."""
+
+    def read(value: Any) -> str | None:
+        text = _string(value)
+        return text if text in words else otherwise
+
+    return Shape(read, {"enum": list(words)})
+
+
 def mapping_of(shape: Shape[T]) -> Shape[Mapping[str, T]]:
     """A table whose keys are free and whose values all have one shape."""
 

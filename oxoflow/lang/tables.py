@@ -39,6 +39,7 @@ from oxoflow.lang.shapes import (
     TABLE,
     Shape,
     Table,
+    known_word,
     list_of,
     mapping_of,
     one_of,
@@ -148,7 +149,9 @@ def _make_value_table(
 
 VALUE_TABLE = Table(_make_value_table, same(name=STRING, values=SCALARS, values_from=STRING))
 RESOURCE_GROUP = Table(
-    ResourceGroup, same(max=COUNT, wait=one_of("queue", "fail")), required=("max",)
+    ResourceGroup,
+    same(max=COUNT, wait=known_word("queue", "fail", otherwise="queue")),
+    required=("max",),
 )
 BUDGET = Table(Budget, same(max_threads=COUNT, max_memory=STRING, max_jobs=COUNT))
 EXECUTION_GROUP = Table(
@@ -178,7 +181,7 @@ REFERENCE_DB: Table[dict[str, Any]] = Table(
 CLUSTER = Table(
     Cluster,
     same(
-        backend=one_of("slurm", "pbs", "sge", "lsf"),
+        backend=known_word("slurm", "pbs", "sge", "lsf"),
         partition=STRING,
         account=STRING,
         walltime=STRING,

@@ -218,6 +218,7 @@ def test_samples_are_discovered_once_and_sorted(pattern: str, found: tuple[str, 
     files = dict.fromkeys(
         ["raw/S2_R1.fq", "raw/S1_R1.fq", "raw/S1_R2.fq", "raw/x/S3_R1.fq", "X/X.bam", "X/Y.bam"], ""
     )
+    files["raw/two words_R1.fq"] = ""
     (group,) = composed(with_head(f'sample_pattern = "{pattern}"'), files).groups
     assert (group.name, group.samples) == ("auto-discovered", found)
 

@@ -92,6 +92,22 @@ CASES = [
         HEAD + rule('shadow = "minimal"'),
         HEAD + rule('shadow = "minimal"\ninput = ["x"]'),
     ),
+    (
+        "S009",
+        HEAD + rule('checksum = "sha1"'),
+        HEAD + rule('checksum = "sha256"\nshadow = "full"\ninput = ["x"]'),
+    ),
+    (
+        "S009",
+        HEAD + '[config]\nk = { default = "1", range = "1-9" }',
+        HEAD + '[config]\nk = { default = "1", range = "1..9" }',
+    ),
+    ("S009", HEAD + '[cluster]\nbackend = "nomad"', HEAD + '[cluster]\nbackend = "lsf"'),
+    (
+        "S009",
+        HEAD + '[resource_groups.db]\nmax = 1\nwait = "x"',
+        HEAD + "[resource_groups.db]\nmax=1",
+    ),
     ("W012", HEAD + rule("retries = 2"), HEAD + rule('retries = 2\nretry_delay = "5s"')),
     (
         "W013",

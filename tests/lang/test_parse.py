@@ -106,6 +106,14 @@ def test_unknown_tables_and_a_byte_order_mark_do_no_harm():
     assert parse_workflow(text).document["metadata"] == {"x": 1}
 
 
+def test_a_word_that_is_not_known_counts_as_if_it_were_not_there():
+    text = "[cluster]\nbackend = 'x'\n[resource_groups.db]\nmax = 1\nwait = 'x'\n"
+    workflow = parse_workflow(HEAD + text + rule("a", checksum='"crc"', shadow='"half"'))
+    assert workflow.cluster.backend is None
+    assert workflow.resource_groups["db"].wait == "queue"
+    assert (workflow.rules[0].checksum, workflow.rules[0].shadow) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("text", "code", "key"),
     [
@@ -126,7 +134,7 @@ def test_unknown_tables_and_a_byte_order_mark_do_no_harm():
         (HEAD + rule("a", input='["x", 1]'), "S009", "input.1"),
         (HEAD + rule("a", envvars="{ A = 1 }"), "S009", "envvars.A"),
         (HEAD + rule("a", resources='{ threads = "2" }'), "S009", "resources.threads"),
-        (HEAD + rule("a", shadow='"full copy"'), "S009", "shadow"),
+        (HEAD + rule("a", shadow="1"), "S009", "shadow"),
         (HEAD + rule("a", scatter='{ values = ["x"] }'), "S009", "scatter.variable"),
         (HEAD + rule("a", expand_inputs="[{}]"), "S009", "expand_inputs.0.pattern"),
         (HEAD + "config = 1", "S009", "workflow.config"),

@@ -136,6 +136,8 @@ b = { default = "true", type = "bool" }
 p = { default = "here.txt", type = "path", must_exist = true }
 c = { default = "x", choices = ["x", "y"], type = "color" }
 open = { help = "may stay empty" }
+bed = { type = "path", must_exist = true, help = "may stay empty" }
+odd = { default = "9", range = "small" }
 """
 
 
@@ -150,6 +152,7 @@ open = { help = "may stay empty" }
         ({"b": "yes"}, "true or false"),
         ({"p": "gone.txt"}, "does not exist"),
         ({"p": ""}, "is empty"),
+        ({"bed": "gone.bed"}, "does not exist"),
         ({"c": "z"}, "one of: x, y"),
     ],
 )

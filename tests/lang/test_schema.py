@@ -76,7 +76,7 @@ BAD = [
     HEAD + '[[rules]]\nname = "a"\nthreads = "8"\n',
     HEAD + '[[rules]]\nname = "a"\nthreads = -1\n',
     HEAD + '[[rules]]\nname = "a"\ninput = "a.txt"\n',
-    HEAD + '[[rules]]\nname = "a"\nshadow = "half"\n',
+    HEAD + '[[rules]]\nname = "a"\nshadow = 5\n',
     HEAD + '[[rules]]\nname = "a"\nresources = { gpu_spec = { count = "1" } }\n',
     HEAD + '[[rules]]\nname = "a"\nenvironment = { conda = 1 }\n',
     HEAD + '[[rules]]\nname = "a"\nscatter = { values = ["x"] }\n',

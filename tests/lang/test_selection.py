@@ -85,6 +85,8 @@ def test_an_unknown_name_warns():
     ("specs", "words"),
     [
         (["Sx"], "leaves nothing"),
+        ([""], "names no sample"),
+        (["S1", " , "], "names no sample"),
         (["first:0"], "leaves nothing"),
         (["first:x"], "first:N"),
         (["first:-1"], "first:N"),

@@ -65,7 +65,7 @@ def test_nothing_is_found_where_nothing_is_wrong(text: str):
         (rule("a b"), [("E002", "error", "name")]),
         (rule("a/b"), [("E002", "error", "name")]),
         (rule("a", threads="0"), [("E002", "error", "threads")]),
-        (rule("a", resources="{ threads = 0 }"), [("E002", "error", "resources.threads")]),
+        (rule("a", resources="{ threads = 0 }"), [("E002", "warning", "resources.threads")]),
         (rule("a", retry_delay='"soon"'), [("E002", "error", "retry_delay")]),
         (rule("a", retry_delay='"30"'), [("E002", "error", "retry_delay")]),
         (

@@ -55,10 +55,12 @@ def outputs_without_command(rule: Rule) -> Iterator[Diagnostic]:
 
 
 def _amounts(rule: Rule) -> Iterator[Diagnostic]:
-    if rule.threads == 0 or rule.resources.threads == 0:
-        key = "threads" if rule.threads == 0 else "resources.threads"
+    if rule.threads == 0:
         message = f"rule '{rule.name}': threads is 0"
-        yield error("E002", message, rule=rule.name, key=key, suggestion="write 1 or more")
+        yield error("E002", message, rule=rule.name, key="threads", suggestion="write 1 or more")
+    elif rule.resources.threads == 0:
+        key, message = "resources.threads", f"rule '{rule.name}': threads is 0 and counts as 1"
+        yield warning("E002", message, rule=rule.name, key=key, suggestion="write 1 or more")
     if rule.retry_delay is not None and not _DURATION.fullmatch(rule.retry_delay.strip()):
         try:
             parse_duration(rule.retry_delay)

@@ -1,20 +1,31 @@
 """Check the top level of the text: unknown tables and keys, and the format's version.
 
 Owns S006 and S007 (spec/oxo-flow-api.md 5.2), and S006 for keys of rules that are ignored: a
-misspelt `inputs` otherwise costs its author an hour.
+misspelt `inputs` otherwise costs its author an hour. S009 is a warning where a word is not one of
+those that are known, and counts as if it were not there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.lints.advice import warn
-from oxoflow.lang.model import Workflow
+from oxoflow.lang.model import Rule, Workflow
 from oxoflow.lang.nearest import Guesser
-from oxoflow.lang.tables import OTHER_TOP_LEVEL, RULE, TOP_LEVEL, WORKFLOW
+from oxoflow.lang.shapes import Table
+from oxoflow.lang.tables import (
+    CLUSTER,
+    OTHER_TOP_LEVEL,
+    RESOURCE_GROUP,
+    RULE,
+    TOP_LEVEL,
+    WORKFLOW,
+)
 
 KNOWN = frozenset((*TOP_LEVEL, *OTHER_TOP_LEVEL))
+_WORDS = frozenset(("backend", "wait", "shadow", "checksum"))
 # Keys that other texts about the format mention, or that it had once; what to write instead.
 CURES = {
     "report": "leave it for other programs; no report shows captions of rules",
@@ -43,6 +54,7 @@ def document_checks(workflow: Workflow, guesses: Guesser) -> Iterator[Diagnostic
                 "S006", message, None, f"workflow.{key}", guesses.meant(key, WORKFLOW.fields)
             )
     yield from _rule_keys(workflow, guesses)
+    yield from _odd_words(workflow)
     version = workflow.format_version
     if version is not None and not version.startswith("1."):
         yield warn(
@@ -52,6 +64,33 @@ def document_checks(workflow: Workflow, guesses: Guesser) -> Iterator[Diagnostic
             "workflow.format_version",
             'write format_version = "1.0"',
         )
+
+
+def _odd_words(workflow: Workflow) -> Iterator[Diagnostic]:
+    """Find words outside of the sets by which the engine goes (1.8, 1.17, 1.19)."""
+    document = workflow.document
+    yield from _unknown_words(CLUSTER, document.get("cluster", {}), "cluster", None)
+    for name, group in document.get("resource_groups", {}).items():
+        yield from _unknown_words(RESOURCE_GROUP, group, f"resource_groups.{name}", None)
+    for key, declared in workflow.declared.items():
+        if declared.range is not None and ".." not in declared.range:
+            message = f"config '{key}': the range '{declared.range}' is not known"
+            message += ", and counts for nothing"
+            yield warn("S009", message, None, f"config.{key}", 'write it as "1..64"')
+    for rule, written in zip(workflow.rules, document.get("rules", ()), strict=False):
+        yield from _unknown_words(RULE, written, "", rule)
+
+
+def _unknown_words(
+    table: Table[Any], written: Mapping[str, Any], place: str, rule: Rule | None
+) -> Iterator[Diagnostic]:
+    for key in _WORDS & written.keys():
+        known = table.fields[key][1].schema["enum"] if key in table.fields else ()
+        if known and written[key] not in known:
+            named = f"rule '{rule.name}': {key}" if rule else f"{place}.{key}"
+            message = f"{named} '{written[key]}' is not known, and counts for nothing"
+            cure = "write " + " or ".join([f"'{word}'" for word in known])
+            yield warn("S009", message, rule, f"{place}.{key}".lstrip("."), cure)
 
 
 def _rule_keys(workflow: Workflow, guesses: Guesser) -> Iterator[Diagnostic]:
