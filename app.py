@@ -240,6 +240,11 @@ def greet(settings: Settings, server: Server, db: Database, generated: str | Non
     """Say on the terminal where we are, who can log in, and what is not protected."""
     lines = [f"oxoflow {__version__} listens on {address_of(settings, server)}"]
     lines += [f"warning: {sentence}" for sentence in settings.warnings]
+    lines += [
+        f"warning: the data root {root} is no directory: until it is there, no run can read it"
+        for root in settings.data_roots
+        if not root.is_dir()
+    ]
     lines.append(password_line(settings, db, generated))
     lines.append(openness(settings))
     if claim := impersonation(settings):

@@ -100,11 +100,15 @@ def test_a_first_start_shows_a_password_that_opens_and_a_restart_keeps_all(tmp_p
 
 
 def test_a_configured_password_is_named_and_the_base_path_used(tmp_path: Path) -> None:
-    flags = ("serve", "--base-path", "/oxo-flow")
+    flags = ("serve", "--base-path", "/oxo-flow", "--data-roots", f"{tmp_path},/not-mounted")
     with started(tmp_path, *flags, ADMIN_PASSWORD="from-outside", OLD="x") as (url, lines):
         assert url.endswith("/oxo-flow/")
         assert any("OXO_FLOW_ADMIN_PASSWORD" in line for line in lines)
         assert any(line.startswith("warning: OXO_FLOW_OLD") for line in lines)
+        roots = [line for line in lines if "data root" in line]
+        assert [line.partition(" is no ")[0] for line in roots] == [
+            "warning: the data root /not-mounted"
+        ]
         assert not (tmp_path / "admin-password").exists()
         login = {"username": "admin", "password": "from-outside"}
         assert call(url + "api/auth/login", login)["role"] == "admin"

@@ -218,6 +218,9 @@ def _paths(graph: m.Graph) -> list[Finding]:
 def _oddities(graph: m.Graph) -> list[Finding]:
     """The warnings beyond upstream's."""
     found: list[Finding] = []
+    if graph.metadata.schedule is not None and graph.metadata.schedule.enabled:
+        message = "The schedule is kept but not acted on: nothing starts this workflow by itself"
+        found.append(Finding("ScheduleIgnored", message))
     seen: set[str] = set()
     for node in graph.nodes:
         if node.name in seen:

@@ -16,7 +16,7 @@ from oxoflow.errors import InvalidInput, NotFound
 from oxoflow.graph.document import dump
 from oxoflow.web.deeds import deed
 from oxoflow.web.http import reply, services
-from oxoflow.web.oxify import body, caller, graph_of, make_blueprint, member
+from oxoflow.web.oxify import body, caller, graph_of, make_blueprint
 from oxoflow.web.oxify_graphs import own_graph, put_document
 
 blueprint = make_blueprint(__name__)
@@ -61,7 +61,7 @@ def _summary(version: VersionRow) -> dict[str, Any]:
 @blueprint.post("/api/v1/workflows/<item:workflow_id>/versions")
 def keep(workflow_id: str) -> Response:
     """Keep a graph as it is under the next number."""
-    description = member(body(may_be_empty=True), "description", str)
+    description = body(may_be_empty=True).get("description")
     version = _keep(workflow_id, description)
     said = f"Version {version.version} created successfully"
     return reply({"id": version.id, "version": version.version, "message": said}, 201)
@@ -78,9 +78,15 @@ def listing(workflow_id: str) -> Response:
 @blueprint.get("/api/v1/workflows/<item:workflow_id>/versions/compare")
 def compare(workflow_id: str) -> Response:
     """What differs between two versions, in numbers."""
-    first = _own_version(workflow_id, request.args.get("v1", ""))
-    second = _own_version(workflow_id, request.args.get("v2", ""))
+    first, second = (_own_version(workflow_id, _asked(name)) for name in ("v1", "v2"))
     return reply({"version1": first.version, "version2": second.version, **_changes(first, second)})
+
+
+def _asked(name: str) -> str:
+    text = request.args.get(name)
+    if text is None:
+        raise InvalidInput(f"'{name}' is missing in the query: compare with ?v1=NUMBER&v2=NUMBER")
+    return text
 
 
 def _changes(first: VersionRow, second: VersionRow) -> dict[str, Any]:

@@ -33,6 +33,10 @@ def test_versions_are_kept_compared_and_restored(client: FlaskClient) -> None:
     for missing in ("/9", "/compare?v1=1&v2=9"):
         assert client.get(path + missing).status_code == 404
     assert client.get(path + "/first").status_code == 400
+    unnamed = client.get(f"{path}/compare?from=1&to=2")
+    assert (unnamed.status_code, unnamed.json["message"]) == (
+        400, "'v1' is missing in the query: compare with ?v1=NUMBER&v2=NUMBER",
+    )  # fmt: skip
 
 
 def test_collections_are_filled_and_searched_by_vector(client: FlaskClient) -> None:

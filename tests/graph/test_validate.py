@@ -290,6 +290,10 @@ def test_bodies_in_bodies_have_a_limit() -> None:
             "UnparsableExpression",
         ),
         (document([START, END], [edge("Start", "End", condition="{{x}}")]), "UnparsableExpression"),
+        (
+            line() | {"metadata": {"name": "w", "schedule": {"cron": "0 4 * * *"}}},
+            "ScheduleIgnored",
+        ),
     ],
 )  # fmt: skip
 def test_warnings_do_not_block(doc: dict[str, Any], code_: str) -> None:
