@@ -68,7 +68,8 @@ def show_lint(arguments: Arguments) -> int:
     found = list(checked.diagnostics)
     if checked.workflow is not None:
         view = DirectoryView(str(place.workdir))
-        found += locate(text, lint(checked.workflow, _edges(checked), view=view))
+        advice = lint(checked.workflow, _edges(checked), view=view)
+        found += locate(text, advice, checked.workflow.modules)
     if arguments.json:
         print_json({"diagnostics": [diagnostic_json(item) for item in found], **counts(found)})
     else:

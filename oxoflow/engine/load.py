@@ -159,7 +159,9 @@ def check_text(
         known = {(item.code, item.rule) for item in found}
         found += [item for item in stopped if (item.code, item.rule) not in known]
     unique = {(item.code, item.rule, item.message, item.key): item for item in reversed(found)}
-    return Checked(workflow, jobs, dag, tuple(locate(text, list(unique.values())[::-1])))
+    modules = workflow.modules if workflow else ()
+    placed = locate(text, list(unique.values())[::-1], modules)
+    return Checked(workflow, jobs, dag, tuple(placed))
 
 
 def _dag(workflow: Workflow, jobs: Sequence[Job]) -> Dag:

@@ -50,7 +50,8 @@ def with_references(loaded: Loaded, view: FileView) -> Loaded:
     groups, config = workflow.execution_groups, workflow.config
     dag = build_dag((*built, *loaded.jobs), execution_groups=groups, config=config)
     jobs = (*built, *_behind(loaded.jobs, references, dag))
-    return Loaded(workflow, jobs, build_dag(jobs, execution_groups=groups, config=config))
+    dag = build_dag(jobs, execution_groups=groups, config=config)
+    return Loaded(workflow, jobs, replace(dag, jobless=loaded.dag.jobless))
 
 
 def _needed(workflow: Workflow) -> tuple[Reference, ...]:

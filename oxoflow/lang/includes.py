@@ -33,6 +33,7 @@ class _Loading(Struct):
     problems: list[Diagnostic] = field(default_factory=list)
     parsed: dict[str, Workflow | None] = field(default_factory=dict)
     count: int = 0
+    top: int = 0  # which include of the workflow itself is being followed
 
 
 def resolve_includes(
@@ -56,17 +57,21 @@ def _merge_all(
     workflow: Workflow, directory: str, trail: tuple[str, ...], loading: _Loading
 ) -> Workflow:
     for index, include in enumerate(workflow.includes):
-        key = f"include.{index}.path"
+        if len(trail) == 1:
+            loading.top = index
         found = _load(include, directory, trail, loading)
         if isinstance(found, str):
             where = "" if len(trail) == 1 else f"in '{trail[-1]}': "
-            at = key if len(trail) == 1 else None
-            loading.problems.append(error(UNUSABLE, where + found, key=at))
+            loading.problems.append(error(UNUSABLE, where + found, key=_place(loading)))
         elif found is not None:
             path, module = found
             module = _merge_all(module, parent(path), (*trail, path), loading)
-            workflow = _merge(workflow, include, path, module)
+            workflow = _merge(workflow, include, path, module, loading.top)
     return workflow
+
+
+def _place(loading: _Loading) -> str:
+    return f"include.{loading.top}.path"
 
 
 def _load(
@@ -113,12 +118,12 @@ def _parse(path: str, data: bytes, loading: _Loading) -> Workflow | None:
             line = f", line {found.line}" if found.line else ""
             message = f"in '{path}'{line}: {found.message}"
             loading.problems.append(
-                error(found.code, message, suggestion=found.suggestion, key="include")
+                error(found.code, message, suggestion=found.suggestion, key=_place(loading))
             )
         return None
 
 
-def _merge(host: Workflow, include: Include, path: str, module: Workflow) -> Workflow:
+def _merge(host: Workflow, include: Include, path: str, module: Workflow, top: int) -> Workflow:
     """Append what the host does not have: the host wins, then params, then the module (3.4)."""
     own = {rule.name for rule in module.rules}
     prefix = f"{include.namespace}::" if include.namespace else ""
@@ -137,6 +142,7 @@ def _merge(host: Workflow, include: Include, path: str, module: Workflow) -> Wor
         tuple([rule.name for rule in rules]),
         include.inputs,
         include.outputs,
+        top,
     )
     return replace(
         host,

@@ -276,13 +276,17 @@ class Include(Struct, frozen=True):
 
 
 class Module(Struct, frozen=True):
-    """An included file as composed (1.7): its identity, its rules, and what it promises."""
+    """An included file as composed (1.7): its identity, its rules, and what it promises.
+
+    `include` is the number of the entry, in the workflow itself, through which it came.
+    """
 
     name: str
     path: str
     rules: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    include: int = 0
 
 
 class Reference(Struct, frozen=True):

@@ -8,11 +8,13 @@ asked for; tomli itself keeps no positions.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from msgspec.structs import replace
 
 from oxoflow.errors import Diagnostic
+from oxoflow.lang.model import Module
 from oxoflow.lang.toml.literal import Item, read
 from oxoflow.lang.toml.outline import first_keys, landmarks
 from oxoflow.lang.toml.scan import Kind, Lines, Statement, statement_at, text_of
@@ -20,18 +22,23 @@ from oxoflow.lang.toml.scan import Kind, Lines, Statement, statement_at, text_of
 Path = tuple[str | int, ...]
 MOST_PARTS = 64  # of one dotted key; a text with longer ones is refused, and needs one place
 
+_NOWHERE: Mapping[str, int] = MappingProxyType({})
 _STEP = re.compile(r"[^.\[\]]+")
 
 
-def locate(text: str, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+def locate(
+    text: str, diagnostics: Iterable[Diagnostic], modules: Iterable[Module] = ()
+) -> list[Diagnostic]:
     """Return the diagnostics with line and column filled in where they have none.
 
     A diagnostic is placed at the key it names inside the rule it names, else as near above as
-    the text allows: the rule, the table, the include that brings the rule in, the first line.
+    the text allows: the rule, the table, the include that brings the rule in (`modules` say
+    which), the first line.
     """
     found = [replace(each, column=each.column or 1) if each.line else each for each in diagnostics]
     named = any((each.rule or each.key) and not each.line for each in found)
-    index = Index(text if named else "")  # what names nothing stands at the beginning
+    homes = {rule: module.include for module in modules for rule in module.rules} if named else {}
+    index = Index(text if named else "", homes)  # what names nothing stands at the beginning
     return [each if each.line else _placed(each, index) for each in found]
 
 
@@ -43,7 +50,8 @@ def _placed(diagnostic: Diagnostic, index: Index) -> Diagnostic:
 class Index:
     """Where every table and key of one text stands."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, homes: Mapping[str, int] = _NOWHERE) -> None:
+        self._homes = homes  # by rule, the number of the include that brings it in
         self._text = text = text.removeprefix("\ufeff").replace("\r\n", "\n")
         self._lines = Lines(text)
         self._offsets: dict[Path, int] = {(): 0}
@@ -81,6 +89,8 @@ class Index:
 
     def _stand_in(self, rule: str) -> Path:
         """Return where a rule of another file comes from, or whichever table shares its name."""
+        if rule in self._homes:
+            return self.nearest(("include", self._homes[rule], "path"))
         namespace = rule.split("::")[0]
         if "::" in rule and namespace in self._namespaces:
             return self._namespaces[namespace]

@@ -3,6 +3,7 @@
 import pytest
 
 from oxoflow.engine.load import (
+    DirectoryView,
     check_text,
     directory_of,
     find_workflow,
@@ -129,6 +130,7 @@ def test_profiles_stand_beside_the_workflow(tmp_path):
     (tmp_path / "w.oxoflow").write_text(GOOD)
     assert load_file(tmp_path / "w.oxoflow", profile="lab").workflow.config["q"] == 1
 
+
 def test_a_required_config_value_without_one_stops_a_run_naming_its_flag() -> None:
     text = '[workflow]\nname = "w"\n[config]\nk = { required = true, help = "the kit" }\n'
     with pytest.raises(WorkflowError, match=r"'k' is required.*--k VALUE \(the kit\)"):
@@ -149,3 +151,22 @@ def test_what_validate_calls_an_error_stops_a_run_but_an_odd_name_does_not() -> 
     with pytest.raises(WorkflowError, match="eight"):
         load_text(head + 'name = "a"\nmemory = "eight"\nshell = "true"\n')
     assert [job.name for job in load_text(head + 'name = "a.b"\nshell = "true"\n').jobs] == ["a.b"]
+
+
+def test_what_is_wrong_in_a_nested_file_is_told_at_the_include_that_leads_there(tmp_path):
+    files = {
+        "good": GOOD.replace('"a', '"g').replace('"b', '"h'),
+        "deep": '[workflow]\nname = "m"\n[[include]]\npath = "part"\n',
+        "part": '[workflow]\nname = "m"\n[[rules]]\nname = "p"\nshell = "x {config.gone}"\n',
+        "broken": "[workflow]\nname = 3x\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    host = '[workflow]\nname = "w"\n' + "".join(
+        f'[[include]]\npath = "{name}"\n' for name in ("good", "deep")
+    )
+    view = DirectoryView(str(tmp_path))
+    (found,) = check_text(host, view).errors
+    assert (found.code, found.rule, found.line) == ("E005", "p", 6)
+    errors = check_text(host + '[[include]]\npath = "broken"\n', view).errors
+    assert {each.line for each in errors if "'broken'" in each.message} == {8}
