@@ -22,7 +22,7 @@ from oxoflow.engine.pipes import Pipes
 from oxoflow.engine.records import Known, OutputRecord
 from oxoflow.engine.render import Renderer
 from oxoflow.engine.state import State
-from oxoflow.lang.condition import evaluate
+from oxoflow.lang.condition import asks_files, evaluate
 from oxoflow.lang.model import Job, Workflow
 
 
@@ -153,7 +153,7 @@ class Decider:
         """Decide what needs no look at files: a condition, or nothing to run."""
         when = job.rule.when
         if when and not self._holds(when):
-            if waiting and "file_exists" in when:
+            if waiting and asks_files(when):
                 return Verdict.CHECK, Reason("upstream", None, ", ".join(waiting))
             return Verdict.SKIP, Reason("when", None, "false")
         if not job.shell and not job.script:
@@ -269,7 +269,7 @@ class Decider:
         held = self._conditions.get(when)
         if held is None:
             held = evaluate(when, self._config, self._files)
-            if "file_exists" not in when:
+            if not asks_files(when):
                 self._conditions[when] = held
         return held
 

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 
+from oxoflow.engine.counting import count_lines
 from oxoflow.engine.matching import is_glob
 from oxoflow.engine.records import FileHash
 
@@ -102,6 +103,17 @@ class WorkFiles:
                 return handle.read()
         except (OSError, ValueError):
             return None
+
+    def size(self, path: str) -> int | None:
+        """Give the size of a file in bytes, None when there is none."""
+        status = self.status(path)
+        return status.st_size if status and stat.S_ISREG(status.st_mode) else None
+
+    def lines(self, path: str) -> int | None:
+        """Count the lines of a file, None when there is none or it cannot be read."""
+        status = self.status(path)
+        regular = status is not None and stat.S_ISREG(status.st_mode)
+        return count_lines(self.full(path), status) if status and regular else None
 
     def digest(
         self, path: str, status: os.stat_result | None = None, without: Collection[str] = ()

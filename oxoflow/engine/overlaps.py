@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from oxoflow.engine.dag import Dag
-from oxoflow.lang.condition import evaluate
+from oxoflow.lang.condition import asks_files, evaluate
 from oxoflow.lang.view import NOTHING
 
 _SHOWN = 20
@@ -34,4 +34,4 @@ def overlap_warnings(dag: Dag, config: Mapping[str, Any]) -> list[str]:
 
 def _is_active(when: str | None, config: Mapping[str, Any]) -> bool:
     """Say whether a condition surely holds; one that asks for files is given the doubt."""
-    return not when or ("file_exists" not in when and evaluate(when, config, NOTHING))
+    return not when or (not asks_files(when) and evaluate(when, config, NOTHING))

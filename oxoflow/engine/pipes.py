@@ -17,6 +17,7 @@ from oxoflow.engine.dag import Dag, find_cycle, topological_order
 from oxoflow.engine.matching import OutputIndex, is_glob, tidy
 from oxoflow.engine.references import is_reference
 from oxoflow.engine.render import Renderer
+from oxoflow.lang.condition import asks_files
 from oxoflow.lang.model import Job
 
 Holds = Callable[[str], bool]  # evaluates a condition as things are now
@@ -159,7 +160,7 @@ class _Search:
             return "it is a protected output"
         if rule.optional or first.optional:
             return "its writer or reader is optional"
-        if any("file_exists" in (each.when or "") for each in (rule, first)):
+        if any(asks_files(each.when or "") for each in (rule, first)):
             return "a condition of its writer or reader asks for files"
         if self._grows and not self._dag.jobs[at].bindings:
             return "a checkpoint may bring further readers"

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from oxoflow.errors import WorkflowError
+from oxoflow.lang.configrefs import MARK, fill, settle
+from oxoflow.lang.values import config_text
 from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.lang.wildcards import META_PREFIX, PLACEHOLDER, substitute
 
@@ -26,6 +28,9 @@ _WILDCARD_TEST = re.compile(
     r"""(?:\bwildcard\.([\w-]+)|\{meta\.([\w-]+)\})(?:\s*(==|!=|>=|<=|>|<)\s*("[^"]*"|'[^']*'|[^\s&|()]+))?"""
 )
 _FILE_EXISTS = re.compile(r"""file_exists\(\s*(["'])(.*)\1\s*\)""", re.DOTALL)
+_MEASURED = re.compile(r"""(file_size|wc_lines|reads_count)\(\s*(["'])(.*)\2\s*\)""", re.DOTALL)
+_FILE_FUNCTIONS = ("file_exists", "file_size", "wc_lines", "reads_count")
+_FASTQ_LINES = 4  # of one read
 _QUOTED = re.compile(r'"[^"]*"|\'[^\']*\'')
 _INTEGER = re.compile(r"[+-]?\d{1,30}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d{1,30}\.?\d{0,30}|\.\d{1,30})(?:[eE][+-]?\d{1,3})?", re.ASCII)
@@ -69,6 +74,7 @@ def unread_part(text: str) -> str | None:
     found = _comparison(text)
     left = found[0] if found else text
     known = text in ("", "true", "false") or _FILE_EXISTS.fullmatch(text)
+    known = known or _MEASURED.fullmatch(left)
     return None if known or _LENGTH.fullmatch(left) or _CONFIG_REF.fullmatch(left) else text
 
 
@@ -107,6 +113,11 @@ def settle_wildcards(text: str, bindings: Mapping[str, str]) -> str:
     return substitute(_WILDCARD_TEST.sub(decide, text), bindings)
 
 
+def asks_files(text: str) -> bool:
+    """Say whether a `when` asks for files, so that its answer may change while jobs run."""
+    return any(name in text for name in _FILE_FUNCTIONS)
+
+
 def is_literally_false(text: str) -> bool:
     """Say whether the text is `false` and nothing else (lint W019)."""
     return text.strip() == "false"
@@ -141,20 +152,50 @@ def _comparison_or_primary(text: str, config: Mapping[str, Any], view: FileView)
         return False
     exists = _FILE_EXISTS.fullmatch(text)
     if exists:
-        return view.exists(exists[2])
+        return view.exists(_path(exists[2], config))
     found = _comparison(text)
     if found:
         left, operator, right = found
+        measured = _MEASURED.fullmatch(left)
+        if measured:
+            return _measures(_measure(measured, config, view), operator, right, config)
         counted = _LENGTH.fullmatch(left)
         if counted:
             return _compare(_length(config.get(counted[1])), operator, right)
         if left.startswith(_CONFIG):
             return _compare(config.get(left.removeprefix(_CONFIG), _MISSING), operator, right)
         return True
+    measured = _MEASURED.fullmatch(text)
+    if measured:
+        return bool(_measure(measured, config, view))
     counted = _LENGTH.fullmatch(text)
     if counted:
         return _length(config.get(counted[1])) > 0
     return not text.startswith(_CONFIG) or _truthy(config.get(text.removeprefix(_CONFIG)))
+
+
+def _path(text: str, config: Mapping[str, Any]) -> str:
+    if MARK not in text:
+        return text
+    return fill(text, settle({key: config_text(value) for key, value in config.items()}))
+
+
+def _measure(match: re.Match[str], config: Mapping[str, Any], view: FileView) -> int | None:
+    """Give the bytes, lines or reads of a file (later than the spec); None without the file."""
+    path = _path(match[3], config)
+    if match[1] == "file_size":
+        return view.size(path)
+    lines = view.lines(path)
+    return lines // _FASTQ_LINES if lines is not None and match[1] == "reads_count" else lines
+
+
+def _measures(found: int | None, operator: str, right: str, config: Mapping[str, Any]) -> bool:
+    """Compare with a number or with `config.key`; without the file, every comparison is false."""
+    if right.startswith(_CONFIG):
+        right = config_text(config.get(right.removeprefix(_CONFIG), ""))
+    number = right[1:-1] if _QUOTED.fullmatch(right) else right
+    known = found is not None and _NUMBER.fullmatch(number)
+    return _ordered(found, operator, float(number)) if found is not None and known else False
 
 
 def _length(value: Any) -> int:

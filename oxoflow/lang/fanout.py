@@ -10,7 +10,7 @@ from itertools import product
 
 from msgspec import Struct
 
-from oxoflow.lang.condition import evaluate, settle_wildcards, tests_wildcards
+from oxoflow.lang.condition import asks_files, evaluate, settle_wildcards, tests_wildcards
 from oxoflow.lang.faults import UNUSABLE, error, workflow_failure
 from oxoflow.lang.lists import config_list
 from oxoflow.lang.model import Rule, Scatter, Transform, Workflow
@@ -104,7 +104,7 @@ def _instances(
 def _may_run(when: str, choice: Choice, ground: Ground) -> bool:
     """Say whether a job can ever run: files may still appear, so they are no reason to drop it."""
     settled = settle_wildcards(when, choice.bindings)
-    return "file_exists" in settled or evaluate(settled, ground.workflow.config, ground.view)
+    return asks_files(settled) or evaluate(settled, ground.workflow.config, ground.view)
 
 
 def _fan_out(rule: Rule, ground: Ground) -> Sequence[Choice]:

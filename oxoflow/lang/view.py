@@ -1,4 +1,4 @@
-"""Name the narrow window through which the language looks at files: exists, glob, read.
+"""Name the narrow window through which the language looks at files: exists, glob, read, count.
 
 Owns the protocol and the view that sees nothing; reading a real directory is not done in `lang`.
 """
@@ -23,6 +23,14 @@ class FileView(Protocol):
         """Give the content of a file, or None where there is none."""
         ...
 
+    def size(self, path: str) -> int | None:
+        """Give the size of a file in bytes, or None where there is none."""
+        ...
+
+    def lines(self, path: str) -> int | None:
+        """Count the lines of a file, unpacked when it is gzipped, or None where there is none."""
+        ...
+
 
 class _Nothing:
     """A view without files, for callers that may not learn what is on the disk."""
@@ -34,6 +42,12 @@ class _Nothing:
         return []
 
     def read(self, path: str) -> bytes | None:
+        return None
+
+    def size(self, path: str) -> int | None:
+        return None
+
+    def lines(self, path: str) -> int | None:
         return None
 
 

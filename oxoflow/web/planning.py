@@ -39,6 +39,12 @@ class ConfinedView:
     def read(self, path: str) -> bytes | None:
         return self._files.read(path) if self._visible(path) else None
 
+    def size(self, path: str) -> int | None:
+        return self._files.size(path) if self._visible(path) else None
+
+    def lines(self, path: str) -> int | None:
+        return self._files.lines(path) if self._visible(path) else None
+
     def _visible(self, path: str) -> bool:
         plain = posixpath.normpath(path)
         if not plain.startswith("/"):

@@ -263,6 +263,14 @@ def test_file_exists_waits_for_the_jobs_above(here):
     assert carry_out(text, here) == ["a", "b"]
 
 
+def test_a_job_is_measured_by_what_the_jobs_above_it_left(here):
+    text = TWO.replace('name = "b"', """name = "b"\nwhen = 'wc_lines("a.txt") > 40' """)
+    assert verdicts(text, here) == {"a": "run", "b": "check"}
+    assert carry_out(text, here) == ["a"]
+    text = text.replace("> 40", "<= 40")
+    assert verdicts(text, here) == {"a": "skip", "b": "run"}
+
+
 def test_options_force_and_select(here):
     carry_out(TWO, here)
     assert verdicts(TWO, here, rerun=True) == {"a": "run", "b": "run"}

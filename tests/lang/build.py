@@ -37,6 +37,14 @@ class Files:
         content = self.contents.get(path)
         return content.encode() if isinstance(content, str) else content
 
+    def size(self, path: str) -> int | None:
+        content = self.read(path)
+        return None if content is None else len(content)
+
+    def lines(self, path: str) -> int | None:
+        content = self.read(path)
+        return None if content is None else content.count(b"\n")
+
 
 def composed(
     text: str,

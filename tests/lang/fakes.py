@@ -20,3 +20,9 @@ class Files:
 
     def read(self, path: str) -> bytes | None:
         return self._files.get(path)
+
+    def size(self, path: str) -> int | None:
+        return len(self._files[path]) if path in self._files else None
+
+    def lines(self, path: str) -> int | None:
+        return self._files[path].count(b"\n") if path in self._files else None

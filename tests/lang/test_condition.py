@@ -105,6 +105,36 @@ def test_it_does_not_hold(text: str):
     assert not evaluate(text, CONFIG, Files({"there.txt": ""}))
 
 
+SIX_LINES = {"reads/S1.fq": "@r1\nACGT\n+\nIIII\n@r2\nAC\n", "none.txt": ""}
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ('wc_lines("reads/S1.fq") == 6', True),
+        ("wc_lines( 'reads/S1.fq' ) >= 6 && config.yes", True),
+        ("wc_lines('reads/S1.fq') > 6", False),
+        ("reads_count('reads/S1.fq') == 1", True),
+        ("reads_count('{config.dir}/S1.fq') < config.n", True),
+        ("reads_count('{config.dir}/S1.fq') >= config.num", False),
+        ("file_size('reads/S1.fq') > 20.5", True),
+        ("file_size('reads/S1.fq') > 'x'", False),
+        ("file_size('reads/S1.fq') > config.gone", False),
+        ("file_size('none.txt') == 0 || config.no", True),
+        ("file_size('none.txt')", False),
+        ("!reads_count('none.txt')", True),
+        ("file_exists('{config.dir}/S1.fq')", True),
+        ("wc_lines('gone.txt') == 0", False),
+        ("wc_lines('gone.txt') != 0", False),
+        ("wc_lines('gone.txt') < 5 || !config.no", True),
+    ],
+)
+def test_files_can_be_measured_and_one_that_is_not_there_compares_as_false(text: str, holds: bool):
+    config = {**CONFIG, "dir": "reads"}
+    assert evaluate(text, config, Files(SIX_LINES)) is holds
+    assert unread_part(text) is None
+
+
 def test_the_keys_it_reads_are_listed_once_and_not_from_inside_quotes():
     text = "config.a == 'config.b' && (!config.c || config.a > 3)"
     assert config_keys(text) == ["a", "c"]

@@ -17,7 +17,10 @@ from oxoflow.lang.values import parse_duration, parse_memory
 from oxoflow.lang.wildcards import META_PREFIX, PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES, names_in
 
 _NAME_MARKS = frozenset("_-:")
-_CONDITIONS = 'compare config.NAME, wildcard.NAME or len(config.NAME), or ask file_exists("PATH")'
+_CONDITIONS = (
+    'compare config.NAME, wildcard.NAME, len(config.NAME), file_size("PATH"), wc_lines("PATH") or '
+    'reads_count("PATH"), or ask file_exists("PATH")'
+)
 _DURATION = re.compile(r"\d{1,12}[smhdSMHD]", re.ASCII)
 
 
