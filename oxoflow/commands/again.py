@@ -23,6 +23,7 @@ from oxoflow.commands.options import (
     several,
     value,
 )
+from oxoflow.commands.output import print_json
 from oxoflow.commands.results import here
 from oxoflow.commands.run import carry_out
 from oxoflow.engine.dag import Dag
@@ -60,7 +61,11 @@ def retry_run(arguments: Arguments) -> int:
     if not starts:
         starts = _unfinished(directory, dag)
         if not starts:
-            print("nothing failed; 'oxoflow resume' runs what is not up to date")
+            words = "nothing failed; 'oxoflow resume' runs what is not up to date"
+            if arguments.json:
+                print_json({"command": "retry", "status": "nothing failed", "message": words})
+            else:
+                print(words)
             return 0
     wanted = tuple(dag.jobs[at].name for at in sorted(descendants(dag, starts)))
     narrowed = replace(invocation, target=wanted, force=forced)

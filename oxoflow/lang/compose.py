@@ -6,7 +6,7 @@ module of its own. Collects what is wrong in all steps before it raises.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -20,10 +20,11 @@ from oxoflow.lang.findings import bounded
 from oxoflow.lang.includes import resolve_includes
 from oxoflow.lang.inherit import apply_extends
 from oxoflow.lang.model import Workflow
+from oxoflow.lang.nearest import most_alike
 from oxoflow.lang.paths import beside
 from oxoflow.lang.profiles import merge_profile
 from oxoflow.lang.readiness import readiness
-from oxoflow.lang.references import check_references, derive_references
+from oxoflow.lang.references import DERIVED_KEYS, check_references, derive_references
 from oxoflow.lang.selection import ordered_samples, select_samples
 from oxoflow.lang.sheets import SheetError, read_groups, read_metadata, read_pairs
 from oxoflow.lang.validate import validate
@@ -31,6 +32,9 @@ from oxoflow.lang.values import config_text
 from oxoflow.lang.view import NOTHING, FileView
 
 T = TypeVar("T")
+_KNOWN_KEYS = frozenset(
+    (*DERIVED_KEYS, "reference_dir", "samples_list", "pairs_list", "cache_max_age_days")
+)
 
 
 def compose(
@@ -50,7 +54,13 @@ def compose(
     """
     chosen = dict(overrides or {})
     workflow, problems = resolve_includes(workflow, view, directory)
-    workflow = replace(workflow, config={**workflow.config, **chosen})
+    whole = profile is None and not (view is NOTHING and workflow.includes)
+    strays = _strays(workflow, chosen) if whole else ()
+    workflow = replace(
+        workflow,
+        config={**workflow.config, **chosen},
+        warnings=(*workflow.warnings, *strays),
+    )
     if view is not NOTHING:
         workflow = _read_sources(workflow, view, directory, problems)
     workflow = inject_lists(workflow)
@@ -69,6 +79,17 @@ def compose(
     if samples:
         workflow = select_samples(workflow, samples, view, directory, _ready_samples(view))
     return workflow
+
+
+def _strays(workflow: Workflow, chosen: Mapping[str, str]) -> Iterator[str]:
+    """Warn of values that are set for keys which the workflow names nowhere: slips of the pen."""
+    unknown = [key for key in chosen if key not in workflow.config and key not in _KNOWN_KEYS]
+    everything = repr(workflow) if unknown else ""
+    for key in unknown:
+        if key not in everything:
+            near = most_alike(key, workflow.config)
+            meant = f"; did you mean '{near}'?" if near else ""
+            yield f"config '{key}' is set, but nothing in the workflow reads it{meant}"
 
 
 def _ready_samples(view: FileView) -> Callable[[Workflow], list[str]]:

@@ -124,6 +124,7 @@ def test_a_run_its_failure_and_its_repair(flow, shell):
     assert told.json["status"] == "completed"
     assert told.json["results"]["skipped"] == 3
     assert shell("retry").out.startswith("nothing failed")
+    assert shell("retry", "--json").json["status"] == "nothing failed"
     lines = shell("records").out.splitlines()
     assert lines[0].startswith("job\trule\tstatus\texit_code")
     assert len(lines) == 4

@@ -59,6 +59,32 @@ def test_the_command_line_beats_host_params_and_module():
     assert workflow.config["q"] == "50"
 
 
+@pytest.mark.parametrize(
+    ("override", "warned"),
+    [
+        ({"min_lenn": "5"}, "nothing in the workflow reads it; did you mean 'min_len'?"),
+        ({"zzz": "5"}, "config 'zzz' is set, but nothing in the workflow reads it"),
+        ({"min_len": "5"}, None),
+        ({"only_used": "5"}, None),
+        ({"bwa_index": "5"}, None),
+        ({"samples_list": "A"}, None),
+        ({"q": "5"}, None),
+    ],
+)
+def test_a_value_set_for_a_key_that_nothing_reads_is_warned_of(override, warned):
+    text = (
+        "[config]\nmin_len = '1'\n[[include]]\npath = 'm'\n"
+        "[[rules]]\nname = 'a'\nshell = 'echo {config.only_used}'\n"
+    )
+    workflow = composed(text, {"m": HEAD + "[config]\nq = '1'\n"}, overrides=override)
+    assert [words for words in workflow.warnings if warned and warned in words] == [
+        *workflow.warnings
+    ]
+    assert bool(workflow.warnings) == bool(warned)
+    alone = compose(parse_workflow(HEAD + text), NOTHING, overrides=override)
+    assert alone.warnings == ()
+
+
 def test_an_earlier_include_wins_over_a_later_one():
     files = {
         name: HEAD + rule("x", shell=f'"{name}"') + f'[config]\nk = "{name}"\n'
