@@ -53,6 +53,16 @@ def complaint(method: str, rule: str, body: object) -> str | None:
     return None if check is None else check(body, "")
 
 
+@lru_cache(maxsize=64)
+def _check_of(name: str) -> Check:
+    return compile_schema(SCHEMAS[name], SCHEMAS)
+
+
+def complaint_of(name: str, part: object) -> str | None:
+    """What is wrong with a part of a body by the schema of that name; None when it fits."""
+    return _check_of(name)(part, "")
+
+
 def document(base_path: str = "") -> dict[str, object]:
     """The contract as OpenAPI 3.1."""
     return write_document(ROUTES, SCHEMAS, TAGS, base_path)

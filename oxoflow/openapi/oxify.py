@@ -22,9 +22,11 @@ from oxoflow.openapi.shapes import (
     nullable,
     ref,
     request_object,
+    whole,
 )
 
 TAG, TITLE = "oxify", "OxiFY API"
+LONGEST_TEST_MS = 600_000
 PAGING = (
     Query("limit", "At most so many; 1000 when absent, 10000 at most.", WHOLE),
     Query("offset", "How many to leave out at the beginning.", WHOLE),
@@ -50,6 +52,8 @@ def route(
 GRAPH = "/api/v1/workflows/{workflow_id}"
 EXECUTION = "/api/v1/executions/{execution_id}"
 IN_GRAPH = request_object(workflow=FREE)
+EACH_BY_ITSELF = list_of(ANYTHING, minItems=1, maxItems=100)  # what is wrong with one, it answers
+IDS = list_of(UUID, minItems=1, maxItems=100)
 SUCCESS = answer_object(success=FLAG, message=TEXT)
 
 GRAPH_ROUTES = (
@@ -67,15 +71,15 @@ GRAPH_ROUTES = (
                            warnings=list_of(ref("Finding")), stats=FREE)), body=IN_GRAPH),
     route("POST", "/api/v1/workflows/batch", "createGraphs", "Save up to 100 graphs",
           ok(batch(index=COUNT, id=nullable(UUID), success=FLAG, error=nullable(TEXT))),
-          body=request_object({"atomic": FLAG}, workflows=list_of(ANYTHING)), errors=(409,)),
+          body=request_object({"atomic": FLAG}, workflows=EACH_BY_ITSELF), errors=(409,)),
     route("DELETE", "/api/v1/workflows/batch", "deleteGraphs", "Delete up to 100 graphs",
           ok(batch(id=UUID, success=FLAG, error=nullable(TEXT))),
-          body=request_object({"atomic": FLAG}, ids=list_of(ANYTHING)), errors=(404,)),
+          body=request_object({"atomic": FLAG}, ids=IDS), errors=(404,)),
     route("POST", "/api/v1/workflows/batch/get", "getGraphs", "Up to 100 graphs by their ids",
           ok(answer_object(
               results=list_of(answer_object(id=UUID, workflow=nullable(FREE), found=FLAG)),
               total=COUNT, found=COUNT)),
-          body=request_object(ids=list_of(ANYTHING))),
+          body=request_object(ids=IDS)),
     route("GET", GRAPH + "/export", "exportGraph", "A graph as a file",
           {200: Answer("The file", ref("Graph"), (JSON, "application/x-yaml"))},
           query=(Query("format", "json or yaml; json when absent.", TEXT),)),
@@ -106,17 +110,20 @@ GRAPH_ROUTES = (
 EXECUTION_ROUTES = (
     route("POST", GRAPH + "/execute", "executeGraph", "Start an execution",
           ok(answer_object(execution_id=UUID, message=TEXT), "Started", 202),
-          body=request_object({"variables": FREE, "options": FREE}), body_required=False),
+          body=ref("ExecutionRequest"), body_required=False),
     route("POST", GRAPH + "/test", "testGraph", "Execute, wait, and compare the answer",
           ok(answer_object(
               passed=FLAG, execution_id=UUID, output=nullable(TEXT),
               expected_output=nullable(TEXT), execution_time_ms=COUNT, error=nullable(TEXT))),
-          body=request_object({"inputs": FREE, "expected_output": TEXT, "timeout_ms": WHOLE}),
+          body=request_object({"inputs": FREE, "expected_output": TEXT,
+                               "timeout_ms": whole(1, LONGEST_TEST_MS)}),
           body_required=False, errors=(503,)),
     route("POST", "/api/v1/executions/batch", "executeGraphs", "Start up to 50 executions",
           ok(batch(index=COUNT, workflow_id=nullable(TEXT), execution_id=nullable(UUID),
                    success=FLAG, error=nullable(TEXT))),
-          body=request_object({"max_concurrent": WHOLE}, executions=list_of(ANYTHING))),
+          body=request_object({"max_concurrent": WHOLE}, executions={
+              **list_of({"anyOf": [ref("BatchExecution"), ANYTHING]}, minItems=1, maxItems=50),
+              "description": "Each succeeds or fails by itself, also one of another shape."})),
     route("GET", "/api/v1/executions", "listExecutions", "All executions, the latest first",
           ok(ref("Executions")), query=PAGING),
     route("GET", GRAPH + "/executions", "listExecutionsOfGraph", "The executions of one graph",
@@ -163,7 +170,8 @@ COLLECTION = "/api/v1/vectors/collections/{name}"
 OTHER_ROUTES = (
     route("POST", "/api/v1/vectors/collections", "createCollection", "Make a collection",
           ok(ref("Collection"), "Made", 201),
-          body=request_object({"config": ANYTHING}, name=TEXT, dimension=COUNT, provider=TEXT),
+          body=request_object({"config": ANYTHING}, name=TEXT, dimension=whole(0, 8192),
+                              provider=TEXT),
           errors=(409,)),
     route("GET", "/api/v1/vectors/collections", "listCollections", "One's own collections",
           ok(list_of(ref("Collection")))),
@@ -171,11 +179,13 @@ OTHER_ROUTES = (
     route("DELETE", COLLECTION, "deleteCollection", "Remove a collection",
           {204: Answer("Removed", None, ())}),
     route("POST", COLLECTION + "/vectors", "addVectors", "Add entries",
-          {201: Answer("Added", None, ())}, body=request_object(vectors=list_of(FREE))),
+          {201: Answer("Added", None, ())}, body=request_object(vectors=list_of(
+              request_object({"metadata": FREE}, id=TEXT, vector=list_of(NUMBER)),
+              minItems=1, maxItems=1000))),
     route("POST", COLLECTION + "/search", "searchVectors", "The nearest entries",
           ok(list_of(answer_object(id=TEXT, score=NUMBER, metadata=FREE))),
           body=request_object({"filter": FREE, "score_threshold": NUMBER},
-                              query=list_of(NUMBER), top_k=WHOLE)),
+                              query=list_of(NUMBER), top_k=whole(1, 1000))),
     route("DELETE", COLLECTION + "/vectors/{entry_id}", "deleteVector", "Remove an entry",
           {204: Answer("Removed", None, ())}),
     route("GET", "/api/v1/mcp/servers", "listToolServers", "One's own tool servers",
@@ -183,8 +193,9 @@ OTHER_ROUTES = (
     route("POST", "/api/v1/mcp/servers/register", "registerToolServer", "Register a tool server",
           ok(answer_object(server_id=TEXT, message=TEXT), "Registered", 201),
           body=request_object(
-              {"endpoint": TEXT, "command": list_of(TEXT), "weight": WHOLE,
-               "tags": list_of(TEXT)}, server_id=TEXT, server_type=TEXT), errors=(409,)),
+              {"endpoint": TEXT, "command": list_of(TEXT, minItems=1, maxItems=100),
+               "weight": WHOLE, "tags": list_of(TEXT)},
+              server_id=TEXT, server_type=TEXT), errors=(409,)),
     route("DELETE", "/api/v1/mcp/servers/unregister", "unregisterToolServer",
           "Forget a tool server", ok(answer_object(server_id=TEXT, message=TEXT)),
           body=request_object(server_id=TEXT), errors=(404,)),

@@ -40,6 +40,10 @@ COMPLETE: Schema = {
     " as of a file that no rule declares.",
 }
 
+_TO_EXECUTE: dict[str, Schema] = {
+    "variables": FREE,
+    "options": request_object({"continue_on_error": FLAG}),
+}
 _COUNTS: dict[str, Schema] = {"error_count": COUNT, "warning_count": COUNT, "info_count": COUNT}
 _RUN: dict[str, Schema] = {
     "id": UUID,
@@ -111,6 +115,8 @@ GRAPHS: dict[str, Schema] = {
             answer_object(Failed=TEXT),
         ],
     },
+    "ExecutionRequest": request_object(_TO_EXECUTE),
+    "BatchExecution": request_object(_TO_EXECUTE, workflow_id=TEXT),
     "ExecutionSummary": answer_object(
         execution_id=UUID,
         workflow_id=UUID,

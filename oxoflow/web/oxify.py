@@ -23,6 +23,7 @@ from oxoflow.executions.service import Owner
 from oxoflow.graph import model as m
 from oxoflow.graph.shapes import parse_json
 from oxoflow.graph.validate import validate
+from oxoflow.openapi.contract import complaint
 from oxoflow.settings import Settings
 from oxoflow.web.guards import SAFE, demand, find_account
 from oxoflow.web.http import error_reply, services
@@ -140,7 +141,11 @@ def caller_name() -> str:
 
 
 def body(may_be_empty: bool = False) -> dict[str, Any]:
-    """The request's JSON object, whatever its Content-Type; raises Refusal ParseError."""
+    """The request's JSON object, whatever its Content-Type, checked by the contract.
+
+    Members that are null are left out: they count as absent. Raises Refusal ParseError for what is
+    no JSON, InvalidInput for what does not fit.
+    """
     raw = request.get_data(cache=True)
     if may_be_empty and not raw.strip():
         return {}
@@ -148,38 +153,16 @@ def body(may_be_empty: bool = False) -> dict[str, Any]:
         value = parse_json(raw)
     except ValueError as error:
         raise Refusal(400, "ParseError", f"The body is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise InvalidInput("The body must be a JSON object")
-    return value
+    assert request.url_rule is not None  # a view is running
+    wrong = complaint(request.method, request.url_rule.rule, value)
+    if wrong is not None:
+        raise InvalidInput("Invalid request body", wrong)
+    return without_nulls(value)
 
 
-def member(given: dict[str, Any], name: str, kind: type, default: Any = None) -> Any:
-    """A member of a body, null counting as absent; raises InvalidInput for another type."""
-    value = given.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise InvalidInput(f"'{name}' must be {KIND_WORDS[kind]}")
-    return value
-
-
-KIND_WORDS = {str: "a string", int: "an integer", bool: "true or false", dict: "an object",
-              list: "a list"}  # fmt: skip
-
-
-def needed(given: dict[str, Any], name: str, kind: type) -> Any:
-    """A member that must be there."""
-    if given.get(name) is None:
-        raise InvalidInput(f"'{name}' is missing")
-    return member(given, name, kind)
-
-
-def batch_of(given: dict[str, Any], name: str, most: int) -> list[Any]:
-    """A list of 1 to `most` items."""
-    items: list[Any] = needed(given, name, list)
-    if not 1 <= len(items) <= most:
-        raise InvalidInput(f"'{name}' must have 1 to {most} items, not {len(items)}")
-    return items
+def without_nulls(given: dict[str, Any]) -> dict[str, Any]:
+    """An object of a request without its members that are null."""
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def uuid_of(text: Any, what: str = "id") -> str:

@@ -25,7 +25,7 @@ from oxoflow.web.deeds import deed, write_deed
 from oxoflow.web.guards import role, signed_in
 from oxoflow.web.http import reply, services
 from oxoflow.web.limits import address
-from oxoflow.web.oxify import Refusal, body, make_blueprint, member, needed
+from oxoflow.web.oxify import Refusal, body, make_blueprint
 
 AT = "_at_"
 
@@ -58,8 +58,7 @@ def _answer(user: User, token: str, status: int) -> Response:
 def register() -> Response:
     """Make an account; only an admin may."""
     given = body()
-    email, password = needed(given, "email", str), needed(given, "password", str)
-    member(given, "name", str)
+    email, password = given["email"], given["password"]
     username = email.replace("@", AT, 1)
     if "@" not in email or not valid_username(username):
         raise InvalidInput("'email' must be an address such as ann@lab.example")
@@ -83,8 +82,7 @@ def register() -> Response:
 def log_in() -> Response:
     """Open a session with an e-mail address, or a user name in its place."""
     given = body()
-    name = needed(given, "email", str).replace("@", AT, 1)
-    password = needed(given, "password", str)
+    name, password = given["email"].replace("@", AT, 1), given["password"]
     try:
         agent = request.headers.get("User-Agent")
         login = services().access.login(name, password, address(), agent)

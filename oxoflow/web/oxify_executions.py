@@ -23,27 +23,25 @@ from oxoflow.db.runs import Phase
 from oxoflow.errors import Conflict, InvalidInput, NotFound
 from oxoflow.executions import showing
 from oxoflow.executions.service import state_word
+from oxoflow.openapi.contract import complaint_of
 from oxoflow.web.deeds import deed, write_deed
 from oxoflow.web.http import reply, services
 from oxoflow.web.oxify import (
     Refusal,
     attempt,
-    batch_of,
     body,
     caller,
     graph_of,
     make_blueprint,
-    member,
-    needed,
     page,
     uuid_of,
+    without_nulls,
 )
 from oxoflow.web.oxify_graphs import document_of, own_graph
 from oxoflow.web.waiting import may_wait
 
 PATIENCE = 6.5  # seconds that a cancel waits for its confirmation
 SETTLING = 2.0  # seconds that a pause waits for what runs to end
-MOST_AT_ONCE = 50
 
 blueprint = make_blueprint(__name__)
 
@@ -60,15 +58,13 @@ def own_execution(execution_id: str) -> ExecutionRow:
 def begin(workflow_id: str, given: dict[str, Any]) -> str:
     """Start an execution of a saved graph; its id."""
     row = own_graph(workflow_id)
-    variables = member(given, "variables", dict, {})
-    options = member(given, "options", dict, {})
     return services().executions.start(
         caller(),
         graph_of(document_of(row)),
         row.id,
-        variables,
+        given.get("variables", {}),
         deed("execute_graph", f"{row.id} {row.name}"),
-        member(options, "continue_on_error", bool, False),
+        bool(given.get("options", {}).get("continue_on_error")),
     )
 
 
@@ -83,9 +79,7 @@ def execute(workflow_id: str) -> Response:
 @blueprint.post("/api/v1/executions/batch")
 def execute_many() -> Response:
     """Start up to fifty executions; each succeeds or fails by itself."""
-    given = body()
-    items = batch_of(given, "executions", MOST_AT_ONCE)
-    member(given, "max_concurrent", int)  # the queue sees to that
+    items = body()["executions"]  # the queue sees to `max_concurrent`
     results: list[dict[str, Any]] = []
     for index, item in enumerate(items):
         workflow_id = item.get("workflow_id") if isinstance(item, dict) else None
@@ -111,9 +105,10 @@ def execute_many() -> Response:
 
 
 def _begin_item(item: Any) -> str:
-    if not isinstance(item, dict):
-        raise InvalidInput("an execution must be an object")
-    return begin(needed(item, "workflow_id", str), item)
+    wrong = complaint_of("BatchExecution", item)
+    if wrong is not None:
+        raise InvalidInput("Invalid execution", wrong)
+    return begin(item["workflow_id"], without_nulls(item))
 
 
 @blueprint.get("/api/v1/executions/<item:execution_id>")
@@ -170,8 +165,8 @@ def _state(verb: str, word: str) -> Refusal:
 @blueprint.post("/api/v1/executions/<item:execution_id>/pause")
 def pause(execution_id: str) -> Response:
     """Start no further node; what runs goes on to its end."""
+    reason = body(may_be_empty=True).get("reason", "manual_pause")[:500]
     row = own_execution(execution_id)
-    reason = member(body(may_be_empty=True), "reason", str, "manual_pause")[:500]
     reader = services().db.read()
     completed = results_upto(reader, row.id, newest_event(reader, row.id)[0])
     try:

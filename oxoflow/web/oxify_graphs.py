@@ -26,7 +26,7 @@ from oxoflow.graph.document import dump
 from oxoflow.graph.validate import validate
 from oxoflow.web.deeds import deed
 from oxoflow.web.http import compact, reply, services
-from oxoflow.web.oxify import body, caller, graph_of, make_blueprint, needed, page, uuid_of
+from oxoflow.web.oxify import body, caller, graph_of, make_blueprint, page, uuid_of
 
 blueprint = make_blueprint(__name__)
 
@@ -77,7 +77,7 @@ def new_row(graph: m.Graph) -> GraphRow:
 @blueprint.post("/api/v1/workflows")
 def create() -> Response:
     """Save a graph."""
-    row = save_graph(graph_of(needed(body(), "workflow", dict)))
+    row = save_graph(graph_of(body()["workflow"]))
     return reply({"id": row.id, "message": "Workflow created successfully"}, 201)
 
 
@@ -101,7 +101,7 @@ def one(workflow_id: str) -> Response:
 @blueprint.put("/api/v1/workflows/<item:workflow_id>")
 def replace(workflow_id: str) -> Response:
     """Put a whole new document in the place of the old one; the id of the path is the graph's."""
-    graph = graph_of(needed(body(), "workflow", dict))
+    graph = graph_of(body()["workflow"])
     put_document(own_graph(workflow_id), dump(graph))
     return reply({"message": "Workflow updated successfully"})
 
@@ -154,4 +154,4 @@ def remove_graph(graph_id: str) -> bool:
 @blueprint.post("/api/v1/workflows/validate")
 def judge() -> Response:
     """Everything that is wrong or strange about a document; saves nothing."""
-    return reply(validate(needed(body(), "workflow", dict)).as_json())
+    return reply(validate(body()["workflow"]).as_json())

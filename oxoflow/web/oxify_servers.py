@@ -23,7 +23,7 @@ from oxoflow.db.toolservers import (
 from oxoflow.errors import Conflict, InvalidInput, NotFound
 from oxoflow.web.deeds import deed
 from oxoflow.web.http import reply, services
-from oxoflow.web.oxify import batch_of, body, make_blueprint, member, needed
+from oxoflow.web.oxify import body, make_blueprint
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 RESERVED = frozenset({"fs", "oxo"})  # what these mean in a Tool node is fixed
@@ -68,36 +68,31 @@ def register() -> Response:
 
 
 def _read(given: dict[str, Any]) -> ToolServer:
-    server_id = needed(given, "server_id", str)
-    kind = needed(given, "server_type", str).lower()
+    server_id, kind = given["server_id"], given["server_type"].lower()
     if not NAME.fullmatch(server_id) or server_id in RESERVED:
         raise InvalidInput("'server_id' must have 1 to 100 letters, digits, '.', '_' or '-', "
                            "and be neither fs nor oxo")  # fmt: skip
     detail: dict[str, Any] = {
-        "weight": member(given, "weight", int, 1),
-        "tags": [str(tag)[:100] for tag in member(given, "tags", list, [])][:50],
+        "weight": given.get("weight", 1),
+        "tags": [tag[:100] for tag in given.get("tags", [])][:50],
     }
     if kind == "stdio":
-        detail["command"] = _words(batch_of(given, "command", 100))
+        detail["command"] = words = given.get("command", [])
+        if not words or any("\0" in word for word in words):
+            raise InvalidInput("a stdio server needs a 'command': a list of words")
     elif kind == "http":
-        detail["endpoint"] = needed(given, "endpoint", str)
+        detail["endpoint"] = given.get("endpoint", "")
         if not detail["endpoint"].startswith(("http://", "https://")):
-            raise InvalidInput("'endpoint' must be an http or https address")
+            raise InvalidInput("an http server needs an 'endpoint': an http or https address")
     else:
         raise InvalidInput("'server_type' must be http or stdio")
     return ToolServer(server_id, kind, detail, instant())
 
 
-def _words(words: list[Any]) -> list[str]:
-    if not all(isinstance(word, str) and "\0" not in word for word in words):
-        raise InvalidInput("'command' must be a list of words")
-    return words
-
-
 @blueprint.delete("/api/v1/mcp/servers/unregister")
 def unregister() -> Response:
     """Forget a server."""
-    server_id = needed(body(), "server_id", str)
+    server_id = body()["server_id"]
     owner = g.account.id
     what = deed("unregister_tool_server", server_id[:100])
 

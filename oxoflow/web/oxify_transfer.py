@@ -23,18 +23,14 @@ from oxoflow.web.http import compact, reply, services
 from oxoflow.web.oxify import (
     Refusal,
     attempt,
-    batch_of,
     body,
     graph_of,
     make_blueprint,
-    member,
-    needed,
     uuid_of,
 )
 from oxoflow.web.oxify_graphs import document_of, new_row, own_graph, remove_graph, save_graph
 
 FORMATS = {"json": "application/json", "yaml": "application/x-yaml"}
-MOST = 100
 
 blueprint = make_blueprint(__name__)
 
@@ -63,10 +59,10 @@ def export(workflow_id: str) -> Response:
 def bring_in() -> Response:
     """Save a graph from the text of a file, under new ids unless the old ones are to be kept."""
     given = body()
-    form, content = needed(given, "format", str), needed(given, "content", str)
+    form, content = given["format"], given["content"]
     graph = _from_rules(content) if form.lower() == "oxoflow" else _from_file(content, form)
-    name = member(given, "new_name", str)
-    if member(given, "generate_new_id", bool, True):
+    name = given.get("new_name")
+    if given.get("generate_new_id", True):
         graph = renewed(graph, lambda: str(uuid.uuid4()), name)
     elif name is not None:
         graph = replace(graph, metadata=replace(graph.metadata, name=name))
@@ -98,8 +94,8 @@ def _from_rules(content: str) -> m.Graph:
 def save_many() -> Response:
     """Save up to a hundred graphs; with `atomic` all of them or none."""
     given = body()
-    documents = batch_of(given, "workflows", MOST)
-    if member(given, "atomic", bool, False):
+    documents = given["workflows"]
+    if given.get("atomic"):
         ids = _save_all([graph_of(document) for document in documents])
         return _results([{"id": each, "success": True, "error": None} for each in ids])
     results = []
@@ -148,7 +144,7 @@ def _results(results: list[dict[str, Any]]) -> Response:
 def get_many() -> Response:
     """Up to a hundred graphs by their ids."""
     results = []
-    for text in batch_of(body(), "ids", MOST):
+    for text in body()["ids"]:
         graph_id = uuid_of(text, "workflow id")
         row = find_graph(services().db.read(), g.owner, graph_id)
         document = None if row is None else json.loads(row.document)
@@ -161,8 +157,8 @@ def get_many() -> Response:
 def delete_many() -> Response:
     """Delete up to a hundred graphs; with `atomic` all of them or none."""
     given = body()
-    ids = [uuid_of(text, "workflow id") for text in batch_of(given, "ids", MOST)]
-    if member(given, "atomic", bool, False):
+    ids = [uuid_of(text, "workflow id") for text in given["ids"]]
+    if given.get("atomic"):
         _delete_all(ids)
         gone = dict.fromkeys(ids, True)
     else:
