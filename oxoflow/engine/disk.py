@@ -57,6 +57,9 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+_PAGE = 4096
+
+
 def free_megabytes(path: Path) -> int:
     """Space that this account may still use at `path`, in MiB; raises DiskTrouble."""
     try:
@@ -64,3 +67,12 @@ def free_megabytes(path: Path) -> int:
     except OSError as error:
         raise trouble(path, error) from error
     return figures.f_bavail * figures.f_frsize // 1_048_576
+
+
+def is_full(path: Path | str) -> bool:
+    """Say whether not even a page is left at `path`; False where nobody can tell."""
+    try:
+        figures = os.statvfs(path)
+    except OSError:
+        return False
+    return figures.f_bavail * figures.f_frsize < _PAGE

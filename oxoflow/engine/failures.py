@@ -15,6 +15,7 @@ TIMED_OUT = 124
 STOPPED = "ended because the run was stopped"  # the error of a job that did not fail by itself
 BEFORE_SPAWN = -1  # the exit code of a job that failed without, or after, its command
 _SILENT = "it gave no reason; often a test was false, grep found nothing, or cmp a difference"
+_DISK_FULL = "the disk is full; free some space"
 _CODES: Mapping[int, str] = {
     1: "a general error; its own messages say more",
     2: "wrong usage of a command, or a syntax error in the shell text",
@@ -44,7 +45,7 @@ _SIGNALS: Mapping[int, str] = {
 _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (late(pattern, re.IGNORECASE), cause)
     for pattern, cause in (
-        (r"no space left on device|\bENOSPC\b", "the disk is full; free some space"),
+        (r"no space left on device|\bENOSPC\b", _DISK_FULL),
         (r"disk quota exceeded|\bEDQUOT\b", "the quota is used up; free some of it"),
         (r"read-only file system|\bEROFS\b", "it wrote where the file system is read-only"),
         (
@@ -66,17 +67,18 @@ _NO_MEMORY = late(
 )
 
 
-def describe_exit(code: int, stderr_tail: str | None = None) -> str:
+def describe_exit(code: int, stderr_tail: str | None = None, *, no_space: bool = False) -> str:
     """How a command ended: `exit code 127: a command was not found; ...`.
 
     What the command said last is more telling than a number that many programs use for anything.
+    With `no_space` left, what it said may have found no place in its log.
     """
     number = code - 128
-    cause = _said(stderr_tail or "")
+    cause = _said(stderr_tail or "") or (_DISK_FULL if no_space else None)
     if number in _SIGNALS:
         name = signal.Signals(number).name
         return f"exit code {code}: ended by {name}: {cause or _SIGNALS[number]}"
-    if code == 1 and stderr_tail is not None and not stderr_tail.strip():
+    if code == 1 and cause is None and stderr_tail is not None and not stderr_tail.strip():
         return f"exit code 1: {_SILENT}"
     cause = cause or _CODES.get(code)
     return f"exit code {code}: {cause}" if cause else f"exit code {code}"

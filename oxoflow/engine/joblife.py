@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from oxoflow.engine.attempt import JobLogs
 from oxoflow.engine.deciding import Decision
+from oxoflow.engine.disk import is_full
 from oxoflow.engine.failures import (
     BEFORE_SPAWN,
     STOPPED,
@@ -201,7 +202,7 @@ class JobLife(Struct):
         if ended.code != 0:
             tail = self.logs.tail()
             lacking = ran_out_of_memory(ended.code, tail)
-            words = describe_exit(ended.code, tail)
+            words = describe_exit(ended.code, tail, no_space=is_full(self.cwd))
             return Failure(ended.code, words, may_retry=True, out_of_memory=lacking)
         return None
 

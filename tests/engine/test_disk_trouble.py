@@ -10,6 +10,7 @@ from collections import Counter
 
 import pytest
 
+from oxoflow.engine.disk import is_full
 from oxoflow.engine.rundir import RunDirectory, RunState
 from oxoflow.errors import DiskTrouble
 from tests.engine.running import events, execute, processes_in, records, rule, start
@@ -145,6 +146,19 @@ def memory_disk(tmp_path):
         pytest.skip("no file system can be mounted here")
     yield place
     subprocess.run(["umount", str(place)], check=True)
+
+
+def test_what_fails_while_nothing_is_free_is_told_of_the_full_disk(monkeypatch, memory_disk):
+    assert not is_full(memory_disk)
+    (memory_disk / "filler").write_bytes(bytes(3_000_000))
+    with pytest.raises(OSError, match="No space left"):
+        (memory_disk / "more").write_bytes(bytes(3_000_000))
+    assert is_full(memory_disk)
+    assert not is_full(memory_disk / "missing")
+    (memory_disk / "more").unlink()
+    monkeypatch.setattr("oxoflow.engine.joblife.is_full", lambda path: path == str(memory_disk))
+    outcome = execute(memory_disk, rule("a", "exit 3"))
+    assert outcome.error == "job 'a' failed: exit code 3: the disk is full; free some space"
 
 
 def test_on_a_read_only_file_system_nothing_runs_and_records_can_be_read(memory_disk):

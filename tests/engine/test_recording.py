@@ -118,6 +118,15 @@ def test_exit_codes_have_words(code, words):
     assert words in describe_exit(code)
 
 
+def test_a_silent_end_on_a_full_disk_has_a_cause_and_a_told_one_keeps_its_own():
+    full = "exit code 1: the disk is full; free some space"
+    assert describe_exit(1, "", no_space=True) == full
+    assert describe_exit(1, "too many open files", no_space=True).startswith(
+        "exit code 1: too many"
+    )
+    assert "gave no reason" in describe_exit(1, "")
+
+
 @pytest.mark.parametrize(
     ("code", "tail", "answer"),
     [
