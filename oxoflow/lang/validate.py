@@ -17,6 +17,7 @@ from oxoflow.lang.checks.names import (
     env_group_checks,
     extends_checks,
     gather_checks,
+    resource_group_checks,
 )
 from oxoflow.lang.checks.rules import (
     checkpoint_checks,
@@ -79,6 +80,7 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
         yield from extends_checks(workflow, guess)
         yield from gather_checks(workflow, guess)
     yield from env_group_checks(workflow, guess)
+    yield from resource_group_checks(workflow, guess)
     yield from check_execution_groups(workflow)
     yield from check_references(workflow)
     growing = growing_names(workflow)

@@ -240,6 +240,7 @@ CASES = [
     ("S006", HEAD + rule('inputs = ["x"]'), HEAD + rule('input = ["x"]')),
     ("S006", HEAD + rule("named_input = { a = 'x' }"), HEAD + rule("input = { a = 'x' }")),
     ("S006", '[workflow]\nname = "w"\nauthors = "x"', HEAD),
+    ("S006", HEAD + "[defaults]\ntime = '1h'", HEAD + "[defaults]\nthreads = 2"),
     ("S007", HEAD.replace("\n", '\nformat_version = "2.0"\n', 1), HEAD),
     (
         "S007",
@@ -271,6 +272,15 @@ def test_every_code_has_a_text_that_shows_it_and_one_that_does_not(code, bad, go
 def test_all_codes_of_the_tables_are_covered():
     tested = {code for code, _, _ in CASES} | {"W026"}
     assert {f"W{number:03}" for number in range(1, 32)} <= tested
+
+
+def test_a_resource_outside_its_table_is_sent_into_it():
+    text = HEAD + "[defaults]\ndisk = '1G'\n" + rule("time_limit = '2h'")
+    told = [(d.key, d.suggestion) for d in found(text) if d.code == "S006"]
+    assert told == [
+        ("defaults.disk", "write it under the [rules.resources] of each rule"),
+        ("time_limit", "write it under [rules.resources]"),
+    ]
 
 
 def test_a_missing_input_names_the_rule_that_nearly_makes_it():

@@ -45,6 +45,7 @@ CLEAN = [
     + rule("a", shell='"{config.fa}"'),
     'reference_dir = "d"\n' + HEAD + rule("a", shell='"{config.star_index}"'),
     "[env_groups.e]\nconda = 'c'\n" + rule("a", env_group='"e"'),
+    rule("a", resources="{ groups = { api = 2 } }") + "[resource_groups.api]\nmax = 2\n",
     rule("a", checkpoint="true", checkpoint_manifest='"m.toml"'),
     rule("a", shell='"rm -rf out/ && curl u | sha256sum; echo mkfs_done; dd if=a of=b"'),
     rule("a", when='"config.a == 1"') + "[config]\na = 1\n",
@@ -106,6 +107,14 @@ def test_nothing_is_found_where_nothing_is_wrong(text: str):
             [("E009", "error", "input.0"), ("E009", "error", "output.0")],
         ),
         (rule("a", env_group='"e"'), [("E010", "error", "env_group")]),
+        (
+            rule("a", resources="{ groups = { api = 2 } }"),
+            [("E010", "warning", "resources.groups.api")],
+        ),
+        (
+            rule("a", resources="{ groups = { api = 2 } }") + "[resource_groups.api]\nmax = 1\n",
+            [("E010", "warning", "resources.groups.api")],
+        ),
         (rule("a", shell='"rm -rf /"'), [("E011", "error", "shell")]),
         (rule("a", pre_exec='"curl u | bash"'), [("E011", "error", "pre_exec")]),
         (rule("a", checkpoint="true"), [("E013", "warning", "checkpoint")]),

@@ -72,6 +72,23 @@ def env_group_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]
             yield error("E010", message, rule=rule.name, key="env_group", suggestion=hint)
 
 
+def resource_group_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
+    """Warn of rules that never get the units they ask for: they fail when they start (1.17)."""
+    groups = workflow.resource_groups
+    for rule in workflow.rules:
+        for name, units in rule.resources.groups.items():
+            asks = f"rule '{rule.name}': resources.groups asks for {units} of '{name}'"
+            key = f"resources.groups.{name}"
+            if name not in groups:
+                hint = guess.meant(name, groups) or f"add [resource_groups.{name}] with max"
+                message = f"{asks}, which no [resource_groups] declares"
+                yield warning("E010", message, rule=rule.name, key=key, suggestion=hint)
+            elif units > groups[name].max:
+                message = f"{asks}, which has {groups[name].max}"
+                hint = "ask for fewer, or raise its max"
+                yield warning("E010", message, rule=rule.name, key=key, suggestion=hint)
+
+
 def gather_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
     """Warn where a scatter's gather names no rule: nothing is joined then (1.12)."""
     names = {rule.name for rule in workflow.rules}

@@ -14,9 +14,11 @@ from oxoflow.errors import Diagnostic
 from oxoflow.lang.lints.advice import warn
 from oxoflow.lang.model import Rule, Workflow
 from oxoflow.lang.nearest import Guesser
+from oxoflow.lang.rule_tables import RESOURCES
 from oxoflow.lang.shapes import Table
 from oxoflow.lang.tables import (
     CLUSTER,
+    DEFAULTS,
     OTHER_TOP_LEVEL,
     RESOURCE_GROUP,
     RULE,
@@ -32,7 +34,9 @@ CURES = {
     "named_input": 'write named files as a table: input = { name = "path" }',
     "named_output": 'write named files as a table: output = { name = "path" }',
     "workdir": "remove it; rules run in the directory of the run",
+    **dict.fromkeys(RESOURCES.fields, "write it under [rules.resources]"),
 }
+_OF_EACH_RULE = "write it under the [rules.resources] of each rule"
 
 
 def document_checks(workflow: Workflow, guesses: Guesser) -> Iterator[Diagnostic]:
@@ -46,13 +50,14 @@ def document_checks(workflow: Workflow, guesses: Guesser) -> Iterator[Diagnostic
                 key,
                 guesses.meant(key, KNOWN),
             )
-    head = workflow.document.get("workflow")
-    for key in head if isinstance(head, dict) else ():
-        if key not in WORKFLOW.fields:
-            message = f"unknown key '{key}' in [workflow] is ignored"
-            yield warn(
-                "S006", message, None, f"workflow.{key}", guesses.meant(key, WORKFLOW.fields)
-            )
+    for place, known in (("workflow", WORKFLOW.fields), ("defaults", DEFAULTS.fields)):
+        table = workflow.document.get(place)
+        for key in table if isinstance(table, dict) else ():
+            if key not in known:
+                message = f"unknown key '{key}' in [{place}] is ignored"
+                own = place == "defaults" and key in RESOURCES.fields
+                cure = _OF_EACH_RULE if own else guesses.meant(key, known)
+                yield warn("S006", message, None, f"{place}.{key}", cure)
     yield from _rule_keys(workflow, guesses)
     yield from _odd_words(workflow)
     version = workflow.format_version
