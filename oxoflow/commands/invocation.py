@@ -25,7 +25,7 @@ from oxoflow.lang.includes import resolve_includes
 from oxoflow.lang.parse import parse_workflow
 from oxoflow.settings import load_limits
 
-_LISTS = ("samples", "target", "until", "force")
+_LISTS = ("samples", "target", "module", "until", "force")
 
 
 class Invocation(Struct, frozen=True):
@@ -37,6 +37,7 @@ class Invocation(Struct, frozen=True):
     samples: tuple[str, ...] = ()
     profile: str | None = None
     target: tuple[str, ...] = ()
+    module: tuple[str, ...] = ()
     until: tuple[str, ...] = ()
     force: tuple[str, ...] = ()
     rerun: bool = False
@@ -79,7 +80,13 @@ class Invocation(Struct, frozen=True):
     def plan_options(self) -> PlanOptions:
         """Give what is to be planned."""
         return PlanOptions(
-            self.target, self.until, self.force, self.rerun, self.paranoid, self.skip_ref_build
+            self.target,
+            self.until,
+            self.force,
+            self.rerun,
+            self.paranoid,
+            self.skip_ref_build,
+            self.module,
         )
 
     def settings(self) -> dict[str, Any]:
@@ -114,6 +121,7 @@ def from_arguments(arguments: Arguments, place: Place) -> Invocation:
         samples=tuple(arguments.samples),
         profile=arguments.profile,
         target=tuple(arguments.target),
+        module=tuple(arguments.module),
         until=tuple(arguments.until),
         force=tuple(arguments.force),
         rerun=arguments.rerun,

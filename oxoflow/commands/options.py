@@ -121,6 +121,11 @@ CACHING = (
 )
 PLANNING = (
     TARGETS,
+    several(
+        "--module",
+        metavar="MODULE",
+        help="only what this included module needs: its rules and who makes its declared inputs",
+    ),
     several("--until", metavar="RULE", help="stop behind this rule"),
     several("--force", metavar="RULE", help="run this rule or job whatever is known"),
     flag("--rerun", help="run everything selected, whatever is known"),

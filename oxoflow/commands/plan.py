@@ -44,6 +44,7 @@ def plan_options(arguments: Arguments) -> PlanOptions:
         rerun=arguments.rerun,
         paranoid=arguments.paranoid,
         skip_references=arguments.skip_ref_build,
+        modules=tuple(arguments.module),
     )
 
 

@@ -18,7 +18,7 @@ from oxoflow.engine.fingerprint import Fingerprint
 from oxoflow.engine.load import Loaded
 from oxoflow.engine.pipes import find_pipes
 from oxoflow.engine.render import Capacity, Renderer
-from oxoflow.engine.select import ancestors, descendants, jobs_called
+from oxoflow.engine.select import ancestors, descendants, jobs_called, jobs_of_module
 from oxoflow.engine.state import State
 from oxoflow.engine.unknownsamples import find_unknown
 from oxoflow.lang.condition import evaluate
@@ -28,7 +28,7 @@ _NAMED = 3  # parents that a reason spells out
 
 
 class PlanOptions(Struct, frozen=True):
-    """What a caller wants planned: everything, or what `targets` and `until` need.
+    """What a caller wants planned: everything, or what `targets`, `until` and `modules` need.
 
     `force` names rules or jobs that run whatever is known; `rerun` forces all selected. With
     `skip_references` those are taken as they are, and none is built.
@@ -40,6 +40,7 @@ class PlanOptions(Struct, frozen=True):
     rerun: bool = False
     paranoid: bool = False
     skip_references: bool = False
+    modules: tuple[str, ...] = ()
 
 
 class Plan(Struct, frozen=True):
@@ -198,7 +199,10 @@ def make_plan(
 def _selected(loaded: Loaded, options: PlanOptions) -> tuple[int, ...]:
     dag = loaded.dag
     names = (*options.targets, *options.until)
-    if not names:
+    if not names and not options.modules:
         return dag.order
-    wanted = ancestors(dag, [at for name in names for at in jobs_called(dag, name)])
+    starts = [at for name in names for at in jobs_called(dag, name)]
+    for name in options.modules:
+        starts += jobs_of_module(dag, loaded.workflow.modules, name)
+    wanted = ancestors(dag, starts)
     return tuple([at for at in dag.order if at in wanted])

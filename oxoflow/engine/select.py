@@ -12,7 +12,7 @@ from msgspec import Struct
 from oxoflow.engine.dag import Dag, nearest, topological_order
 from oxoflow.engine.matching import OutputIndex, tidy
 from oxoflow.errors import UsageError
-from oxoflow.lang.model import Rule
+from oxoflow.lang.model import Module, Rule
 
 
 class RuleGraph(Struct, frozen=True):
@@ -57,6 +57,25 @@ def jobs_called(dag: Dag, name: str) -> list[int]:
         hint = nearest(name, [*rules, *dag.index]) or (f"; rules: {shown}" if rules else "")
         raise UsageError(f"'{name}' is no rule, job or output of this workflow{hint}")
     return found
+
+
+def jobs_of_module(dag: Dag, modules: Sequence[Module], name: str) -> list[int]:
+    """Give the jobs of an included module, and those that make its declared inputs (3.4).
+
+    Raises UsageError for a module that is not there.
+    """
+    called = [module for module in modules if module.name == name]
+    if not called:
+        known = list(dict.fromkeys(module.name for module in modules))
+        hint = nearest(name, known) or (f"; modules: {', '.join(known)}" if known else "")
+        raise UsageError(f"'{name}' is no module that this workflow includes{hint}")
+    rules = {rule for module in called for rule in module.rules}
+    inputs = {tidy(path) for module in called for path in module.inputs}
+    return [
+        at
+        for at, job in enumerate(dag.jobs)
+        if job.rule.name in rules or not inputs.isdisjoint(map(tidy, job.output.paths))
+    ]
 
 
 def ancestors(dag: Dag, starts: Iterable[int]) -> set[int]:

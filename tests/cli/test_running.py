@@ -415,3 +415,18 @@ def read_until(screen, wanted, within=20.0):
                 break
     assert wanted in seen, seen
     return seen
+
+
+def test_a_module_runs_with_what_it_needs_and_again_when_resumed(here, ox):
+    head = "[workflow]\nname = 'w'\n"
+    rule = "[[rules]]\nname = '{0}'\ninput = {1}\noutput = ['{0}.txt']\nshell = 'touch {0}.txt'\n"
+    include = "[[include]]\npath = 'm.oxoflow'\nnamespace = 'm'\nname = 'trim'\n"
+    host = [("a", []), ("b", []), ("z", ["x.txt"])]
+    (here / "main.oxoflow").write_text(head + include + "".join(rule.format(*r) for r in host))
+    (here / "m.oxoflow").write_text(head + rule.format("x", ["a.txt"]))
+    assert ox("run", "--module", "trim").code == 0
+    assert sorted(path.stem for path in here.glob("*.txt")) == ["a", "x"]
+    (here / "x.txt").unlink()
+    assert ox("resume").code == 0
+    assert sorted(path.stem for path in here.glob("*.txt")) == ["a", "x"]
+    assert "'trm' is no module" in ox("plan", "--module", "trm").err

@@ -11,6 +11,7 @@ from oxoflow.engine.select import (
     critical_path,
     job_graph,
     jobs_called,
+    jobs_of_module,
     levels,
     metrics,
     order,
@@ -18,7 +19,7 @@ from oxoflow.engine.select import (
     select,
 )
 from oxoflow.errors import GraphError, UsageError
-from oxoflow.lang.model import ExecutionGroup, ExpandInput, FileSet, Job, Rule
+from oxoflow.lang.model import ExecutionGroup, ExpandInput, FileSet, Job, Module, Rule
 from tests.engine.making import job
 
 DIAMOND = [
@@ -136,6 +137,16 @@ def test_a_rule_name_means_all_its_jobs_and_nothing_longer():
     dag = build_dag([job("align_S1", rule=rule), job("align_S2", rule=rule), job("aligned")])
     assert jobs_called(dag, "align") == [0, 1]
     assert jobs_called(dag, "alig") == [0, 1, 2]
+
+
+def test_a_module_means_its_rules_and_who_makes_its_declared_inputs():
+    dag = build_dag([job("raw", [], ["r"]), job("m::x", [], ["x"]), job("end", ["x"], ["e"])])
+    modules = [Module("trimming", "qc.oxoflow", ("m::x",), ("./r",))]
+    assert [dag.jobs[at].name for at in jobs_of_module(dag, modules, "trimming")] == ["raw", "m::x"]
+    with pytest.raises(UsageError, match=r"'triming' is no module.*nearest: 'trimming'"):
+        jobs_of_module(dag, modules, "triming")
+    with pytest.raises(UsageError, match="'x' is no module"):
+        jobs_of_module(dag, (), "x")
 
 
 def test_an_unknown_target_names_the_nearest():
