@@ -11,10 +11,12 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from oxoflow.errors import SettingsError
 from oxoflow.limits import DEFAULT, LIMIT_OPTIONS, Limits
@@ -28,17 +30,16 @@ CLIENT_VARIABLES = frozenset({"OXO_FLOW_URL", "OXO_FLOW_SERVER", "OXO_FLOW_TOKEN
 SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What the server was told at its start; never changes while it runs (design, section 10)."""
 
     host: str = "127.0.0.1"
     port: int = 8080
     base_path: str = ""  # "" or "/prefix", never with a slash at the end
     home: Path = Path("data")
-    admin_password: str | None = field(default=None, repr=False)
-    user_password: str | None = field(default=None, repr=False)
-    viewer_password: str | None = field(default=None, repr=False)
+    admin_password: str | None = None
+    user_password: str | None = None
+    viewer_password: str | None = None
     allowed_origins: tuple[str, ...] = ("http://localhost:8080", "http://127.0.0.1:8080")
     rate_limit: int = 100  # requests per window and address; 0 switches the limiter off
     rate_window: float = 60.0  # seconds
@@ -60,6 +61,10 @@ class Settings:
     limits: Limits = DEFAULT  # of one workflow
     warnings: tuple[str, ...] = ()  # sentences to print at start
 
+    def __repr__(self) -> str:
+        hidden = dict.fromkeys((f"{name}_password" for name in ENVIRONMENT_ACCOUNTS), "...")
+        return f"Settings({asdict(self) | hidden})"
+
     @property
     def environment_passwords(self) -> dict[str, str]:
         """Account name to password, for the accounts whose password stands in the environment."""
@@ -77,8 +82,7 @@ class Settings:
         return self.home / "workspace"
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """One row of the settings table: where a value comes from and how its text is read."""
 
     name: str  # the variable without its prefix
@@ -105,10 +109,6 @@ class Option:
         return () if self.secret else ("--" + self.name.lower().replace("_", "-"), *self.flags)
 
 
-def _text(text: str) -> str:
-    return text
-
-
 def _host(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._:%*\[\]-]+", text):
         raise ValueError("is not a host name or address")
@@ -121,9 +121,7 @@ def _whole(low: int, high: int | None = None) -> Callable[[str], int]:
             raise ValueError("is not a whole number")
         number = int(text)
         if number < low or (high is not None and number > high):
-            raise ValueError(
-                f"must be {low} or more" if high is None else f"must be {low} to {high}"
-            )
+            raise ValueError(f"must be {low} " + ("or more" if high is None else f"to {high}"))
         return number
 
     return read

@@ -198,7 +198,7 @@ def test_help_names_every_flag_variable_and_default() -> None:
 
 
 def test_every_option_is_a_field_and_the_reverse() -> None:
-    names = set(Settings.__dataclass_fields__) - {"warnings", "limits"}
+    names = set(Settings.__struct_fields__) - {"warnings", "limits"}
     names |= {f"limit_{item.name}" for item in fields(Limits)}
     assert {option.field for option in OPTIONS} == names
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
@@ -71,21 +70,23 @@ class Driver(Generic[End]):
     def run(self, handler: Handler[End], control: Control) -> None:
         """Start what may start and handle what ends, until the scheduler is finished."""
         scheduler = self._scheduler
-        with ThreadPoolExecutor(self._slots, thread_name_prefix="job") as pool:
-            workers = 0
-            try:
-                while not scheduler.finished:
-                    self._start_tasks(handler)
-                    while workers < min(scheduler.running, self._slots):
-                        pool.submit(self._perform_tasks)
-                        workers += 1
-                    if not scheduler.running and scheduler.stuck():
-                        raise RuntimeError(f"tasks {scheduler.stuck()[:5]} can never start")
-                    self._handle_next(handler, control)
-            finally:
-                self._open.set()
-                for _ in range(workers):
-                    self._tasks.put(None)
+        workers: list[threading.Thread] = []
+        try:
+            while not scheduler.finished:
+                self._start_tasks(handler)
+                while len(workers) < min(scheduler.running, self._slots):
+                    name = f"job_{len(workers)}"
+                    workers.append(threading.Thread(target=self._perform_tasks, name=name))
+                    workers[-1].start()
+                if not scheduler.running and scheduler.stuck():
+                    raise RuntimeError(f"tasks {scheduler.stuck()[:5]} can never start")
+                self._handle_next(handler, control)
+        finally:
+            self._open.set()
+            for _ in workers:
+                self._tasks.put(None)
+            for worker in workers:
+                worker.join()
 
     def _start_tasks(self, handler: Handler[End]) -> None:
         if not handler.may_start() and not self._scheduler.stopped:
@@ -97,7 +98,7 @@ class Driver(Generic[End]):
             self._tasks.put(task)
 
     def _perform_tasks(self) -> None:
-        """Do tasks until there are none: one submission a slot, since one a task costs more."""
+        """Do tasks until there are none, in a thread for each slot."""
         while (task := self._tasks.get()) is not None:
             self._open.wait()
             begun = time.monotonic()

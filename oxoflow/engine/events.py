@@ -18,11 +18,10 @@ from typing import Any
 from msgspec import Struct, field
 
 from oxoflow.engine.disk import trouble
+from oxoflow.engine.jsontext import to_json
 
 LINE_LIMIT = 1_048_576  # bytes; a longer line is no event of ours
 _TAIL = 65_536
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Event(Struct, frozen=True):
@@ -86,11 +85,11 @@ class EventWriter:
         for event in events:
             if event.data is not data:  # thousands may share one: why they are skipped
                 data = event.data
-                shown = _encode(data)
+                shown = to_json(data)
             self._seq += 1
             lines.append(
                 f'{{"seq":{self._seq},"time":"{timestamp(event.time)}","type":"{event.type}",'
-                f'"job":{_encode(event.job)},"rule":{_encode(event.rule)},"data":{shown}}}\n'
+                f'"job":{to_json(event.job)},"rule":{to_json(event.rule)},"data":{shown}}}\n'
             )
         text = "".join(lines)
         self._append(text.encode("utf-8", "replace"))

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import MISSING, WorkFiles
+from oxoflow.engine.jsontext import to_json
 from oxoflow.engine.matching import is_glob
 from oxoflow.engine.pipes import Pipes
 from oxoflow.engine.render import Renderer
@@ -165,8 +166,7 @@ class Fingerprinter:
         digests = self.settled(inputs)
         static = self.static(job, outputs)
         parts = self.parts(job, outputs, digests)
-        text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
-        return Fingerprint(key_of(static, digests), static, text)
+        return Fingerprint(key_of(static, digests), static, to_json(parts))
 
     def parts(
         self, job: Job, outputs: tuple[str, ...], inputs: Mapping[str, str]

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from oxoflow.engine.disk import trouble
 from oxoflow.engine.identity import ProcessIdentity
+from oxoflow.engine.jsontext import to_json
 
 # What an output looked like: modification time in ns, size, inode.
 Shape = tuple[int, int, int]
@@ -63,7 +64,7 @@ class Journal:
 
     def _append(self, entry: list[object]) -> None:
         try:
-            os.write(self._descriptor, json.dumps(entry).encode() + b"\n")
+            os.write(self._descriptor, f"{to_json(entry)}\n".encode("utf-8", "surrogatepass"))
         except OSError as error:
             raise trouble(self._path, error) from error
 

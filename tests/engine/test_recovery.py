@@ -37,6 +37,15 @@ def test_the_process_belongs_to_the_start_before_it(tmp_path):
     assert (start.process.pid, start.process.start_time, start.process.boot_id) == (77, 990, "boot")
 
 
+def test_a_start_is_found_again_whatever_bytes_are_in_the_names_of_its_outputs(tmp_path):
+    journal = Journal(tmp_path / "started")
+    names = ("é 'x'", "byte \udce9", "line\u2028\r\n")
+    journal.will_start("jöb", names, {names[1]: (1, 2, 3)}, 5.0)
+    start = read_journal(tmp_path / "started", "boot")["jöb"]
+    assert start.outputs == names
+    assert start.before == {names[1]: (1, 2, 3)}
+
+
 def test_foreign_lines_in_the_journal_do_no_harm(tmp_path):
     path = tmp_path / "started"
     path.write_text('5\n[]\n["a"]\n["a", 1, 2]\n["a", 1, [], 5]\n["a", "x", [], {}]\nnull\n{}\n')
