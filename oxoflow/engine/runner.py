@@ -26,6 +26,7 @@ from oxoflow.engine.driving import Crash, Driver
 from oxoflow.engine.ending import Receipt, end_run, has_leftovers
 from oxoflow.engine.events import EventWriter, timestamp
 from oxoflow.engine.files import WorkFiles
+from oxoflow.engine.hooks import hook_of, run_hook
 from oxoflow.engine.identity import new_id
 from oxoflow.engine.load import Loaded
 from oxoflow.engine.logs import LogCopier
@@ -222,6 +223,9 @@ class _Run:
         counts = add_counts([each.counts() for each in rounds])
         failures = [failure for each in rounds for failure in each.rules.failures]
         required = {job for each in rounds for job in each.rules.required_failures}
+        self._run_hook(rounds, counts)
+        if rules.cancelled is not None:
+            receipt = rules.receipt
         state, code, error = RunState.SUCCESS, 0, None
         if rules.cancelled is not None:
             state, code = RunState.CANCELLED, rules.cancelled
@@ -255,6 +259,16 @@ class _Run:
         parts.recorder.event(type, **data)
         parts.recorder.flush()
         return outcome
+
+    def _run_hook(self, rounds: Sequence[_Round], counts: Counts) -> None:
+        """Run what the workflow wants done at the end of a run that nobody cancelled."""
+        parts, rules = rounds[-1].parts, rounds[-1].rules
+        hook = hook_of(rounds[0].loaded.workflow, counts)
+        if hook is not None and rules.cancelled is None:
+            self._watchdog.start()
+            run_id = self._record.run_id
+            run_hook(*hook, parts, counts, rules, self._control, self._words, run_id)
+            self._end_leftovers(parts)
 
     def _tell_undeclared(self, rounds: Sequence[_Round], known: State) -> None:
         """Warn of what jobs made or read without declaring it."""

@@ -20,7 +20,7 @@ from oxoflow.lang.wording import changed, equal, shown
 HEAD = (
     *("name", "version", "description", "author", "min_version", "format_version"),
     *("genome_build", "interpreter_map", "pairs_file", "sample_groups_file", "pairs_pattern"),
-    *("sample_pattern", "profile_mode"),
+    *("metadata_file", "sample_pattern", "profile_mode", "on_complete", "on_error"),
 )
 
 

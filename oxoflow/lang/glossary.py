@@ -47,6 +47,8 @@ _WORKFLOW: Mapping[str, str] = {
     "pairs_pattern": "Path with {pair_id}, {experiment} and {control} to discover pairs by",
     "sample_pattern": "Path with {sample} to discover samples by",
     "profile_mode": "Whether a profile fills gaps (fill) or wins (override)",
+    "on_complete": "Command after a run without failed jobs; {succeeded}, {skipped}, {workdir}",
+    "on_error": "Command after a run with failed jobs; {failed} says how many",
 }
 _RULE: Mapping[str, str] = {
     "name": "Name, unique in the workflow: letters, digits, _ - :",

@@ -355,6 +355,8 @@ class Workflow(Struct, frozen=True):
     pairs_pattern: str | None = None
     sample_pattern: str | None = None
     profile_mode: str = "fill"
+    on_complete: str | None = None  # commands for the end of a run, later than the spec
+    on_error: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)  # plain values and defaults
     declared: Mapping[str, ConfigDeclaration] = field(default_factory=dict)
     defaults: Defaults = Defaults()

@@ -78,6 +78,8 @@ WORKFLOW_FIELDS = same(
     pairs_pattern=STRING,
     sample_pattern=STRING,
     profile_mode=one_of("fill", "override"),
+    on_complete=STRING,
+    on_error=STRING,
 )
 WORKFLOW: Table[dict[str, Any]] = Table(dict, WORKFLOW_FIELDS, required=("name",))
 DEFAULTS = Table(

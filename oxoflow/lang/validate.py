@@ -84,6 +84,7 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
     yield from check_execution_groups(workflow)
     yield from check_references(workflow)
     growing = growing_names(workflow)
+    yield from _hook_dangers(workflow)
     for rule in workflow.rules:
         yield from _dangers(rule)
         if rule.checkpoint:
@@ -92,6 +93,15 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
         yield from file_checks(workflow, view)
     for rule in workflow.rules:
         yield from path_checks(rule)
+
+
+def _hook_dangers(workflow: Workflow) -> Iterator[Diagnostic]:
+    """Find the same in the hooks of the workflow itself."""
+    for key, text in (("on_complete", workflow.on_complete), ("on_error", workflow.on_error)):
+        for danger in find_dangers(text or ""):
+            message = f"[workflow] {key} {danger.effect} ({danger.category}): '{danger.line}'"
+            hint = "remove it; such a command is never run"
+            yield error("E011", message, key=f"workflow.{key}", suggestion=hint)
 
 
 def _dangers(rule: Rule) -> Iterator[Diagnostic]:

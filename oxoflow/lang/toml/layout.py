@@ -15,7 +15,10 @@ from oxoflow.lang.toml.scan import text_of
 WIDTH = 100
 INDENT = "    "
 COMMANDS = frozenset(
-    ("shell", "map", "build", "pre_exec", "on_success", "on_failure", "shell_prelude")
+    (
+        *("shell", "map", "build", "pre_exec", "on_success", "on_failure", "shell_prelude"),
+        *("on_complete", "on_error"),
+    )
 )
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+\Z")

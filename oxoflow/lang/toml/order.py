@@ -121,6 +121,8 @@ KEYS: dict[tuple[str, ...], tuple[str, ...]] = {
         "pairs_pattern",
         "sample_pattern",
         "profile_mode",
+        "on_complete",
+        "on_error",
     ),
     ("config",): (),
     ("defaults",): ("threads", "memory", "time_limit", "shell_prelude"),
