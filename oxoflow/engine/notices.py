@@ -1,7 +1,8 @@
 """Tell, before jobs run, what their rules ask for and do not get.
 
 Owns these warnings: interpreters that are passed over (spec/oxoflow-format.md 5.15), remote paths
-without a store behind them (5.16), temporary results that nobody depends on (5.9). Pure.
+without a store behind them (5.16), temporary results that nobody depends on (5.9), wildcards that
+nothing fills (surprise S23). Pure.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from oxoflow.engine.deciding import Decision
 from oxoflow.engine.interpreters import passed_over
 from oxoflow.engine.render import Renderer
 from oxoflow.lang.model import Job
+from oxoflow.lang.wildcards import PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES
 
 _STORES = ("s3://", "gs://")
+_USUAL = frozenset((*SAMPLE_NAMES, *PAIR_NAMES))
+_SOURCES = ("add [[pairs]] or a pairs_file", "add [[sample_groups]], or samples to a group")
 
 
 def find_notices(chosen: Sequence[Decision], dag: Dag, renderer: Renderer) -> list[str]:
@@ -22,6 +26,7 @@ def find_notices(chosen: Sequence[Decision], dag: Dag, renderer: Renderer) -> li
     found = passed_over(decision.job.rule for decision in chosen)
     found += _remote((decision.job for decision in chosen), renderer)
     found += _kept(chosen, dag)
+    found += _unfilled(decision.job for decision in chosen)
     return list(dict.fromkeys(found))
 
 
@@ -36,6 +41,18 @@ def _remote(jobs: Iterable[Job], renderer: Renderer) -> Iterator[str]:
                     f"rule '{job.rule.name}': '{remote}' is passed on as it is, neither fetched "
                     "nor checked nor stored; let the command copy it"
                 )
+
+
+def _unfilled(jobs: Iterable[Job]) -> Iterator[str]:
+    for job in jobs:
+        for path in (*job.input.paths, *job.output.paths):
+            names = [name for name in PLACEHOLDER.findall(path) if name in _USUAL]
+            if names:
+                yield (
+                    f"rule '{job.rule.name}': nothing gives {{{names[0]}}} a value, so '{path}' "
+                    f"is used as written; {_SOURCES[names[0] in SAMPLE_NAMES]}"
+                )
+                break
 
 
 def _kept(chosen: Sequence[Decision], dag: Dag) -> Iterator[str]:

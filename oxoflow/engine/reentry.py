@@ -37,6 +37,7 @@ from oxoflow.lang.tables import PAIR
 MAX_ROUNDS = 32
 _META = "reentries"
 _DISCOVERED = "auto-discovered"
+_CURE = 'write [reentry] with sample = ["NAME", …], or pairs = [{ pair_id = …, experiment = … }, …]'
 
 
 class Addition(Struct, frozen=True):
@@ -55,9 +56,9 @@ def read_manifest(job: str, path: str, content: bytes | None) -> Addition:
     try:
         table = tomli.loads(content.decode()).get("reentry")
     except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
-        raise RunError(f"checkpoint manifest '{path}' is no TOML: {error}") from None
+        raise RunError(f"checkpoint manifest '{path}' is no TOML: {error}; {_CURE}") from None
     if not isinstance(table, dict):
-        raise RunError(f"checkpoint manifest '{path}' has no [reentry] table")
+        raise RunError(f"checkpoint manifest '{path}' has no [reentry] table; {_CURE}")
     return _addition(job, path, table)
 
 

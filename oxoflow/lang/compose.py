@@ -157,7 +157,8 @@ def _sheet(
     data = view.read(place)
     try:
         if data is None:
-            raise SheetError(f"there is no such file (looked for '{place}'); correct the path")
+            where = f" (looked for '{place}')" if place != path else ""
+            raise SheetError(f"there is no such file{where}; correct the path")
         return read(path, data, workflow.limits.sheet)
     except SheetError as fault:
         message = f"{key} '{path}': {fault}"

@@ -96,11 +96,12 @@ def _check_collisions(planned: Iterable[Instances]) -> None:
         for name in instances.names:
             if name in owner:
                 rule = instances.rule.name
-                message = (
-                    f"duplicate rule name: rules '{owner[name]}' and '{rule}' both make a job "
-                    f"'{name}'"
-                )
+                rules = f"rules '{owner[name]}' and '{rule}' both make a job '{name}'"
                 hint = "rename a rule, sample, group or pair, or list each only once"
+                if owner[name] == rule:
+                    rules = f"rule '{rule}' makes the job '{name}' twice"
+                    hint = "list each sample, group, pair and value only once"
+                message = f"duplicate rule name: {rules}"
                 raise workflow_failure([error("E016", message, rule=rule, suggestion=hint)])
             owner[name] = instances.rule.name
 

@@ -104,7 +104,8 @@ def _load(
         loading.parsed[path] = None
         data = loading.view.read(beside(loading.root, path))
         if data is None:
-            return f"include '{written}' is not there (looked for '{path}'); correct the path"
+            where = f" (looked for '{path}')" if path != written else ""
+            return f"include '{written}' is not there{where}; correct the path"
         loading.parsed[path] = _parse(path, data, loading)
     module = loading.parsed[path]
     return (path, module) if module else None

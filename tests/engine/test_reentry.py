@@ -152,8 +152,8 @@ def test_nothing_new_is_nothing_recorded(tmp_path):
     ("text", "words"),
     [
         (None, "is not there"),
-        ("x = [", "is no TOML"),
-        ("x = 1", "has no \\[reentry\\] table"),
+        ("x = [", "is no TOML.*; write \\[reentry\\] with sample = "),
+        ("x = 1", "has no \\[reentry\\] table; write"),
         ("[reentry]\nsample = 'S2'", "sample a list of texts"),
         ("[reentry]\npairs = [{ pair_id = 'P' }]", "a pair needs pair_id and experiment"),
         ("[reentry]\nsample = ['$(rm x)']", "holds a command substitution"),
@@ -246,6 +246,35 @@ def test_files_that_a_rule_finds_get_their_jobs_in_the_same_run(tmp_path):
     parts(tmp_path, "a", "b", "c")
     assert execute(tmp_path, PARTS).exit_code == 0
     assert {"split", "use_c"} <= set(started(tmp_path))
+
+
+GATHERED = (
+    rule("sum", "cat {input} > {output}", input=["used/*"], output=["sum"])
+    + rule("tell", "cp {input} {output}", input=["sum"], output=["told"])
+    + PARTS
+)
+
+
+def test_what_gathers_files_of_jobs_to_come_waits_for_them(tmp_path):
+    parts(tmp_path, "a", "b")
+    outcome = execute(tmp_path, GATHERED, keep_going=True)
+    assert (outcome.exit_code, outcome.counts.failed) == (0, 0)
+    assert (tmp_path / "told").read_text() == "ab"
+    assert started(tmp_path) == ["split", "use_a", "use_b", "sum", "tell"]
+    execute(tmp_path, GATHERED)
+    assert started(tmp_path) == []
+    parts(tmp_path, "a", "c")
+    assert execute(tmp_path, GATHERED).exit_code == 0
+    assert (tmp_path / "told").read_text() == "abc"
+
+
+def test_what_gathers_says_what_it_waits_for_when_nothing_is_found(tmp_path):
+    parts(tmp_path)
+    (tmp_path / "numbers").rmdir()
+    text = GATHERED.replace("cp numbers/* parts", "true")
+    assert execute(tmp_path, text).counts.succeeded == 1
+    reason = event_of(tmp_path, "sum", "rule_skipped").data["reason"]
+    assert reason == "it waits for jobs that files have yet to call for, which make 'used/*'"
 
 
 def test_one_of_several_inputs_is_enough_where_the_author_says_so(tmp_path):

@@ -638,6 +638,16 @@ def test_a_full_disk_is_named_and_the_run_goes_on_once_there_is_room(small_disk)
     assert len([event for event in events(small_disk, "rule_completed") if event.job == "a"]) == 1
 
 
+def test_a_wildcard_that_nothing_fills_is_warned_of_when_its_rule_runs(tmp_path):
+    text = rule("a", "echo {sample} {tumor} > '{output}'", output=["{sample}.txt"])
+    text += rule("b", "echo {pair_id}", depends_on=["a"])
+    assert execute(tmp_path, text).exit_code == 0
+    assert [event.data["message"] for event in events(tmp_path, "warning")] == [
+        "rule 'a': nothing gives {sample} a value, so '{sample}.txt' is used as written; "
+        "add [[sample_groups]], or samples to a group"
+    ]
+
+
 def test_a_removed_working_directory_is_named(tmp_path):
     place = tmp_path / "work"
     place.mkdir()

@@ -133,6 +133,11 @@ def test_colliding_job_names_say_who_collides():
     assert found.code == "E016"
     assert "duplicate rule name" in found.message
     assert "'a' and 'a_g_S1'" in found.message
+    twice = problem(
+        "[[sample_groups]]\nname = 'g'\nsamples = ['S', 'S']\n" + rule("a", shell='"{sample}"')
+    )
+    assert "rule 'a' makes the job 'a_g_S' twice" in twice.message
+    assert twice.suggestion == "list each sample, group, pair and value only once"
 
 
 @pytest.mark.parametrize("value", ["$(id)", "`id`", "a\\nb"])

@@ -367,3 +367,10 @@ def test_a_secret_is_never_repeated_in_the_message():
 )
 def test_a_slip_is_one_letter_too_many_too_few_changed_or_swapped(name: str, expected: bool):
     assert is_one_slip(name, "sample") is expected
+
+
+def test_the_log_that_is_advised_is_no_other_jobs_log():
+    text = HEAD + GROUPS + '[[rules]]\nname = "a"\nshell = "x {sample} {chrom} {other}"\n'
+    text += 'scatter = { variable = "chrom", values = ["1"] }\n'
+    (found,) = [each for each in lint(parse_workflow(text), []) if each.code == "W004"]
+    assert 'log = "logs/a_{sample}_{chrom}.log"' in (found.suggestion or "")

@@ -18,6 +18,7 @@ from oxoflow.lang.lints.advice import (
     warn,
 )
 from oxoflow.lang.model import SYSTEM, Environment, EnvironmentKind, Rule, Workflow
+from oxoflow.lang.wildcards import PLACEHOLDER
 
 SOME_THREADS, MANY_THREADS = 8, 32
 LOCK_FILES = {
@@ -61,8 +62,18 @@ def _description(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
         yield warn("W003", message, rule, "description", "say in one line what the rule is for")
     if rule.shell and not rule.log:
         message = f"rule '{rule.name}' has a command but no log"
-        cure = f'add log = "logs/{rule.name}.log" and 2> {{log}} to the command'
+        cure = f'add log = "logs/{_log_name(rule, facts)}.log" and 2> {{log}} to the command'
         yield warn("W004", message, rule, "shell", cure)
+
+
+def _log_name(rule: Rule, facts: Facts) -> str:
+    """Name a log that the jobs of one rule do not share."""
+    texts = "\n".join([*rule.input.paths, *rule.output.paths, rule.shell or ""])
+    own = {rule.scatter.variable} if rule.scatter else set()
+    names = dict.fromkeys(PLACEHOLDER.findall(texts))
+    return rule.name + "".join(
+        [f"_{{{name}}}" for name in names if name in own or name in facts.fan_out_names]
+    )
 
 
 def _resources(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
