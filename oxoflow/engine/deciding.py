@@ -17,6 +17,7 @@ from oxoflow.engine.checkpointfile import CHECKPOINT
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import DIRECTORY_SIZE, MISSING, WorkFiles
 from oxoflow.engine.fingerprint import Fingerprinter, Inputs, Streamed, differences, key_of
+from oxoflow.engine.laterules import LateRules
 from oxoflow.engine.matching import OutputIndex, tidy
 from oxoflow.engine.pipes import Pipes
 from oxoflow.engine.records import Known, OutputRecord
@@ -40,8 +41,9 @@ class Reason(Struct, frozen=True):
 
     Parts are those of a key (`command`, `script`, `environment`, `when`, `output`, `config.NAME`,
     `params.NAME`, `envvars.NAME`, `input.PATH`), and `record`, `output.PATH`, `forced`,
-    `upstream`, `pipe` (another job on the same pipe must run), `accepted`, and `checkpoint` (only
-    what that one finds says for which samples the job is).
+    `upstream`, `pipe` (another job on the same pipe must run), `accepted`, `checkpoint` (only
+    what that one finds says for which samples the job is), and `later` (a path that jobs make
+    which an `output_pattern` has yet to call for).
     """
 
     part: str
@@ -93,6 +95,7 @@ class Decider:
         self._renderer = renderer
         self._forced = forced
         self._conditions: dict[str, bool] = {}
+        self._late = LateRules(workflow, dag, renderer.texts.path)
         self.known: Mapping[str, Known] = state.known()
         self._owners: Mapping[str, OutputRecord] = state.outputs()
 
@@ -119,6 +122,10 @@ class Decider:
             missing = self._missing(index, job, inputs)
             if missing:
                 return _short_of_inputs(index, job, outputs, inputs, missing)
+            awaited = self._awaited(index, inputs) if self._late else None
+            if awaited:
+                reason = Reason("later", None, awaited)
+                return Decision(index, job, Verdict.SKIP, (reason,), outputs, inputs=inputs)
         case = _Case(job, outputs, inputs, waiting, present or self._files.present)
         if index in self._forced:
             verdict, reasons = _run(self._forced[index])
@@ -184,7 +191,21 @@ class Decider:
             for parent in self._dag.parents[index]
             for path in self.fingerprinter.outputs(parent)
         )
-        return [path for path in missing if not above.match(tidy(path))]
+        return [
+            path for path in missing if not (above.match(tidy(path)) or self._late.may_make(path))
+        ]
+
+    def _awaited(self, index: int, inputs: Inputs) -> str | None:
+        """Name an input that a job to come makes, or a job above that waits for one itself."""
+        missing = [path for path, digest in inputs.items() if digest == MISSING]
+        jobs = [self._dag.jobs[parent] for parent in self._dag.parents[index]]
+        at_work = [job for job in jobs if not (job.rule.optional or self._idle(job, ()))]
+        made = OutputIndex(
+            (tidy(path), 0)
+            for job in at_work
+            for path in self.fingerprinter.outputs(self._dag.index[job.name])
+        )
+        return next((p for p in missing if self._late.may_make(p) or made.match(tidy(p))), None)
 
     def _remember_removed(self, inputs: Inputs) -> None:
         for path, digest in inputs.items():

@@ -28,6 +28,8 @@ def skip_reason(decision: Decision) -> str:
         return "nothing to run"
     if first.part == "checkpoint":
         return awaited_words(first)
+    if first.part == "later":
+        return f"it waits for jobs that files have yet to call for, which make '{first.new}'"
     return "already completed"
 
 
