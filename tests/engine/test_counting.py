@@ -20,8 +20,10 @@ def test_lines_are_counted_packed_or_not(tmp_path, content, lines, pack):
 
 
 def test_a_file_packed_in_several_parts_is_counted_whole(tmp_path):
-    (tmp_path / "f").write_bytes(gzip.compress(b"a\nb\n") + gzip.compress(b"c\n"))
-    assert WorkFiles(str(tmp_path)).lines("f") == 3
+    (tmp_path / "f").write_bytes(gzip.compress(b"a\nb\n") + gzip.compress(b"c\n") + bytes(9))
+    (tmp_path / "many").write_bytes(gzip.compress(b"abcdefg\n" * 100) * 30_000)
+    files = WorkFiles(str(tmp_path))
+    assert (files.lines("f"), files.lines("many")) == (3, 3_000_000)
 
 
 def test_a_file_that_changed_is_counted_again(tmp_path):

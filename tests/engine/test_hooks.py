@@ -47,7 +47,9 @@ def test_on_error_runs_when_a_job_failed_even_one_that_was_not_required(tmp_path
     [("echo too bad; exit 3", "exit code 3"), ("rm -rf {config.place}", "RECURSIVE_DELETION")],
 )
 def test_a_hook_that_fails_or_is_refused_only_warns(tmp_path, command, words):
-    text = f"on_complete = '{command}'\n[config]\nplace = '/'\n" + rule("a", "echo a > a", output=["a"])
+    text = f"on_complete = '{command}'\n[config]\nplace = '/'\n" + rule(
+        "a", "echo a > a", output=["a"]
+    )
     assert execute(tmp_path, text).exit_code == 0
     (warning,) = events(tmp_path, "warning")
     assert "workflow hook on_complete" in warning.data["message"]
