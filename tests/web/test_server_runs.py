@@ -152,6 +152,8 @@ def test_a_queued_run_starts_after_a_restart(tmp_path: Path) -> None:
     try:
         run_id = server.submit(one_rule("touch out.txt"))
         assert detail(server, run_id)["status"] == "pending"
+        queued = "SELECT 1 FROM events WHERE type = 'run_queued'"
+        wait_until(lambda: bool(rows(server, queued)))
         server.kill()
         server.environ["OXO_FLOW_MAX_RUNS"] = "1"
         server.start()
