@@ -48,6 +48,7 @@ class Database:
 
     def __init__(self, path: Path, busy_ms: int = BUSY_MS) -> None:
         self.path = path
+        self.commits = 0  # raised by the writer before it hands out what a commit gave
         self._busy_ms = busy_ms
         self._local = threading.local()
         self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
@@ -163,6 +164,7 @@ class Database:
         except Exception as error:
             self._abandon(group, error)
             return
+        self.commits += 1
         for future, result in done:
             future.set_result(result)
         for future, failure in failed:

@@ -1,8 +1,8 @@
 """Show everything about one run, with the end of its log and the files it made (4.4).
 
 Answers are kept as bytes: of a run that is over for a while, as it does not change any more, of a
-live one for half a second and only as long as its row stays the same. Whoever changes a run that is
-over (by cleaning it, say) calls `forget`.
+live one for half a second and only as long as its row stays the same, which needs no look while
+nothing was committed. Whoever changes a run that is over (by cleaning it, say) calls `forget`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from flask import Blueprint, Response, g
 from msgspec import Struct
+from msgspec.structs import replace
 
 from oxoflow.db.instants import instant
 from oxoflow.db.jobs import count_jobs, verified_outputs
@@ -38,8 +39,13 @@ blueprint = Blueprint("run_detail", __name__)
 
 class _Kept(Struct, frozen=True):
     run: Run
+    commits: int  # of the database, when the run was looked up
     until: float
     body: bytes
+
+    def holds(self, account_id: str, commits: int) -> bool:
+        """Whether this is still the answer for an account, as far as can be said without a look."""
+        return self.run.user_id == account_id and (self.run.final or self.commits == commits)
 
 
 class _Answers:
@@ -57,12 +63,11 @@ class _Answers:
             self._kept.move_to_end(run_id)
             return kept
 
-    def keep(self, run: Run, body: bytes) -> None:
-        if len(body) > LARGEST_KEPT:
+    def keep(self, new: _Kept) -> None:
+        if len(new.body) > LARGEST_KEPT:
             return
-        until = time.monotonic() + (KEPT_FOR if run.final else KEPT_LIVE)
         with self._lock:
-            self._kept[run.id] = _Kept(run, until, body)
+            self._kept[new.run.id] = new
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
 
@@ -79,15 +84,17 @@ forget = _ANSWERS.forget
 @signed_in
 def one(run_id: str) -> Response:
     """One run in full."""
-    kept = _ANSWERS.find(run_id)
-    if kept is not None and kept.run.final and kept.run.user_id == g.account.id:
+    kept, commits = _ANSWERS.find(run_id), services().db.commits
+    if kept is not None and kept.holds(g.account.id, commits):
         return Response(kept.body, content_type="application/json")
     run = own_run(run_id)
     if kept is not None and kept.run == run:
+        _ANSWERS.keep(replace(kept, commits=commits))
         return Response(kept.body, content_type="application/json")
     answer = reply(detail(run))
     if run.status is not Status.PENDING:  # its place in the queue changes without it
-        _ANSWERS.keep(run, answer.get_data())
+        until = time.monotonic() + (KEPT_FOR if run.final else KEPT_LIVE)
+        _ANSWERS.keep(_Kept(run, commits, until, answer.get_data()))
     return answer
 
 
