@@ -10,7 +10,7 @@ import posixpath
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.deciding import Decision, Reason
 from oxoflow.engine.files import MISSING
-from oxoflow.lang.nearest import most_alike
+from oxoflow.lang.nearest import ALIKE_PATHS, most_alike
 
 
 def skip_reason(decision: Decision) -> str:
@@ -77,7 +77,7 @@ def _nearest(path: str, reader: str, dag: Dag) -> str:
     }
     name = posixpath.basename(path)
     namesake = next((output for output in outputs if posixpath.basename(output) == name), None)
-    near = namesake or most_alike(path, outputs, len(outputs))
+    near = namesake or most_alike(path, outputs, len(outputs), least=ALIKE_PATHS)
     if near is None:
         return "; put the file there or add a rule that makes it"
     return f"; nearest output: '{near}' (rule '{outputs[near]}')"

@@ -14,6 +14,7 @@ MOST_NAMES = 1000  # looked through for one guess, unless the caller wants more
 _MOST_GUESSES = 20  # per examination: a text with more typing errors needs no more help
 _LONGEST = 120  # characters of a name that are compared
 _ALIKE = 0.55
+ALIKE_PATHS = 0.66  # directories and endings make unrelated paths look alike
 _SHARES = (0.6, 0.4)  # of letters and of pairs: two swapped letters of a short name break all pairs
 
 
@@ -28,18 +29,20 @@ class Guesser:
         near = self.near(name, known)
         return None if near is None else f"did you mean '{form.replace('{}', near)}'?"
 
-    def near(self, name: str, known: Collection[str]) -> str | None:
+    def near(self, name: str, known: Collection[str], *, least: float = _ALIKE) -> str | None:
         """Return the known name most like `name`, or None."""
         if self._left <= 0 or not known:
             return None
         self._left -= 1
-        return most_alike(name, known)
+        return most_alike(name, known, least=least)
 
 
-def most_alike(name: str, known: Collection[str], most: int = MOST_NAMES) -> str | None:
+def most_alike(
+    name: str, known: Collection[str], most: int = MOST_NAMES, *, least: float = _ALIKE
+) -> str | None:
     """Return the one of the first `most` known names that is most like `name`, if any is."""
     wanted = _features(name)
-    best, found = _ALIKE, None
+    best, found = least, None
     for each in islice(known, most):
         score = _likeness(wanted, _features(each)) if 2 * len(each) >= len(name) else 0.0
         if score > best:

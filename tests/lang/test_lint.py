@@ -231,6 +231,18 @@ CASES = [
         HEAD + rule() + rule().replace('name = "a"', 'name = "b"'),
         HEAD + rule('when = "x"') + rule('when = "!x"').replace('name = "a"', 'name = "b"'),
     ),
+    ("W033", HEAD + "[webhook]\nurl = 'x'", HEAD.replace("\n", "\non_complete = 'x'\n", 1)),
+    ("W033", HEAD + "[[webhooks]]\nurl = 'x'", HEAD),
+    ("W033", HEAD + "[cluster]\nbackend = 'slurm'", HEAD + "[citation]\ndoi = 'x'"),
+    ("W033", HEAD + "[report]\nformat = ['html']", HEAD + "[report]\nsections = []"),
+    ("W033", HEAD + rule("cache_key = 'a'"), HEAD + rule("cache = false")),
+    ("W033", HEAD + rule("resources.partition = 'x'"), HEAD + rule("resources.threads = 2")),
+    (
+        "W033",
+        HEAD + bare("environment = { conda = 'e.lock', gpus = 'all' }"),
+        HEAD + bare("environment = { docker = 'i', gpus = 'all' }"),
+    ),
+    ("W033", HEAD + "[env_groups.g]\nvenv = 'v'\ngpus = '0'", HEAD + "[env_groups.g]\nvenv = 'v'"),
     ("S006", HEAD + "[storage]\nx = 1", HEAD + "[ai]\nx = 1"),
     (
         "S006",
@@ -294,6 +306,10 @@ def test_a_missing_input_names_the_rule_that_nearly_makes_it():
     assert "W026" not in codes(text, Files({"raw/A.fq": b""}))
     made = text.replace("raw/A.fastq", "raw/{x}.fq")
     assert "W026" not in codes(made, Files({})), "an output with a wildcard makes it"
+    far = text.replace("raw/A.fastq", "vcf.raw/A/chr1.tar.gz").replace(
+        "raw/A.fq", "raw/A-TD_R1.fastq.gz"
+    )
+    assert [d.suggestion for d in found(far, Files({})) if d.code == "W026"] == [None]
     assert "W026" not in codes(HEAD + rule('input = [".oxo-flow/checkpoint.json"]'), Files({}))
     assert "W026" not in codes(text), "without a view nothing is said about any disk"
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.lints.advice import Facts, command_texts, warn
 from oxoflow.lang.model import Rule
+from oxoflow.lang.nearest import ALIKE_PATHS
 
 _GLOB = re.compile(r"[*?\[{]")
 _WORD = re.compile(r"[^\s'\"`;|&<>()=,:]+")
@@ -60,7 +61,7 @@ def _missing(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
 
 def _nearest_output(path: str, rule: Rule, facts: Facts) -> str | None:
     """Return which output of which other rule a missing input probably means."""
-    near = facts.guesses.near(path, facts.outputs.writers)
+    near = facts.guesses.near(path, facts.outputs.writers, least=ALIKE_PATHS)
     if near is None or near in rule.output.paths:
         return None
     return f"nearest output: '{near}' (rule '{facts.outputs.writers[near][0]}')"
