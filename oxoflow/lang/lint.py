@@ -2,7 +2,7 @@
 
 Owns the order in which advice comes (the text as a whole, then rule by rule) and the table of
 checks; each group of checks lives in `lints`. Errors are `validate`'s. Codes: spec/oxo-flow-api.md
-5.2 and 5.4, numbered as in design.md 10, and W029 to W031 of our own. Linear in the workflow.
+5.2 and 5.4, numbered as in design.md 10, and W029 to W034 of our own. Linear in the workflow.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from oxoflow.lang.findings import first_of
 from oxoflow.lang.lints.advice import Facts, collect_facts
 from oxoflow.lang.lints.commands import command_checks
 from oxoflow.lang.lints.document import document_checks
+from oxoflow.lang.lints.inert import inert_checks
 from oxoflow.lang.lints.paths import path_checks
 from oxoflow.lang.lints.placeholders import placeholder_checks
 from oxoflow.lang.lints.secrets import secret_checks
@@ -47,6 +48,7 @@ def lint(
 
 def _found(workflow: Workflow, facts: Facts) -> Iterator[Diagnostic]:
     yield from document_checks(workflow, facts.guesses)
+    yield from inert_checks(workflow)
     yield from secret_checks(workflow)
     yield from workflow_checks(workflow)
     for rule in workflow.rules:

@@ -222,4 +222,4 @@ TOP_LEVEL: Mapping[str, tuple[str, Shape[Any]]] = {
     "plugins": ("", PLUGINS.shape),
 }
 # Read elsewhere, but known: no S006 for these.
-OTHER_TOP_LEVEL = ("workflow", "config", "rules", "ai", "webhooks")
+OTHER_TOP_LEVEL = ("workflow", "config", "rules", "ai", "webhook", "webhooks")

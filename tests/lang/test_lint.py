@@ -233,10 +233,10 @@ CASES = [
     ),
     ("W033", HEAD + "[webhook]\nurl = 'x'", HEAD.replace("\n", "\non_complete = 'x'\n", 1)),
     ("W033", HEAD + "[[webhooks]]\nurl = 'x'", HEAD),
-    ("W033", HEAD + "[cluster]\nbackend = 'slurm'", HEAD + "[citation]\ndoi = 'x'"),
-    ("W033", HEAD + "[report]\nformat = ['html']", HEAD + "[report]\nsections = []"),
-    ("W033", HEAD + rule("cache_key = 'a'"), HEAD + rule("cache = false")),
-    ("W033", HEAD + rule("resources.partition = 'x'"), HEAD + rule("resources.threads = 2")),
+    ("W034", HEAD + "[cluster]\nbackend = 'slurm'", HEAD + "[citation]\ndoi = 'x'"),
+    ("W034", HEAD + "[report]\nformat = ['html']", HEAD + "[report]\nsections = []"),
+    ("W034", HEAD + rule("cache_key = 'a'"), HEAD + rule("cache = false")),
+    ("W034", HEAD + rule("resources.partition = 'x'"), HEAD + rule("resources.threads = 2")),
     (
         "W033",
         HEAD + bare("environment = { conda = 'e.lock', gpus = 'all' }"),
@@ -347,7 +347,7 @@ def test_advice_comes_for_the_text_first_and_then_rule_by_rule():
 
 
 def test_severities_are_those_of_the_catalogue():
-    infos = {"W006", "W007", "W008", "W012", "W013", "W016", "W025"}
+    infos = {"W006", "W007", "W008", "W012", "W013", "W016", "W025", "W034"}
     for code, bad, _ in CASES:
         for diagnostic in found(bad):
             if diagnostic.code == code:

@@ -1,0 +1,76 @@
+"""Say which keys of the format are read and kept, and have no effect here.
+
+Owns two codes of our own: W033 where somebody counts on a key (a message that is not sent, GPUs
+that are not passed on), and W034, a note, for what is meant for clusters or other programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from oxoflow.errors import Diagnostic
+from oxoflow.lang.lints.advice import note, warn
+from oxoflow.lang.model import Rule, Workflow
+
+IGNORED, IDLE = "W033", "W034"
+_HOOKS = "run a command by on_complete and on_error in [workflow]"
+MESSAGES = {"webhook": _HOOKS, "webhooks": _HOOKS}  # top-level tables: what to write instead
+_TABLES = {
+    "ai": "it is for other programs",
+    "cluster": "jobs run on this machine",
+    "plugins": "there are no plugins",
+}
+_RULE_KEYS = {
+    "cache_key": "results are found by content; to keep a rule out of that, write cache = false",
+    "group": "it is for clusters, and jobs run on this machine",
+    "input_function": "write the inputs, or use expand_inputs or a checkpoint",
+    "resource_hint": "write threads and memory under [rules.resources]",
+}
+
+
+def inert_checks(workflow: Workflow) -> Iterator[Diagnostic]:
+    """Yield the keys of a workflow that change nothing."""
+    document = workflow.document
+    for key, cure in MESSAGES.items():
+        if key in document:
+            yield warn(IGNORED, f"[{key}] is ignored: nothing is sent", None, key, cure)
+    for key, cure in _TABLES.items():
+        if key in document:
+            yield note(IDLE, f"[{key}] has no effect here", None, key, cure)
+    if "format" in _table(document.get("report")):
+        cure = "choose it when you ask for the report"
+        yield note(IDLE, "[report] format has no effect", None, "report.format", cure)
+    defaults = _table(document.get("defaults"))
+    yield from _gpus(defaults.get("environment"), None, "defaults.environment")
+    for name, environment in _table(document.get("env_groups")).items():
+        yield from _gpus(environment, None, f"env_groups.{name}")
+    for rule, written in zip(workflow.rules, document.get("rules", ()), strict=False):
+        yield from _rule_keys(rule, written)
+
+
+def _rule_keys(rule: Rule, written: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    for key in _RULE_KEYS.keys() & written.keys():
+        message = f"rule '{rule.name}': {key} has no effect here"
+        yield note(IDLE, message, rule, key, _RULE_KEYS[key])
+    yield from _gpus(written.get("environment"), rule, "environment")
+    if "partition" in _table(written.get("resources")):
+        message = f"rule '{rule.name}': partition has no effect here"
+        yield note(IDLE, message, rule, "resources.partition", "jobs run on this machine")
+
+
+def _gpus(environment: Any, rule: Rule | None, place: str) -> Iterator[Diagnostic]:
+    """Find GPUs named for an environment that is not docker's: the command sees those of the host.
+
+    Only containers are shut off from them.
+    """
+    table = _table(environment)
+    if "gpus" in table and "docker" not in table:
+        named = f"rule '{rule.name}': " if rule else ""
+        message = f"{named}{place}.gpus is ignored: it is for docker"
+        cure = "add docker = IMAGE, or choose by CUDA_VISIBLE_DEVICES in [rules.envvars]"
+        yield warn(IGNORED, message, rule, f"{place}.gpus", cure)
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
