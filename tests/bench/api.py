@@ -62,10 +62,13 @@ def bench_rates(server: ServerProcess, rounds: int) -> None:
         "health, 256 clients": (256, "/api/health", b"", ()),
         "finished run, 256 clients": (256, f"/api/runs/{finished}", b"", (bearer,)),
     }
-    with empty_server(server.port + 1 if server.port < 65000 else 20000) as empty:
-        rates: dict[str, list[float]] = {name: [] for name in ("empty route", *cases)}
+    port = server.port + 1 if server.port < 65000 else 20000
+    floors = ("empty route", "empty route, our wait loop")
+    with empty_server(port) as plain, empty_server(port + 1, "ours") as ours:
+        rates: dict[str, list[float]] = {name: [] for name in (*floors, *cases)}
         for _ in range(rounds):
-            rates["empty route"].append(rate(empty, "/empty", 16)["rate"])
+            for name, empty in zip(floors, (plain, ours), strict=True):
+                rates[name].append(rate(empty, "/empty", 16)["rate"])
             for name, (clients, path, sent, headers) in cases.items():
                 rates[name].append(rate(server.port, path, clients, *headers, body=sent)["rate"])
     server.call("DELETE", f"/api/runs/{running}", user="user")

@@ -14,8 +14,9 @@ SECONDS = "2"
 
 
 @contextmanager
-def empty_server(port: int) -> Iterator[int]:
-    process = subprocess.Popen([PYTHON, "-m", "tests.bench.empty_server", str(port)], cwd=ROOT)
+def empty_server(port: int, *build: str) -> Iterator[int]:
+    words = [PYTHON, "-m", "tests.bench.empty_server", str(port), *build]
+    process = subprocess.Popen(words, cwd=ROOT)
     try:
         while not any(
             found.laddr.port == port for found in psutil.Process(process.pid).net_connections()
