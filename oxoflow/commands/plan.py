@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from oxoflow.commands.arguments import Arguments, Verb
 from oxoflow.commands.invocation import cache_place
 from oxoflow.commands.loading import find_place, load
-from oxoflow.commands.options import CACHING, COMPOSING, FILE, JSON, PLANNING, several
+from oxoflow.commands.options import CACHING, COMPOSING, FILE, JSON, PLANNING, flag, several
 from oxoflow.engine.capacity import Limits, find_capacity
 from oxoflow.engine.deciding import Decision, Reason, Verdict
 from oxoflow.engine.explain import explain, verdict_words
@@ -76,7 +76,7 @@ def show_plan(arguments: Arguments) -> int:
     if arguments.why:
         lines = [explain(d, loaded.dag, accepted[d.job.name]) for d in plan.decisions]
     else:
-        lines = _lines(plan, loaded)
+        lines = _lines(plan, loaded, planner if arguments.commands else None)
     print("\n".join(planner.renderer.masked(line) for line in lines))
     return 0
 
@@ -137,18 +137,28 @@ def _job_json(decision: Decision, planner: Planner) -> dict[str, Any]:
     }
 
 
-def _lines(plan: Plan, loaded: Loaded) -> list[str]:
+def _lines(plan: Plan, loaded: Loaded, planner: Planner | None) -> list[str]:
     width = min(40, max((len(decision.job.name) for decision in plan.decisions), default=0))
     searched = 0  # looking for the nearest output is slow, and of use for the first few
     lines = []
     for decision in plan.decisions:
         searched += decision.verdict is Verdict.BLOCKED
         words = verdict_words(decision, loaded.dag if searched <= _SEARCHED else None)
-        lines.append(f"{decision.verdict.value:<8} {decision.job.name:<{width}}  {words}")
+        line = f"{decision.verdict.value:<8} {decision.job.name:<{width}}  {words}".rstrip()
+        lines.append("\n".join([line, *_work(decision, planner)]) if planner else line)
     return [
-        *(line.rstrip() for line in lines),
+        *lines,
         f"{loaded.workflow.name}: {summary_words(plan.summary)}",
     ]
+
+
+def _work(decision: Decision, planner: Planner) -> list[str]:
+    """Give what a job would do: the files it reads and makes, and its command as it would run."""
+    rendered = planner.renderer.render(decision.job)
+    lines = [f"    reads   {path}" for path in rendered.inputs]
+    lines += [f"    writes  {path}" for path in rendered.outputs]
+    command = (rendered.command or "").strip("\n")
+    return lines + [f"    $ {line}".rstrip() for line in command.splitlines()]
 
 
 def summary_words(summary: Mapping[str, int]) -> str:
@@ -164,9 +174,12 @@ def summary_words(summary: Mapping[str, int]) -> str:
 
 
 _WHY = several("--why", metavar="JOB", help="say in words why this job, rule or output runs or not")
+_COMMANDS = flag(
+    "--commands", help="show what each job reads, writes and runs, wildcards filled in"
+)
 _VERB = Verb(
     "Say what a run would do, and why. Runs and writes nothing.",
-    (FILE, *COMPOSING, *PLANNING, *CACHING, _WHY, JSON),
+    (FILE, *COMPOSING, *PLANNING, *CACHING, _WHY, _COMMANDS, JSON),
     show_plan,
     overrides=True,
 )

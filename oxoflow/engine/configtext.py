@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from oxoflow.errors import Diagnostic, Severity, WorkflowError
-from oxoflow.lang.configrefs import MARK, fill, keys_in, settle
+from oxoflow.lang.configrefs import MARK, fill, keys_in, sample_list_cure, settle
 from oxoflow.lang.nearest import most_alike
 from oxoflow.lang.values import command_text, config_text
 
@@ -61,7 +61,8 @@ class ConfigTexts:
 
     def _undefined(self, rule: str, field: str, key: str) -> WorkflowError:
         near = most_alike(key, self.written)
-        cure = f"did you mean 'config.{near}'?" if near else "add it to [config]"
+        cure = sample_list_cure(key) or "add it to [config]"
+        cure = f"did you mean 'config.{near}'?" if near else cure
         message = (
             f"rule '{rule}': '{{config.{key}}}' is not defined in [config]; {cure}, "
             f"or give a value with --config {key}=VALUE"

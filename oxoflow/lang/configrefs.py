@@ -18,6 +18,15 @@ MAX_VALUE = 1024 * 1024  # characters of one filled text
 MAX_TOTAL = 32 * MAX_VALUE  # of all values that refer to others, together
 
 
+def sample_list_cure(key: str) -> str | None:
+    """Say why a list of samples or pairs, which composition sets, is not there (2.6)."""
+    if key == "pairs_list":
+        return "no pair is known: declare [[pairs]], or see what pairs_pattern should match"
+    if key.startswith("samples_"):
+        return "no sample is known: declare [[sample_groups]], or see what sample_pattern matches"
+    return None
+
+
 def keys_in(texts: Iterable[str]) -> list[str]:
     """Give the keys that the texts name in braces, each once, in order."""
     found: dict[str, None] = {}

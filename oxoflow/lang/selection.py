@@ -141,6 +141,12 @@ def _keep(workflow: Workflow, wanted: set[str], how: str) -> Workflow:
     pairs = tuple([pair for pair in workflow.pairs if _members(pair) <= wanted])
     if not pairs and not any(group.samples for group in groups):
         listed = ", ".join(ordered_samples(workflow)[:20]) or "none"
+        half = next((pair for pair in workflow.pairs if _members(pair) & wanted), None)
+        if half is not None:
+            both = f"{half.experiment} and {half.control}"
+            raise _failure(
+                f"--samples leaves nothing: pair '{half.pair_id}' needs both of its samples, {both}"
+            )
         raise _failure(f"--samples leaves nothing: no {how} sample among: {listed}")
     return with_lists(replace(workflow, groups=groups, pairs=pairs))
 

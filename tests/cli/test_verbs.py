@@ -306,3 +306,17 @@ def test_the_command_line_keeps_the_limits_of_its_variables(flow, ox, monkeypatc
     told = ox("plan")
     assert told.code == 2
     assert told.err.startswith("oxoflow: OXO_FLOW_LIMIT_JOBS 'many' is not a whole number")
+
+
+def test_plan_shows_the_files_and_the_filled_in_command_of_each_job(flow, ox):
+    text = "[[rules]]\nname = 'two'\ninput = ['raw/S1.fq']\noutput = ['x/o']\n"
+    text += 'shell = """\ncat {input} \\\\\n  > {output}\n"""\n'
+    (flow / "main.oxoflow").write_text("[workflow]\nname = 'w'\n" + text)
+    assert ox("plan", "--commands").out.splitlines() == [
+        "run      two  it has never run here",
+        "    reads   raw/S1.fq",
+        "    writes  x/o",
+        "    $ cat raw/S1.fq \\",
+        "    $   > x/o",
+        "w: 1 jobs: 1 to run",
+    ]

@@ -71,6 +71,11 @@ def test_names_and_pair_ids_choose_pairs(specs: list[str], pairs: list[str]):
     assert [p.pair_id for p in composed(PAIRS, samples=specs).pairs] == pairs
 
 
+def test_half_of_a_pair_chooses_nothing_and_says_so():
+    with pytest.raises(WorkflowError, match=r"needs both of its samples.*T1 and N1"):
+        composed(PAIRS, samples=["T1"])
+
+
 def test_without_any_sample_the_names_declare_a_group():
     assert shape(composed("", samples=["A,B", "A"])) == [("samples", "A,B")]
 

@@ -173,6 +173,8 @@ def test_some_entries_keep_a_text_from_loading(text: str):
         (rule("a", env_group='"pyton"') + "[env_groups.python]\nconda = 'c'\n", "'python'"),
         (rule("a", input='["{sample}"]', output='["{smple}"]', shell='"x"'), "'{sample}'"),
         (rule("a", shell='"{config.zzz}"'), "add zzz = … to [config]"),
+        (rule("a", shell='"{config.samples_list}"'), "no sample is known"),
+        (rule("a", shell='"{config.pairs_list}"'), "no pair is known"),
     ],
 )
 def test_a_likely_cure_is_named(text: str, hint: str):

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.condition import config_keys
-from oxoflow.lang.configrefs import MARK, keys_in
+from oxoflow.lang.configrefs import MARK, keys_in, sample_list_cure
 from oxoflow.lang.faults import error, warning
 from oxoflow.lang.model import Rule, Workflow
 from oxoflow.lang.nearest import Guesser
@@ -29,14 +29,18 @@ def config_checks(rule: Rule, known: Collection[str], guess: Guesser) -> Iterato
                 if key not in known and key not in told:
                     told.add(key)
                     message = f"rule '{rule.name}': {{config.{key}}} is not defined"
-                    hint = guess.meant(key, known, "config.{}") or f"add {key} = … to [config]"
+                    hint = guess.meant(key, known, "config.{}") or _cure(key)
                     yield error("E005", message, rule=rule.name, key=field, suggestion=hint)
     for field, key, effect in _soft_keys(rule):
         if key not in known and key not in told:
             told.add(key)
             message = f"rule '{rule.name}': config.{key} is not defined, so {effect}"
-            hint = guess.meant(key, known, "config.{}") or f"add {key} = … to [config]"
+            hint = guess.meant(key, known, "config.{}") or _cure(key)
             yield warning("E005", message, rule=rule.name, key=field, suggestion=hint)
+
+
+def _cure(key: str) -> str:
+    return sample_list_cure(key) or f"add {key} = … to [config]"
 
 
 def _may_hold_keys(rule: Rule) -> bool:
