@@ -28,7 +28,8 @@ class Dag(Struct, frozen=True):
 
     Among jobs that could come next, `order` takes the one declared first. `shared_outputs` are
     the concrete paths that several jobs write: legal when their `when` exclude each other.
-    `jobless` are rules that became no job: an empty list, a condition that holds for no sample.
+    `jobless` are the rules that became no job (an empty list, a condition that holds for no
+    sample) with the outputs that they would write.
     """
 
     jobs: tuple[Job, ...]
@@ -37,7 +38,7 @@ class Dag(Struct, frozen=True):
     children: tuple[tuple[int, ...], ...]
     order: tuple[int, ...] = ()
     shared_outputs: tuple[tuple[str, tuple[int, ...]], ...] = ()
-    jobless: frozenset[str] = frozenset()
+    jobless: Mapping[str, tuple[str, ...]] = {}
 
     @property
     def edge_count(self) -> int:

@@ -172,7 +172,13 @@ def _dag(workflow: Workflow, jobs: Sequence[Job]) -> Dag:
         limits=workflow.limits,
     )
     made = {job.rule.name for job in jobs}
-    return replace(dag, jobless=frozenset(r.name for r in workflow.rules if r.name not in made))
+    texts = ConfigTexts(workflow.config)
+    jobless = {
+        rule.name: tuple([texts.path(path) for path in rule.output.paths])
+        for rule in workflow.rules
+        if rule.name not in made
+    }
+    return replace(dag, jobless=jobless)
 
 
 def directory_of(file: Path, root: Path) -> str:

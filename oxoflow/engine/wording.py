@@ -10,6 +10,7 @@ import posixpath
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.deciding import Decision, Reason
 from oxoflow.engine.files import MISSING
+from oxoflow.engine.matching import OutputIndex, tidy
 from oxoflow.lang.nearest import ALIKE_PATHS, most_alike
 
 
@@ -47,10 +48,25 @@ def missing_message(decision: Decision, dag: Dag) -> str:
     shown = ", ".join(f"'{path}'" for path in missing[:3])
     more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
     noun, verb = ("inputs", "are") if len(missing) > 1 else ("input", "is")
+    maker = _jobless_maker(missing[0], dag)
+    if maker is not None:
+        return (
+            f"rule '{rule}': {noun} {shown}{more} {verb} not on disk, and rule '{maker}', which "
+            "would make it, makes no job here: there is nothing to spread it over, or its "
+            "condition is false"
+        )
     return (
         f"rule '{rule}': {noun} {shown}{more} {verb} made by no rule and {verb} not on disk"
         f"{_nearest(missing[0], rule, dag)}"
     )
+
+
+def _jobless_maker(path: str, dag: Dag) -> str | None:
+    """Name the rule that would make a file if it had any job."""
+    names = list(dag.jobless)
+    outputs = [(tidy(out), at) for at, name in enumerate(names) for out in dag.jobless[name]]
+    found = OutputIndex(outputs).match(tidy(path)) if outputs else []
+    return names[found[0]] if found else None
 
 
 def _missing(decision: Decision) -> list[str]:

@@ -157,7 +157,7 @@ def test_an_unknown_target_names_the_nearest():
 
 
 def test_a_rule_without_jobs_is_told_from_a_misspelt_one():
-    dag = replace(build_dag(DIAMOND), jobless=frozenset(("call",)))
+    dag = replace(build_dag(DIAMOND), jobless={"call": ()})
     with pytest.raises(UsageError, match=r"rule 'call' makes no job here.*condition"):
         select(dag, ["call"])
 

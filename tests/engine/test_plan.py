@@ -4,6 +4,7 @@ import json
 import os
 
 import pytest
+from msgspec.structs import replace
 
 from oxoflow.engine.accept import accept
 from oxoflow.engine.deciding import Decision, Reason, Verdict
@@ -308,7 +309,7 @@ def test_an_input_that_changes_while_the_job_runs_makes_it_run_again(here):
 def test_paranoid_finds_a_change_that_no_time_tells(here):
     carry_out(ONE, here)
     state = opened(here)
-    state.apply([entry._replace(sha256="0" * 64) for entry in state.files().values()])
+    state.apply([replace(entry, sha256="0" * 64) for entry in state.files().values()])
     state.close()
     assert verdicts(ONE, here) == {"a": "run"}
     assert verdicts(ONE, here, paranoid=True) == {"a": "skip"}
@@ -392,3 +393,14 @@ def test_the_nearest_output_is_never_one_of_the_rule_that_lacks_the_input(here):
     told = explain(decisions(own, here)["trim"], load(own).dag)
     assert "inputs 'raw/A_1.fq', 'raw/A_2.fq' are made by no rule and are not on disk" in told
     assert "nearest output" not in told
+
+
+def test_a_missing_input_names_the_rule_that_would_make_it_if_it_had_a_job(here):
+    text = (
+        "[config]\nout = 'm'\n[[rules]]\nname = 'merge'\noutput = ['{config.out}/{sample}.fq']\n"
+        "input_groups = [{ pattern = 'raw/{sample}_L{lane}.fq', group_by = 'sample' }]\n"
+        "shell = 'cat {input} > {output}'\n"
+        "[[rules]]\nname = 'use'\ninput = ['m/A.fq']\noutput = ['u']\nshell = 'x'\n"
+    )
+    told = explain(decisions(text, here)["use"], load(text).dag)
+    assert "rule 'use': input 'm/A.fq' is not on disk, and rule 'merge', which would make" in told
