@@ -43,7 +43,7 @@ _SIGNALS: Mapping[int, str] = {
 }
 # What programs say, whatever they return, when the machine and not the work is at fault.
 _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (late(pattern, re.IGNORECASE), cause)
+    (late(pattern, re.IGNORECASE | re.MULTILINE), cause)
     for pattern, cause in (
         (r"no space left on device|\bENOSPC\b", _DISK_FULL),
         (r"disk quota exceeded|\bEDQUOT\b", "the quota is used up; free some of it"),
@@ -57,6 +57,10 @@ _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (
             r"error while loading shared libraries",
             "a shared library is missing; check the rule's environment",
+        ),
+        (
+            r": unbound variable$",
+            "the shell variable it names has no value and set -u forbids that; write ${NAME:-}",
         ),
     )
 )

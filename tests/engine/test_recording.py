@@ -125,6 +125,8 @@ def test_a_silent_end_on_a_full_disk_has_a_cause_and_a_told_one_keeps_its_own():
         "exit code 1: too many"
     )
     assert "gave no reason" in describe_exit(1, "")
+    unset = describe_exit(127, "bash: line 9: CONF: unbound variable\n")
+    assert unset.startswith("exit code 127: the shell variable it names has no value")
 
 
 @pytest.mark.parametrize(
