@@ -17,11 +17,13 @@ from oxoflow.commands.arguments import Arguments, Verb
 from oxoflow.commands.invocation import cache_place
 from oxoflow.commands.loading import find_place, load
 from oxoflow.commands.options import CACHING, COMPOSING, FILE, JSON, PLANNING, flag, several
+from oxoflow.commands.output import plural
 from oxoflow.engine.capacity import Limits, find_capacity
 from oxoflow.engine.deciding import Decision, Reason, Verdict
 from oxoflow.engine.explain import explain, verdict_words
 from oxoflow.engine.linked import Linked
 from oxoflow.engine.load import DirectoryView, Loaded
+from oxoflow.engine.notices import find_notices
 from oxoflow.engine.options import RunOptions
 from oxoflow.engine.plan import Plan, Planner, PlanOptions
 from oxoflow.engine.reentry import Reentries
@@ -30,6 +32,7 @@ from oxoflow.engine.reuse import Caching, Reuse, origin_words
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.select import jobs_called
 from oxoflow.engine.state import State
+from oxoflow.engine.tasks import needs_work
 
 SCHEMA_VERSION = 1
 _SEARCHED = 20
@@ -67,8 +70,10 @@ def show_plan(arguments: Arguments) -> int:
             accepted = {d.job.name: state.acceptance(d.job.name) for d in plan.decisions}
     finally:
         state.close()
-    for warning in planner.pipes.warnings:
-        print(f"oxoflow: warning: {warning}", file=sys.stderr)
+    chosen = [decision for decision in plan.decisions if needs_work(decision)]
+    notices = find_notices(chosen, loaded.dag, planner.renderer)
+    for warning in (*planner.pipes.warnings, *notices):
+        print(f"oxoflow: warning: {planner.renderer.masked(warning)}", file=sys.stderr)
     if arguments.json:
         print(json.dumps(plan_json(plan, planner), indent=1))
         return 0
@@ -170,7 +175,7 @@ def summary_words(summary: Mapping[str, int]) -> str:
         Verdict.BLOCKED: "blocked",
     }
     counted = [f"{summary[key.value]} {text}" for key, text in words.items() if summary[key.value]]
-    return f"{summary['jobs']} jobs: {', '.join(counted) or 'nothing to do'}"
+    return f"{plural(summary['jobs'], 'job')}: {', '.join(counted) or 'nothing to do'}"
 
 
 _WHY = several("--why", metavar="JOB", help="say in words why this job, rule or output runs or not")

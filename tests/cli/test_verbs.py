@@ -110,6 +110,14 @@ def test_without_a_file_the_directory_is_searched(here, ox):
     assert "second: 3 jobs" in ox("plan", str(here)).out
 
 
+def test_a_plan_warns_of_a_wildcard_that_nothing_fills(here, ox):
+    (here / "w.oxoflow").write_text(
+        "[workflow]\nname = 'w'\n[[rules]]\nname = 'a'\noutput = ['{sample}.txt']\nshell = 'x'\n"
+    )
+    told = ox("plan")
+    assert "warning: rule 'a': nothing gives {sample} a value, so '{sample}.txt'" in told.err
+
+
 def test_a_plan_in_words(flow, ox):
     told = ox("plan")
     assert told.code == 0
@@ -318,5 +326,5 @@ def test_plan_shows_the_files_and_the_filled_in_command_of_each_job(flow, ox):
         "    writes  x/o",
         "    $ cat raw/S1.fq \\",
         "    $   > x/o",
-        "w: 1 jobs: 1 to run",
+        "w: 1 job: 1 to run",
     ]
