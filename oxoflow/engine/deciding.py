@@ -163,7 +163,8 @@ class Decider:
             if waiting and asks_files(when):
                 return Verdict.CHECK, Reason("upstream", None, ", ".join(waiting))
             return Verdict.SKIP, Reason("when", None, "false")
-        if not job.shell and not job.script:
+        empty = job.shell is not None and job.output.paths  # and so its outputs must be there
+        if not (job.shell or job.script or empty):
             return Verdict.SKIP, Reason("command", None, None)
         return None
 

@@ -121,8 +121,9 @@ class Renderer:
             return self._fill(text, job, files, values, log, self.texts) if text else None
 
         script = fill(self._script(job, self._workdir if private else None))
+        nothing = ":" if job.shell is not None and job.output.paths else None
         return Rendered(
-            command="\n".join(filter(None, [fill(job.shell), script])) or None,
+            command="\n".join(filter(None, [fill(job.shell), script])) or nothing,
             prelude=self._prelude,
             env={key: self.texts.command(text) for key, text in job.rule.envvars.items()},
             inputs=files.inputs,

@@ -45,6 +45,16 @@ def wait_for(path, process=None):
         threading.Event().wait(0.01)
 
 
+def test_an_empty_command_promises_its_outputs_all_the_same(tmp_path):
+    text = rule("a", "", output=["a.txt"]) + rule("b", "touch b.txt", depends_on=["a"])
+    assert execute(tmp_path, text).state is RunState.FAILED
+    assert "did not make 'a.txt'" in event_of(tmp_path, "a", "rule_failed").data["error"]
+    assert not (tmp_path / "b.txt").exists()
+    (tmp_path / "a.txt").write_text("given")
+    assert execute(tmp_path, text).state is RunState.SUCCESS
+    assert (tmp_path / "a.txt").read_text() == "given"
+
+
 def test_a_run_writes_the_agreed_events_and_its_end_record(tmp_path):
     outcome = execute(tmp_path, DIAMOND)
     assert (outcome.state, outcome.exit_code) == (RunState.SUCCESS, 0)
