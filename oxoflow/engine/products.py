@@ -14,6 +14,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from oxoflow.engine.disk import trouble
 from oxoflow.engine.files import DIRECTORY_SIZE, WorkFiles
 from oxoflow.engine.records import OutputRecord
@@ -65,7 +67,7 @@ def with_checksums(
     files: WorkFiles, outputs: Iterable[OutputRecord], kind: str
 ) -> tuple[OutputRecord, ...]:
     """Give the records with a checksum each; a directory's is that of its listing and files."""
-    return tuple(output._replace(checksum=_checksum(files, output, kind)) for output in outputs)
+    return tuple(replace(output, checksum=_checksum(files, output, kind)) for output in outputs)
 
 
 def _checksum(files: WorkFiles, output: OutputRecord, kind: str) -> str | None:

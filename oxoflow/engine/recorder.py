@@ -73,7 +73,7 @@ class Recorder:
         """Have a change of the state written."""
         if self._mask and isinstance(change, Done | Failed):
             texts = {name: self._masked(getattr(change, name)) for name in _TEXTS[type(change)]}
-            change = change._replace(**texts)
+            change = replace(change, **texts)
         self._queue.put(change)
 
     def _without_secrets(self, event: Event) -> Event:

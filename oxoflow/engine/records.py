@@ -1,14 +1,15 @@
 """Name the records that the state file takes and gives: what is known, and what changed.
 
-Named tuples, because tens of thousands are made at once. Owns no storage and no decision.
+Tens of thousands are made at once, so the garbage collector is not told of them: they hold texts,
+numbers and each other, never in a circle. Owns no storage and no decision.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from msgspec import Struct
 
 
-class Record(NamedTuple):
+class Record(Struct, frozen=True, gc=False):
     """What is known about one job. `status` is planned, started, done or failed.
 
     `key` and `static` belong to the last verified result, also while a later attempt runs.
@@ -31,7 +32,7 @@ class Record(NamedTuple):
     written_bytes: int | None = None
 
 
-class Known(NamedTuple):
+class Known(Struct, frozen=True, gc=False):
     """The few columns of a record that planning needs."""
 
     job: str
@@ -41,7 +42,7 @@ class Known(NamedTuple):
     removed: int
 
 
-class Detail(NamedTuple):
+class Detail(Struct, frozen=True, gc=False):
     """What a person asks about a job; `parts` is JSON, see `fingerprint`."""
 
     parts: str | None = None
@@ -54,7 +55,7 @@ class Detail(NamedTuple):
     origin: str | None = None
 
 
-class OutputRecord(NamedTuple):
+class OutputRecord(Struct, frozen=True, gc=False):
     """A verified output: whose it is, its size in bytes and its time; -1 for a directory's size.
 
     `checksum` is what the rule's `checksum` asked for, as `md5:...` or `sha256:...`.
@@ -67,7 +68,7 @@ class OutputRecord(NamedTuple):
     checksum: str | None = None
 
 
-class ListedOutput(NamedTuple):
+class ListedOutput(Struct, frozen=True, gc=False):
     """A verified output with its content, where that is known, and whether it was deleted since.
 
     `removed` is 1 for an output of a temporary rule that was deleted on purpose.
@@ -82,7 +83,7 @@ class ListedOutput(NamedTuple):
     removed: int
 
 
-class FileHash(NamedTuple):
+class FileHash(Struct, frozen=True, gc=False):
     """The content of a file, valid as long as the four figures are those of the file."""
 
     path: str
@@ -93,14 +94,14 @@ class FileHash(NamedTuple):
     sha256: str
 
 
-class Planned(NamedTuple):
+class Planned(Struct, frozen=True, gc=False):
     """A run is going to decide about this job; without effect on one that is done."""
 
     job: str
     rule: str
 
 
-class Started(NamedTuple):
+class Started(Struct, frozen=True, gc=False):
     """The job's command is about to start; `snapshot` says (as JSON) which outputs were there."""
 
     job: str
@@ -109,7 +110,7 @@ class Started(NamedTuple):
     snapshot: str | None = None
 
 
-class Done(NamedTuple):
+class Done(Struct, frozen=True, gc=False):
     """The job's outputs were verified (or taken over: then `exit_code` is None).
 
     `run` made them in `environment` (JSON), or took them from `origin` (JSON).
@@ -136,7 +137,7 @@ class Done(NamedTuple):
     origin: str | None = None
 
 
-class Failed(NamedTuple):
+class Failed(Struct, frozen=True, gc=False):
     """The job ended without a result; its outputs are not to be trusted."""
 
     job: str
@@ -155,19 +156,19 @@ class Failed(NamedTuple):
     written_bytes: int | None = None
 
 
-class Removed(NamedTuple):
+class Removed(Struct, frozen=True, gc=False):
     """The outputs of a temporary rule were deleted on purpose; its result stays known."""
 
     job: str
 
 
-class Forgotten(NamedTuple):
+class Forgotten(Struct, frozen=True, gc=False):
     """Drop what is known about a job."""
 
     job: str
 
 
-class Accepted(NamedTuple):
+class Accepted(Struct, frozen=True, gc=False):
     """A person declared the present outputs valid for the present definition."""
 
     job: str

@@ -4,6 +4,7 @@ import hashlib
 import os
 
 import pytest
+from msgspec.structs import replace
 
 from oxoflow.engine.files import MISSING, Listing, WorkFiles
 from tests.engine.running import execute, rule
@@ -47,7 +48,7 @@ def test_a_rewrite_of_the_same_size_with_its_time_restored_is_noticed(files, tmp
 
 def test_paranoid_reads_again_but_once_a_process(files, tmp_path):
     files.digest("a.txt")
-    learned = {entry.path: entry._replace(sha256="stale") for entry in files.take_learned()}
+    learned = {entry.path: replace(entry, sha256="stale") for entry in files.take_learned()}
     assert WorkFiles(str(tmp_path), lambda: learned).digest("a.txt") == "stale"
     paranoid = WorkFiles(str(tmp_path), lambda: learned, paranoid=True)
     assert not isinstance(paranoid.identify("a.txt"), str)

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 
 import pytest
+from msgspec.structs import replace
 
 from oxoflow.engine.records import (
     Accepted,
@@ -72,7 +73,8 @@ def test_planning_forgets_nothing_that_is_known(state):
 def test_a_start_keeps_the_key_of_the_last_result_but_not_its_state(state):
     state.mark_done([done()])
     state.mark_started([Started("a", "rule", 6.0)])
-    assert state.known()["a"][:3] == ("a", "started", "k")
+    known = state.known()["a"]
+    assert (known.job, known.status, known.key) == ("a", "started", "k")
 
 
 def test_a_failure_keeps_what_it_said(state):
@@ -89,7 +91,7 @@ def test_start_and_end_in_one_batch_end_as_done(state):
 
 def test_the_last_maker_owns_a_path(state):
     state.mark_done([done()])
-    state.mark_done([done("b", outputs=(A._replace(job="b", size=9),))])
+    state.mark_done([done("b", outputs=(replace(A, job="b", size=9),))])
     assert state.outputs()["a.txt"] == OutputRecord("a.txt", "b", 9, 77)
 
 
@@ -104,7 +106,8 @@ def test_removed_results_stay_known_until_made_again(state):
 def test_accepting_says_who_and_when_and_replaces_the_key(state):
     state.mark_started([Started("a", "rule", 1.0)])
     state.apply([Accepted("a", "rule", 9.0, "ada", "k", "k2", "s2", "{}", (A,))])
-    assert state.known()["a"][:4] == ("a", "done", "k2", "s2")
+    known = state.known()["a"]
+    assert (known.job, known.status, known.key, known.static) == ("a", "done", "k2", "s2")
     assert state.accepted("a") == [(9.0, "ada")]
     assert state.outputs() == {"a.txt": A}
     state.apply([Accepted("new", "rule", 9.0, "ada", None, "k", "s", "{}")])
@@ -120,8 +123,8 @@ def test_a_job_can_be_forgotten(state):
 
 def test_file_hashes_and_texts_are_kept(state):
     entry = FileHash("x", 1, 2, 3, 4, "abc")
-    state.apply([entry, entry._replace(sha256="def")])
-    assert state.files() == {"x": entry._replace(sha256="def")}
+    state.apply([entry, replace(entry, sha256="def")])
+    assert state.files() == {"x": replace(entry, sha256="def")}
     assert state.meta("m") is None
     state.set_meta("m", "1")
     state.set_meta("m", "2")
@@ -129,7 +132,8 @@ def test_file_hashes_and_texts_are_kept(state):
 
 
 def test_a_failing_batch_leaves_nothing_behind(state):
-    broken = Done("b", "rule", "k", "s", "{}", (("p", "b", None, None),))  # type: ignore[arg-type]
+    nothing = OutputRecord("p", "b", None, None)  # type: ignore[arg-type]
+    broken = Done("b", "rule", "k", "s", "{}", (nothing,))
     with pytest.raises(RunError):
         state.apply([done(), broken])
     assert state.known() == {}
