@@ -183,6 +183,12 @@ def _indent(text: str) -> str:
 
 
 def _short(text: str) -> str:
-    words = [word[:12] if len(word) == 64 and word.isalnum() else word for word in text.split(" ")]
-    text = " ".join(words)
+    text = " ".join([_short_hash(word) for word in text.split(" ")])
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def _short_hash(word: str) -> str:
+    """Cut a hash to what a person compares; `sha256:` stands before that of a sensitive value."""
+    kind, colon, digest = word.rpartition(":")
+    is_hash = len(digest) == 64 and digest.isalnum() and kind in ("", "sha256")
+    return kind + colon + digest[:12] if is_hash else word

@@ -377,6 +377,7 @@ def test_words_say_what_the_data_say(here):
         ("p" * 200, "p" * 99 + "Q" + "p" * 100, f"…{'p' * 25}… → …{'p' * 12}Q{'p' * 12}…"),
         ("x" * 200, "y" * 200, f"{'x' * 60}… → {'y' * 60}…"),
         ("short", "other", "short → other"),
+        ("0f" * 32, f"sha256:{'1e' * 32}", "0f0f0f0f0f0f → sha256:1e1e1e1e1e1e"),
     ],
 )
 def test_a_list_shows_of_long_commands_only_where_they_differ(here, old, new, told):
