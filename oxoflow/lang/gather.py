@@ -6,6 +6,7 @@ named inputs keep their names, appended files get none (S4).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -16,6 +17,8 @@ from oxoflow.lang.lists import variable_list
 from oxoflow.lang.model import ExpandInput, FileSet, Job
 from oxoflow.lang.room import Room
 from oxoflow.lang.wildcards import Template, substitute
+
+_GROWING = re.compile(r"(?:config\.)?(?:samples_|pairs_list$)")
 
 
 def gather_scattered(targets: Sequence[Job], scattered: Sequence[Job], room: Room) -> list[Job]:
@@ -44,15 +47,20 @@ def _key(job: Job, names: Sequence[str]) -> tuple[str, ...]:
 def expand_job_inputs(job: Job, config: Mapping[str, Any], room: Room) -> Job:
     """Give the job with all of its rule's `expand_inputs` appended, in order.
 
-    Raises WorkflowError when there is no room for as many paths.
+    An empty list adds nothing to what is there. Where nothing is, its placeholder stays as written
+    (2.7): a job without any input would succeed on an empty cohort; so does that of a list of
+    samples or pairs, which a checkpoint may fill. Raises WorkflowError when there is no room.
     """
     bindings = dict(job.bindings)
     paths: list[str] = []
+    unfilled: list[str] = []
     for spec in job.rule.expand_inputs:
         lists = _lists(spec, bindings, config)
-        room.take_paths(job.rule, [len(values) for values in lists.values()])
-        paths += _expand(spec.pattern, lists)
-    return _with_inputs(job, paths)
+        room.take_paths(job.rule, [len(values) for values in lists.values() if values])
+        known = {name: values for name, values in lists.items() if values}
+        kept = len(known) == len(lists) or any(map(_GROWING.match, spec.variables.values()))
+        (paths if kept else unfilled).extend(_expand(spec.pattern, known))
+    return _with_inputs(job, paths if paths or job.input.paths else unfilled)
 
 
 def _lists(
@@ -62,9 +70,7 @@ def _lists(
     lists: dict[str, Sequence[str]] = {}
     for name in Template(spec.pattern, bindings.keys() | spec.variables.keys()).names:
         if name in spec.variables:
-            listed = variable_list(config, substitute(spec.variables[name], bindings))
-            if listed:
-                lists[name] = listed
+            lists[name] = variable_list(config, substitute(spec.variables[name], bindings))
         else:
             lists[name] = (bindings[name],)
     return lists

@@ -230,6 +230,22 @@ def test_patterns_multiply_with_the_first_placeholder_slowest(spec: str, paths: 
     assert the_job(config + rule("j", expand_inputs=f"[{spec}]")).input.paths == paths
 
 
+def test_an_empty_list_adds_nothing_to_what_is_gathered():
+    config = '[config]\nm = ["p"]\nnone = []\nempty = ""\n'
+    more = '{ pattern = "{a}", variables = { a = "none" } }'
+    more += ', { pattern = "{a}{b}", variables = { a = "m", b = "config.empty" } }'
+    gathered = rule(
+        "j", expand_inputs=f'[{{ pattern = "{{a}}", variables = {{ a = "m" }} }}, {more}]'
+    )
+    assert the_job(config + gathered).input.paths == ("p",)
+    own = rule("j", input='["i"]', expand_inputs=f"[{more}]")
+    assert the_job(config + own).input.paths == ("i",)
+    assert the_job(config + rule("j", expand_inputs=f"[{more}]")).input.paths == ("{a}", "p{b}")
+    later = '[{ pattern = "{s}", variables = { s = "config.samples_list" } }]'
+    found_later = '[config]\nsamples_list = ""\n' + rule("j", input='["i"]', expand_inputs=later)
+    assert the_job(found_later).input.paths == ("i", "{s}")
+
+
 def test_a_pattern_may_use_the_values_of_its_own_job():
     spec = '[{ pattern = "{sample}/{k}", variables = { k = "config.samples_{group}" } }]'
     jobs = jobs_of(GROUP + rule("j", shell='"{sample}"', expand_inputs=spec))
