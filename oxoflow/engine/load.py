@@ -25,7 +25,8 @@ from oxoflow.lang.configrefs import MARK
 from oxoflow.lang.deadline import Deadline
 from oxoflow.lang.declared import check_config
 from oxoflow.lang.expand import expand
-from oxoflow.lang.faults import workflow_failure
+from oxoflow.lang.faults import summary, workflow_failure
+from oxoflow.lang.grouping import empty_groups
 from oxoflow.lang.model import Job, Workflow
 from oxoflow.lang.parse import decode_text, parse_toml, parse_workflow
 from oxoflow.lang.positions import locate
@@ -94,9 +95,10 @@ def load_text(
     except WorkflowError as error:
         error.diagnostics = tuple(locate(text, error.diagnostics))
         raise
-    overlaps = overlap_warnings(dag, workflow.config)
-    if overlaps:
-        workflow = replace(workflow, warnings=(*workflow.warnings, *overlaps))
+    more = overlap_warnings(dag, workflow.config)
+    more += [summary([each]) for each in empty_groups(workflow.rules, jobs)]
+    if more:
+        workflow = replace(workflow, warnings=(*workflow.warnings, *more))
     return Loaded(workflow, jobs, dag)
 
 
@@ -152,6 +154,7 @@ def check_text(
         workflow = composed
         found += validate(composed, view=view if look else None)
         jobs = expand(composed, view, deadline=deadline)
+        found += empty_groups(composed.rules, jobs) if look else ()
         dag = _dag(composed, jobs)
     except WorkflowError as error:
         code = "E000" if isinstance(error, ParseError) else "E006"

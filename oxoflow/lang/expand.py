@@ -7,7 +7,7 @@ rule fans out over is decided in `fanout`; what a job joins, in `gather`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 
 from msgspec.structs import replace
@@ -73,16 +73,42 @@ def _plan(
     planned: list[Instances] = []
     discovery = Discovery(ground)
     fresh = {rule.name: fresh_names(rule, ground) for rule in workflow.rules if rule.output_pattern}
-    for rule in workflow.rules:
+    places: list[int] = []  # of their rules in the file
+    for place, rule, producer in _in_turn(workflow.rules, fresh):
         _check(deadline)
-        producer = _discoverer(rule, fresh) if fresh else None
         if rule.input_groups:
             planned.append(discovery.group(rule, planned))
         elif producer is not None:
             planned.append(discovery.consume(rule, producer, planned))
         else:
             planned += plan_rule(rule, ground)
-    return planned
+        places += [place] * (len(planned) - len(places))
+    return [planned[at] for at in sorted(range(len(planned)), key=places.__getitem__)]
+
+
+def _in_turn(
+    rules: Sequence[Rule], fresh: Mapping[str, frozenset[str]]
+) -> Iterator[tuple[int, Rule, str | None]]:
+    """Yield the rules in file order, but after the one whose `output_pattern` they read, named.
+
+    Rules that read each other's files come in file order.
+    """
+    waiting = [
+        (place, rule, _discoverer(rule, fresh) if fresh else None)
+        for place, rule in enumerate(rules)
+    ]
+    pending = set(fresh)
+    while waiting:
+        held = []
+        for each in waiting:
+            if each[2] in pending:
+                held.append(each)
+            else:
+                pending.discard(each[1].name)
+                yield each
+        if len(held) == len(waiting):
+            pending.clear()
+        waiting = held
 
 
 def _discoverer(rule: Rule, fresh: Mapping[str, frozenset[str]]) -> str | None:

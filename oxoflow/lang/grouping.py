@@ -6,19 +6,22 @@ them; what commands will only discover is not known before they ran, so a plan m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
+from oxoflow.errors import Diagnostic
 from oxoflow.lang.configrefs import fill, settle
 from oxoflow.lang.discovery import PatternError, as_glob, match_path
 from oxoflow.lang.fanout import Ground, Instances, plan_choices
-from oxoflow.lang.faults import UNUSABLE, error, workflow_failure
+from oxoflow.lang.faults import UNUSABLE, error, warning, workflow_failure
 from oxoflow.lang.filling import Filler
-from oxoflow.lang.model import InputGroup, Rule
+from oxoflow.lang.model import InputGroup, Job, Rule
 from oxoflow.lang.sources import Choice, meta_bindings
 from oxoflow.lang.values import config_text
 from oxoflow.lang.wildcards import GROUP_PREFIX, META_PREFIX, PLACEHOLDER, Template, names_in
+
+EMPTY = "W035"  # of our own: a rule with input_groups has no jobs
 
 
 class Discovery:
@@ -127,6 +130,24 @@ class Discovery:
         own = {**kept, entry.group_by: key}
         columns = self._ground.sources.columns
         return {**own, **meta_bindings(self._ground.workflow, own, columns), **lists}
+
+
+def empty_groups(rules: Iterable[Rule], jobs: Iterable[Job]) -> list[Diagnostic]:
+    """Warn of rules that have no jobs, since no file is there to be grouped."""
+    grouping = [rule for rule in rules if rule.input_groups]
+    alive = {job.rule.name for job in jobs} if grouping else set()
+    return [
+        warning(
+            EMPTY,
+            f"rule '{rule.name}' has no jobs: '{rule.input_groups[0].pattern}' gives no group"
+            + (" for which its condition holds" if rule.when else ""),
+            rule=rule.name,
+            key="input_groups",
+            suggestion="correct the pattern, or put rules that make such files above this one",
+        )
+        for rule in grouping
+        if rule.name not in alive
+    ]
 
 
 def fresh_names(rule: Rule, ground: Ground) -> frozenset[str]:

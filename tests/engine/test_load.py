@@ -170,3 +170,16 @@ def test_what_is_wrong_in_a_nested_file_is_told_at_the_include_that_leads_there(
     assert (found.code, found.rule, found.line) == ("E005", "p", 6)
     errors = check_text(host + '[[include]]\npath = "broken"\n', view).errors
     assert {each.line for each in errors if "'broken'" in each.message} == {8}
+
+
+def test_a_rule_without_files_to_group_is_told_when_loading_and_when_checking(tmp_path):
+    groups = """input_groups = [{ pattern = "{s}_{l}.fq", group_by = "s" }]"""
+    text = GOOD + f'[[rules]]\nname = "m"\n{groups}\nshell = "cat {{input}}"\n'
+    (warning,) = load_text(text).workflow.warnings
+    assert "rule 'm' has no jobs: '{s}_{l}.fq' gives no group" in warning
+    view = DirectoryView(str(tmp_path))
+    (found,) = check_text(text, view, look=True).diagnostics
+    assert (found.code, found.rule, found.line) == ("W035", "m", 13)
+    assert check_text(text, view).diagnostics == ()
+    (tmp_path / "S_1.fq").touch()
+    assert load_text(text, view=view).workflow.warnings == ()

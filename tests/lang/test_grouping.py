@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from oxoflow.errors import WorkflowError
+from oxoflow.lang.expand import expand
+from oxoflow.lang.grouping import empty_groups
 from oxoflow.lang.lint import lint
 from oxoflow.lang.parse import parse_workflow
 from oxoflow.lang.validate import validate
-from tests.lang.build import HEAD, by_name, composed, jobs_of, names, rule
+from tests.lang.build import HEAD, Files, by_name, composed, jobs_of, names, rule
 
 GROUP = '[[sample_groups]]\nname = "g"\nsamples = ["S1", "S2", "S3"]\n'
 METADATA = '[workflow]\nname = "w"\nmetadata_file = "m.tsv"\n'
@@ -140,6 +142,37 @@ def test_each_file_of_an_output_pattern_gets_its_reader():
     assert [n for n in jobs if n.startswith("use")] == ["use_g_S1_a", "use_g_S1_b", "use_g_S2_a"]
     assert jobs["use_g_S1_b"].input.paths == ("chunks/S1/b.txt",)
     assert jobs["use_g_S1_b"].depends_on == ("split_g_S1", "split_g_S2", "split_g_S3")
+
+
+def test_readers_of_an_output_pattern_may_stand_above_its_rule():
+    both = [
+        rule("split", output_pattern='"c/{i}.txt"', shell='"split"'),
+        rule("use", input='["c/{i}.txt"]', output='["o/{i}"]', shell='"use {input}"'),
+        rule("end", input='["o/2"]', shell='"x"'),
+    ]
+    files = {"c/1.txt": "", "c/2.txt": ""}
+    below, above = jobs_of("".join(both), files), jobs_of("".join(both[::-1]), files)
+    assert names(below) == ["split", "use_1", "use_2", "end"]
+    assert names(above) == ["end", "use_1", "use_2", "split"]
+    assert by_name(above)["use_2"].depends_on == ("split",)
+
+
+def test_rules_that_read_each_others_patterns_come_in_file_order():
+    text = rule("a", input='["y/{j}"]', output_pattern='"x/{i}"', shell='"x"') + rule(
+        "b", input='["x/{i}"]', output_pattern='"y/{j}"', shell='"x"'
+    )
+    assert names(jobs_of(text)) == []
+
+
+def test_a_rule_whose_files_make_no_group_is_told():
+    entry = "[{ pattern = '{sample}_{lane}.fq', group_by = 'sample' }]"
+    text = rule("merge", input_groups=entry, output='["{sample}.fq"]', shell='"cat {input}"')
+    workflow = composed(text)
+    (found,) = empty_groups(workflow.rules, expand(workflow))
+    assert (found.code, found.rule, found.key) == ("W035", "merge", "input_groups")
+    assert "'{sample}_{lane}.fq' gives no group" in found.message
+    workflow = composed(text, {"S_1.fq": ""})
+    assert empty_groups(workflow.rules, expand(workflow, Files({"S_1.fq": ""}))) == []
 
 
 def test_a_value_table_in_an_output_pattern_is_known_before_the_run():
