@@ -20,6 +20,8 @@ from oxoflow.lang.model import ExecutionGroup, Job
 from oxoflow.lang.nearest import most_alike
 from oxoflow.limits import DEFAULT, Limits
 
+_Edges = tuple[tuple[int, ...], ...]
+_DEEP = "**"
 _SHOWN = 20  # names of a cycle that a message spells out
 
 
@@ -53,20 +55,31 @@ def build_dag(
     config: Mapping[str, Any] | None = None,
     limits: Limits = DEFAULT,
 ) -> Dag:
-    """Link every job to all producers of its inputs (4.1). Raises GraphError."""
+    """Link every job to all producers of its inputs (4.1). Raises GraphError.
+
+    Where `**` at any depth closes a circle, it is read as bash reads it, as one `*`.
+    """
     jobs = tuple(jobs)
     index = _index(jobs)
     texts = ConfigTexts(config or {})
     outputs = OutputIndex(
         (tidy(texts.path(path)), at) for at, job in enumerate(jobs) for path in job.output.paths
     )
-    room = _Room(limits.edges)
-    parents = _file_parents(jobs, outputs, texts, room)
-    _add_named_parents(jobs, index, parents, room)
-    _add_sequences(jobs, execution_groups, parents, room)
-    frozen = tuple([tuple(sorted(found)) if found else () for found in parents])
-    children = _children(frozen)
-    order = topological_order(frozen, children)
+
+    def link(*, deep: bool) -> tuple[_Edges, _Edges, tuple[int, ...]]:
+        room = _Room(limits.edges)
+        parents = _file_parents(jobs, outputs, texts, room, deep=deep)
+        _add_named_parents(jobs, index, parents, room)
+        _add_sequences(jobs, execution_groups, parents, room)
+        frozen = tuple([tuple(sorted(found)) if found else () for found in parents])
+        children = _children(frozen)
+        return frozen, children, topological_order(frozen, children)
+
+    frozen, children, order = link(deep=True)
+    if len(order) < len(jobs) and any(_DEEP in p for job in jobs for p in job.input.paths):
+        flat = link(deep=False)
+        if len(flat[2]) == len(jobs):
+            frozen, children, order = flat
     if len(order) < len(jobs):
         rule = jobs[find_cycle(frozen, order)[0]].rule.name
         raise _fault("E006", rule, _cycle_message(jobs, frozen, order, texts), "input")
@@ -143,7 +156,7 @@ def _duplicate_message(first: Job, second: Job) -> str:
 
 
 def _file_parents(
-    jobs: tuple[Job, ...], outputs: OutputIndex, texts: ConfigTexts, room: _Room
+    jobs: tuple[Job, ...], outputs: OutputIndex, texts: ConfigTexts, room: _Room, *, deep: bool
 ) -> list[set[int] | None]:
     """Find the producers of every job's inputs; None stands for no parent."""
     parents: list[set[int] | None] = [None] * len(jobs)
@@ -151,6 +164,8 @@ def _file_parents(
         found: list[int] = []
         for path in job.input.paths:
             path = tidy(texts.path(path))
+            if not deep and _DEEP in path:
+                path = path.replace(_DEEP, "*")
             if job.input.pattern is not None:
                 found += outputs.match_directory(path, texts.path(job.input.pattern))
             else:

@@ -97,6 +97,15 @@ def test_a_cycle_through_a_directory_says_so():
         build_dag(jobs)
 
 
+def test_a_deep_glob_is_read_as_bash_does_where_it_would_close_a_circle():
+    deep = [job("a", [], ["d/x.txt"]), job("b", ["**/*.txt"], ["b.md"]), job("top", [], ["y.txt"])]
+    assert edges(build_dag(deep)) == {("a", "b"), ("top", "b")}
+    circle = [*deep, job("c", ["b.md"], ["c.txt"])]
+    assert edges(build_dag(circle)) == {("a", "b"), ("b", "c")}
+    with pytest.raises(GraphError, match="b → c → b"):
+        build_dag([*deep, job("c", ["b.md"], ["d/c.txt"])])
+
+
 def test_a_long_cycle_is_shortened():
     jobs = [job(f"r{at}", [f"f{at}.txt"], [f"f{(at + 1) % 50}.txt"]) for at in range(50)]
     with pytest.raises(GraphError, match=r"cycle.*r0 → r1 → .*… 31 more … → r0") as found:
