@@ -295,6 +295,12 @@ def test_a_resource_outside_its_table_is_sent_into_it():
     ]
 
 
+def test_a_key_of_later_versions_is_a_note_and_no_warning():
+    (told,) = [d for d in found(HEAD + rule("report = 'Fig. 1'")) if d.code == "S006"]
+    assert told.severity is Severity.INFO
+    assert told.message == "rule 'a': 'report', of later versions, has no effect here"
+
+
 def test_a_missing_input_names_the_rule_that_nearly_makes_it():
     text = (
         HEAD + rule(name="fetch").replace("fetch.txt", "raw/A.fastq") + rule('input = ["raw/A.fq"]')

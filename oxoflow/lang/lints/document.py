@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from oxoflow.errors import Diagnostic
-from oxoflow.lang.lints.advice import warn
+from oxoflow.lang.lints.advice import note, warn
 from oxoflow.lang.model import Rule, Workflow
 from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.rule_tables import RESOURCES
@@ -26,11 +26,12 @@ from oxoflow.lang.tables import (
     WORKFLOW,
 )
 
+# Keys of rules in later versions of the format that have no effect here.
+LATER = {"report": "no report shows captions of rules; leave it for other programs"}
 KNOWN = frozenset((*TOP_LEVEL, *OTHER_TOP_LEVEL))
 _WORDS = frozenset(("backend", "wait", "shadow", "checksum"))
 # Keys that other texts about the format mention, or that it had once; what to write instead.
 CURES = {
-    "report": "leave it for other programs; no report shows captions of rules",
     "named_input": 'write named files as a table: input = { name = "path" }',
     "named_output": 'write named files as a table: output = { name = "path" }',
     "workdir": "remove it; rules run in the directory of the run",
@@ -101,6 +102,10 @@ def _unknown_words(
 def _rule_keys(workflow: Workflow, guesses: Guesser) -> Iterator[Diagnostic]:
     for rule in workflow.rules:
         for key in rule.extra:
+            if key in LATER:
+                message = f"rule '{rule.name}': '{key}', of later versions, has no effect here"
+                yield note("S006", message, rule, key, LATER[key])
+                continue
             cure = CURES.get(key) or guesses.meant(key, RULE.fields)
             yield warn(
                 "S006", f"rule '{rule.name}': unknown key '{key}' is ignored", rule, key, cure
