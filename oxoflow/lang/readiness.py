@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from oxoflow.lang.condition import evaluate
 from oxoflow.lang.configrefs import fill, settle
 from oxoflow.lang.expand import expand
 from oxoflow.lang.model import Job, Workflow
@@ -26,14 +27,21 @@ class Readiness(Struct, frozen=True):
 
 
 def readiness(workflow: Workflow, view: FileView) -> Readiness:
-    """Look for every external input of every job that must have its inputs."""
+    """Look for every external input of every job that must have its inputs.
+
+    A job whose condition is false as things stand needs none.
+    """
     texts = settle({key: config_text(value) for key, value in workflow.config.items()})
     jobs = expand(workflow, view)
     made = {fill(path, texts) for job in jobs for path in job.output.paths}
     missing: dict[str, dict[str, None]] = {}
     unattributed: dict[str, None] = {}
+    held: dict[str, bool] = {}
     for job in jobs:
-        if job.rule.optional:
+        when = job.rule.when
+        if when and when not in held:
+            held[when] = evaluate(when, workflow.config, view)
+        if job.rule.optional or (when and not held[when]):
             continue
         for written in job.input.paths:
             path = fill(written, texts)

@@ -129,3 +129,11 @@ def test_a_missing_file_belongs_to_the_longest_name_in_it_or_to_nobody():
     found = readiness(composed(text), Files())
     assert found.missing == {"S1_n": ("S1_n.bam",)}
     assert found.unattributed == ("ref.fa",)
+
+
+def test_a_rule_whose_condition_is_false_keeps_no_sample_from_being_ready():
+    off = rule("off", input='["merged/{sample}"]', shell='"x {sample}"', when='"config.merge"')
+    text = "[config]\nmerge = false\n" + GROUPS + off
+    assert readiness(composed(text), Files()).missing == {}
+    on = readiness(composed(text.replace("false", "true")), Files()).missing
+    assert sorted(on) == ["S1", "S2", "S3", "S4"]
