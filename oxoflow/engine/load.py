@@ -96,7 +96,7 @@ def load_text(
         error.diagnostics = tuple(locate(text, error.diagnostics))
         raise
     more = overlap_warnings(dag, workflow.config)
-    more += [summary([each]) for each in empty_groups(workflow.rules, jobs)]
+    more += [summary([each]) for each in empty_groups(workflow, jobs)]
     if more:
         workflow = replace(workflow, warnings=(*workflow.warnings, *more))
     return Loaded(workflow, jobs, dag)
@@ -154,7 +154,7 @@ def check_text(
         workflow = composed
         found += validate(composed, view=view if look else None)
         jobs = expand(composed, view, deadline=deadline)
-        found += empty_groups(composed.rules, jobs) if look else ()
+        found += empty_groups(composed, jobs) if look else ()
         dag = _dag(composed, jobs)
     except WorkflowError as error:
         code = "E000" if isinstance(error, ParseError) else "E006"

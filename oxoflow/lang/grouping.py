@@ -7,18 +7,21 @@ them; what commands will only discover is not known before they ran, so a plan m
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
 from oxoflow.errors import Diagnostic
+from oxoflow.lang.condition import evaluate, tests_wildcards
 from oxoflow.lang.configrefs import fill, settle
 from oxoflow.lang.discovery import PatternError, as_glob, match_path
 from oxoflow.lang.fanout import Ground, Instances, plan_choices
 from oxoflow.lang.faults import UNUSABLE, error, warning, workflow_failure
 from oxoflow.lang.filling import Filler
-from oxoflow.lang.model import InputGroup, Job, Rule
+from oxoflow.lang.model import InputGroup, Job, Rule, Workflow
 from oxoflow.lang.sources import Choice, meta_bindings
 from oxoflow.lang.values import config_text
+from oxoflow.lang.view import NOTHING
 from oxoflow.lang.wildcards import GROUP_PREFIX, META_PREFIX, PLACEHOLDER, Template, names_in
 
 EMPTY = "W035"  # of our own: a rule with input_groups has no jobs
@@ -132,9 +135,12 @@ class Discovery:
         return {**own, **meta_bindings(self._ground.workflow, own, columns), **lists}
 
 
-def empty_groups(rules: Iterable[Rule], jobs: Iterable[Job]) -> list[Diagnostic]:
-    """Warn of rules that have no jobs, since no file is there to be grouped."""
-    grouping = [rule for rule in rules if rule.input_groups]
+def empty_groups(workflow: Workflow, jobs: Iterable[Job]) -> list[Diagnostic]:
+    """Warn of rules that have no jobs, since no file is there to be grouped.
+
+    Nothing is said of a rule that the config switches off.
+    """
+    grouping = [r for r in workflow.rules if r.input_groups and not _is_off(r, workflow.config)]
     alive = {job.rule.name for job in jobs} if grouping else set()
     return [
         warning(
@@ -148,6 +154,13 @@ def empty_groups(rules: Iterable[Rule], jobs: Iterable[Job]) -> list[Diagnostic]
         for rule in grouping
         if rule.name not in alive
     ]
+
+
+def _is_off(rule: Rule, config: Mapping[str, Any]) -> bool:
+    when = rule.when
+    if when is None or tests_wildcards(when) or "file_exists" in when:
+        return False
+    return not evaluate(when, config, NOTHING)
 
 
 def fresh_names(rule: Rule, ground: Ground) -> frozenset[str]:

@@ -168,11 +168,13 @@ def test_a_rule_whose_files_make_no_group_is_told():
     entry = "[{ pattern = '{sample}_{lane}.fq', group_by = 'sample' }]"
     text = rule("merge", input_groups=entry, output='["{sample}.fq"]', shell='"cat {input}"')
     workflow = composed(text)
-    (found,) = empty_groups(workflow.rules, expand(workflow))
+    (found,) = empty_groups(workflow, expand(workflow))
     assert (found.code, found.rule, found.key) == ("W035", "merge", "input_groups")
     assert "'{sample}_{lane}.fq' gives no group" in found.message
+    off = composed("[config]\non = false\n" + text + "when = 'config.on'\n")
+    assert empty_groups(off, expand(off)) == [], "nobody wants its jobs"
     workflow = composed(text, {"S_1.fq": ""})
-    assert empty_groups(workflow.rules, expand(workflow, Files({"S_1.fq": ""}))) == []
+    assert empty_groups(workflow, expand(workflow, Files({"S_1.fq": ""}))) == []
 
 
 def test_a_value_table_in_an_output_pattern_is_known_before_the_run():
