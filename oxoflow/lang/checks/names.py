@@ -5,7 +5,7 @@ Owns E007, E008 and E010 (spec/oxo-flow-api.md 5.3), and entries that name nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from oxoflow.errors import Diagnostic, WorkflowError
 from oxoflow.lang.expand import expand
@@ -13,6 +13,8 @@ from oxoflow.lang.faults import error, warning
 from oxoflow.lang.inherit import extends_cycles
 from oxoflow.lang.model import Workflow
 from oxoflow.lang.nearest import Guesser
+
+_MANY_PARTS = 100  # of a name, between underscores
 
 
 def dependency_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
@@ -26,13 +28,20 @@ def dependency_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic
     ]
     if not unknown:
         return
-    jobs = _job_names(workflow)
+    called = {name for _, _, name in unknown}
+    jobs = _job_names(workflow) if any(_may_be_job(name, names) for name in called) else set()
     for rule, index, name in unknown:
         if name not in jobs:
             message = f"rule '{rule}' depends on '{name}', which is no rule"
             hint = guess.meant(name, names) or "correct the name or remove it"
             key = f"depends_on.{index}"
             yield error("E007", message, rule=rule, key=key, suggestion=hint)
+
+
+def _may_be_job(name: str, rules: Collection[str]) -> bool:
+    """Say whether a name is that of a rule and more; making the jobs to see costs far more."""
+    places = [place for place, char in enumerate(name) if char == "_"]
+    return len(places) > _MANY_PARTS or any(name[:place] in rules for place in places)
 
 
 def _job_names(workflow: Workflow) -> set[str]:
