@@ -19,7 +19,9 @@ from oxoflow.engine.control import POLL_SECONDS, Cancel, Control, LookNow
 from oxoflow.engine.rundir import ControlMessage
 from oxoflow.engine.scheduler import Scheduler
 
-_SHORT_SECONDS = 0.02  # tasks shorter than this are handed out ahead
+_SHORT_SECONDS = 0.02  # tasks shorter than this are handed out ahead,
+_AHEAD = 4  # so many for each slot,
+_GATHER_SECONDS = 0.005  # and their ends may wait so long for company
 End = TypeVar("End")
 
 
@@ -65,6 +67,7 @@ class Driver(Generic[End]):
         self._queue = queue
         self._tasks: SimpleQueue[int | None] = SimpleQueue()
         self._open = threading.Event()  # closed: tasks that lie ready are not to be begun
+        self._hungry = threading.Event()  # few tasks lie ready: time to hand out more
         self._pace = 1.0  # seconds that a task takes, the last ones counting most
 
     def run(self, handler: Handler[End], control: Control) -> None:
@@ -93,13 +96,15 @@ class Driver(Generic[End]):
             self._open.clear()
             return
         self._open.set()  # once stopped, what lies ready must come back unbegun
-        self._scheduler.ahead = self._slots if self._pace < _SHORT_SECONDS else 0
+        self._scheduler.ahead = _AHEAD * self._slots if self._pace < _SHORT_SECONDS else 0
         for task in self._scheduler.start(time.monotonic()):
             self._tasks.put(task)
 
     def _perform_tasks(self) -> None:
         """Do tasks until there are none, in a thread for each slot."""
         while (task := self._tasks.get()) is not None:
+            if self._tasks.qsize() <= self._slots and not self._hungry.is_set():
+                self._hungry.set()
             self._open.wait()
             begun = time.monotonic()
             try:
@@ -108,11 +113,19 @@ class Driver(Generic[End]):
                 self._queue.put(Crash(error, task))
             self._pace = 0.9 * self._pace + 0.1 * (time.monotonic() - begun)
 
+    def _let_gather(self) -> None:
+        """While enough lies ready, let more ends come: one wake-up for several costs less."""
+        if self._tasks.qsize() > self._slots:
+            self._hungry.clear()
+            if self._tasks.qsize() > self._slots:
+                self._hungry.wait(_GATHER_SECONDS)
+
     def _handle_next(self, handler: Handler[End], control: Control) -> None:
         """Wait for something to happen, then handle all that has."""
         look = False
         try:
             item = self._queue.get(timeout=POLL_SECONDS)
+            self._let_gather()
             while True:
                 if isinstance(item, Cancel):
                     handler.cancel(item.exit_code)

@@ -46,8 +46,9 @@ from oxoflow.errors import RunError
 class JobEnd(Struct, frozen=True):
     """How a job ended for the scheduler. With `grow_mb` it wants another attempt with more.
 
-    `interrupted` jobs did not fail: the run was stopped before they could end. `others` are the
-    ends of jobs that ran with it; when they failed, the first one is to blame.
+    `interrupted` jobs did not fail: the run was stopped before they could end, or before they had
+    `begun`. `others` are the ends of jobs that ran with it; when they failed, the first one is to
+    blame.
     """
 
     index: int
@@ -55,6 +56,7 @@ class JobEnd(Struct, frozen=True):
     error: str | None = None
     grow_mb: int | None = None
     interrupted: bool = False
+    begun: bool = True
     others: tuple[JobEnd, ...] = ()
 
 

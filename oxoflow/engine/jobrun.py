@@ -48,14 +48,14 @@ class JobRunner(Struct):
             raise
         except RunError as error:
             if self.tools.stopping.is_set():
-                return JobEnd(index, Status.FAILED, interrupted=True)
+                return _unbegun(index)
             return self._refuse(index, job, error.message)
 
     def _run(
         self, index: int, decision: Decision | None, memory_mb: int | None, problem: str | None
     ) -> JobEnd:
         if self.tools.stopping.is_set():
-            return JobEnd(index, Status.FAILED, interrupted=True)
+            return _unbegun(index)
         life = self._grown.pop(index, None)
         if life is not None:
             life.prepared = self.tools.preparer.prepare(life.decision, memory_mb)
@@ -81,7 +81,7 @@ class JobRunner(Struct):
         indexes = [decision.index for decision in item.decisions]
         planner = self.tools.planner
         if self.tools.stopping.is_set():
-            return _joined([JobEnd(at, Status.FAILED, interrupted=True) for at in indexes])
+            return _joined([_unbegun(at) for at in indexes])
         decisions = item.decisions if item.ready else planner.decide_together(indexes)
         if all(decision.verdict is Verdict.SKIP for decision in decisions):
             return _joined([self._skip(decision) for decision in decisions])
@@ -171,6 +171,10 @@ class JobRunner(Struct):
         words = self.tools.preparer.mask.text(words)
         self.tools.reporter.failed(job, Usage(), Failure(BEFORE_SPAWN, words), None, "")
         return JobEnd(index, Status.FAILED, words)
+
+
+def _unbegun(index: int) -> JobEnd:
+    return JobEnd(index, Status.FAILED, interrupted=True, begun=False)
 
 
 def _joined(ends: Sequence[JobEnd]) -> JobEnd:

@@ -202,7 +202,7 @@ class RuleRun:
         elif end.status is Status.SKIPPED:
             self._tally["skipped"] += 1
         elif end.interrupted:
-            self._tally["interrupted"] += 1
+            self._tally["interrupted"] += end.begun
         else:
             self.failures.append((job.name, end.error or ""))
             self._tally["failed" if required else "non_required_failed"] += 1

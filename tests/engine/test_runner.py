@@ -694,3 +694,11 @@ def test_fact_70_sensitive_values_are_starred_in_logs_records_and_events(tmp_pat
     for path in tmp_path.rglob("*"):
         if path.is_file():
             assert b"hunter2-hunter2" not in path.read_bytes(), path
+
+
+def test_jobs_that_never_began_are_not_counted_as_stopped(tmp_path):
+    shells = ["false" if i == 90 else f"touch {i}" for i in range(150)]
+    rules = [rule(f"r{i}", shell, output=[f"{i}"]) for i, shell in enumerate(shells)]
+    counts = execute(tmp_path, "".join(rules)).counts
+    assert counts.failed == 1
+    assert counts.interrupted <= 1  # of two slots, the other one
