@@ -77,6 +77,7 @@ def cases(size: str) -> list[tuple[str, list[shapes.Step]]]:
     return [
         *short,
         ("3,000 independent jobs", shapes.independent(3000)),
+        ("3,000 independent programs", shapes.independent(3000, program=True)),
         ("10,000 independent jobs", shapes.independent(10_000)),
         ("a chain of 300 jobs", shapes.chain(300)),
         ("30 diamonds (360 jobs)", shapes.diamonds(30)),
