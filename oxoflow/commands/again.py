@@ -19,7 +19,7 @@ from oxoflow.commands.options import (
     WORKDIR,
     Option,
     flag,
-    number,
+    positive,
     several,
     value,
 )
@@ -110,7 +110,7 @@ def _replayed(arguments: Arguments, directory: RunDirectory) -> Invocation:
 
 _CHANGES: tuple[Option, ...] = (
     WORKDIR,
-    value("-j", "--jobs", type=number, metavar="N", help="jobs at once (default: as before)"),
+    value("-j", "--jobs", type=positive, metavar="N", help="jobs at once (default: as before)"),
     flag("-k", "--keep-going", help="after a failure go on with what does not need it"),
     CONFIG_FILE,
     several("--config", metavar="KEY=VALUE", help="change a config value"),
