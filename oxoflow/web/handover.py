@@ -24,6 +24,7 @@ from oxoflow.web.refusing import RefusalTask
 Receiver = Callable[[socket.socket, bytes], None]  # (the connection, the head of the response)
 Server = MultiSocketServer | BaseWSGIServer
 
+JOINED = 65536  # bytes; a longer piece of an answer is not copied behind its head
 OFFER = "oxoflow.handover"  # key of the WSGI environ; present when the server can hand over
 
 ADJUSTMENTS: dict[str, Any] = {
@@ -85,14 +86,23 @@ class HandoverTask(WSGITask):
         return environ
 
     def write(self, data: bytes) -> None:
-        if not self._handed_over:
+        if self._handed_over:
+            return
+        channel: Any = self.channel
+        if self.wrote_header or len(data) > JOINED:
             super().write(data)
+            return
+        pieces: list[bytes] = []
+        channel.pieces = pieces  # waitress would send the head by itself, at once
+        try:
+            super().write(data)
+        finally:
+            channel.pieces = None
+        channel.write_soon(b"".join(pieces))
 
     def finish(self) -> None:
         if not self._handed_over:
             super().finish()
-            channel: Any = self.channel
-            channel.send_now()
 
     def _hand_over(self, receive: Receiver) -> None:
         """Mark the channel: it gives its socket away when waitress closes it, just after this."""
@@ -142,8 +152,7 @@ class HandoverChannel(HTTPChannel):
     heir: tuple[Receiver, bytes] | None = None
     server: Any
     _fileno: int | None
-    _flush_some: Callable[..., bool]
-    _flush_exception: Callable[..., Any]
+    pieces: list[bytes] | None = None  # what is held back until a task has written all of it
 
     def __init__(self, server: Any, *connection: Any, **more: Any) -> None:
         self.poller: Poller = server.asyncore
@@ -151,11 +160,11 @@ class HandoverChannel(HTTPChannel):
         super().__init__(desk, *connection, **more)
         self.poller.note(self)
 
-    def send_now(self) -> None:
-        """Hand a finished answer to the kernel in the thread that made it; never waits."""
-        with self.outbuf_lock:
-            if self.connected and self.total_outbufs_len:
-                self._flush_exception(self._flush_some, do_close=False)
+    def write_soon(self, data: Any) -> int:
+        if self.pieces is None:
+            return int(super().write_soon(data))
+        self.pieces.append(data)
+        return len(data)
 
     def call(self) -> None:
         """Have the main thread look at this channel, when it has something to do here."""

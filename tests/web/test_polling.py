@@ -99,6 +99,24 @@ def test_a_request_asks_no_idle_connection_what_it_waits_for(
         client.close()
 
 
+def test_a_short_answer_is_sent_in_one_piece(
+    monkeypatch: pytest.MonkeyPatch, served: Served
+) -> None:
+    sent: list[bytes] = []
+    plain = HandoverChannel.send
+
+    def send_and_note(channel: HandoverChannel, data: bytes, do_close: bool = True) -> Any:
+        sent.append(bytes(data))
+        return plain(channel, data, do_close=do_close)
+
+    monkeypatch.setattr(HandoverChannel, "send", send_and_note)
+    with served.connect() as client:
+        send(client, "/")
+        read_answer(client)
+    assert len(sent) == 1
+    assert sent[0].endswith(b"\r\n\r\nok")
+
+
 def test_what_comes_while_a_request_is_executed_is_read_after_it(served: Served) -> None:
     with served.connect() as client, served.connect() as other:
         send(client, "/wait")
