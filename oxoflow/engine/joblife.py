@@ -40,6 +40,7 @@ from oxoflow.engine.reporting import Failure, Notes, Usage
 from oxoflow.engine.scheduler import Status
 from oxoflow.engine.scratch import bring_home, forget_scratch, make_scratch, remove_scratch
 from oxoflow.engine.shadow import fill_shadow
+from oxoflow.engine.wording import absent_words
 from oxoflow.errors import RunError
 
 
@@ -317,7 +318,8 @@ class JobLife(Struct):
             failure = Failure(failure.code, STOPPED)
         elif self.prepared.on_failure is not None and self.usage.attempt > 0:
             self._hook(self.prepared.on_failure)
-        failure = replace(failure, error=tools.preparer.mask.text(failure.error))
+        absent = "" if interrupted or not failure.error else absent_words(self.decision)
+        failure = replace(failure, error=tools.preparer.mask.text(failure.error + absent))
         protected = self.prepared.protected
         clean_up(tools.root, self.decision.outputs, self.before, protected)
         clean_up(tools.root, self.prepared.rendered.temp_output, {}, protected)

@@ -69,6 +69,14 @@ def _jobless_maker(path: str, dag: Dag) -> str | None:
     return names[found[0]] if found else None
 
 
+def absent_words(decision: Decision) -> str:
+    """Say of a job that failed which input was not there, since its maker had been skipped."""
+    absent = [path for path, digest in decision.inputs.items() if digest == MISSING]
+    if not absent or decision.job.rule.optional:
+        return ""
+    return f" (input '{absent[0]}' was not there: the job that makes it was skipped)"
+
+
 def _missing(decision: Decision) -> list[str]:
     return [
         reason.part.removeprefix("input.")
