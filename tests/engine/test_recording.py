@@ -260,7 +260,8 @@ def test_what_lies_ready_is_not_begun_while_paused_and_comes_back_when_stopped(t
     Driver(scheduler, 1, work, queue).run(handler, Control(tmp_path / "c", "r", queue.put))
     thread.join()
     assert scheduler.running == 0
-    assert len(begun) in (100, 101), "one more may have been begun before the word was heard"
+    # what lay ready may have been begun while the ends that brought the word gathered
+    assert 100 <= len(begun) <= 105
 
 
 def test_trouble_of_another_thread_ends_the_loop(drive):
