@@ -623,10 +623,10 @@ def test_enforced_memory_grows_until_it_is_enough(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 400 KiB, where we may mount one."""
+    """A file system of 1 MiB, where we may mount one."""
     place = tmp_path / "small"
     place.mkdir()
-    options = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)]
+    options = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
     if subprocess.run(options, stderr=subprocess.DEVNULL).returncode != 0:
         pytest.skip("no file system can be mounted here")
     yield place
