@@ -126,6 +126,8 @@ class Index:
                 base = self._enter(statement)
                 self._sections[base] = len(self._headers)
                 self._headers.append(statement.start)
+                if statement.value and base[0] == "rules":
+                    self._name(text_of(statement.value), base)
 
     def _enter(self, header: Statement) -> Path:
         """Give the path of the table that a header begins, and remember its place."""

@@ -43,7 +43,8 @@ _NEXT_KEY = late(rf"(?:{_EMPTY})*+[ \t]*+(?:({_BARE}|{_SHORT}){_PAIR_REST})?+")
 def landmarks(text: str) -> Iterator[Statement]:
     """Yield the headers of `text`, and its pairs whose key is one of `LANDMARKS`, in order.
 
-    Line ends must be `\\n` alone, as for `statements`.
+    An element may have as value what its key `name` has, which then is not yielded. Line ends must
+    be `\\n` alone, as for `statements`.
     """
     position, length = 0, len(text)
     while position < length:
@@ -53,9 +54,7 @@ def landmarks(text: str) -> Iterator[Statement]:
         position = match.end()
         name, value = match.groups()
         if name is not None:
-            yield Statement(Kind.ELEMENT, (name,), match.start(1) - 2)
-            if value is not None:
-                yield Statement(Kind.PAIR, ("name",), -1, value, match.start(2))
+            yield Statement(Kind.ELEMENT, (name,), match.start(1) - 2, value or "")
             continue
         statement, position = statement_at(text, position)
         if statement is not None and _is_landmark(statement):
