@@ -17,8 +17,9 @@ from oxoflow.engine.checkpointfile import CHECKPOINT
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import DIRECTORY_SIZE, MISSING, WorkFiles
 from oxoflow.engine.fingerprint import Fingerprinter, Inputs, Streamed, differences, key_of
+from oxoflow.engine.fleeting import fleeting, is_temporary
 from oxoflow.engine.laterules import LateRules
-from oxoflow.engine.matching import OutputIndex, tidy
+from oxoflow.engine.matching import OutputIndex, is_glob, tidy
 from oxoflow.engine.pipes import Pipes
 from oxoflow.engine.records import Known, OutputRecord
 from oxoflow.engine.render import Renderer
@@ -151,10 +152,21 @@ class Decider:
                 paths += self._renderer.input_files(job)
         self._files.read_ahead(paths)
 
-    def was_removed(self, job: Job) -> bool:
-        """Say whether a job's outputs were deleted on purpose (a temporary rule)."""
-        known = self.known.get(job.name)
-        return known is not None and known.status == "done" and bool(known.removed)
+    def fleeting(self, index: int) -> tuple[str, ...]:
+        """Give the outputs of a job that are deleted when nobody reads them any more."""
+        return fleeting(self._dag, index, self._renderer)
+
+    def lacks_removed(self, index: int, parent: int) -> bool:
+        """Say whether a job that is to run reads what a job above it made and was deleted since."""
+        maker = self._dag.jobs[parent]
+        known = self.known.get(maker.name)
+        if known is None or known.status != "done" or not known.removed:
+            return False
+        if is_temporary(self._dag, parent):
+            return True
+        gone = {path for path in self.fleeting(parent) if not self._files.present(path)}
+        read = self._renderer.input_files(self._dag.jobs[index])
+        return bool(gone) and any(path in gone or is_glob(path) for path in read)
 
     def _idle(self, job: Job, waiting: tuple[str, ...]) -> tuple[Verdict, Reason] | None:
         """Decide what needs no look at files: a condition, or nothing to run."""
@@ -238,7 +250,11 @@ class Decider:
 
     def _with_record(self, case: _Case, known: Known) -> tuple[Verdict, tuple[Reason, ...]]:
         """Compare with the last verified result: outputs, then the key (design, section 5)."""
-        reasons = () if known.removed else self._spoiled(case.job, case.outputs)
+        outputs = case.outputs
+        if known.removed:
+            gone = self.fleeting(self._dag.index[case.job.name])
+            outputs = tuple([path for path in outputs if path not in gone])
+        reasons = self._spoiled(case.job, outputs)
         if reasons:
             return Verdict.RUN, reasons
         static = self.fingerprinter.static(case.job, case.outputs)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from msgspec import Struct
 
 from oxoflow.engine.files import DIRECTORY_SIZE, WorkFiles
+from oxoflow.engine.fleeting import fleeting, is_temporary
 from oxoflow.engine.outputs import delete
 from oxoflow.engine.plan import Planner
 from oxoflow.engine.records import Known, OutputRecord, Removed
@@ -22,7 +23,7 @@ from oxoflow.lang.transform import CHUNKS
 
 
 class Leftover(Struct, frozen=True):
-    """One job with files that nobody needs any more; `result` says that its outputs are among them.
+    """One job with files that nobody needs any more; `result` says that outputs are among them.
 
     `paths` are relative to the working directory.
     """
@@ -58,24 +59,20 @@ def _find(
 ) -> Iterator[Leftover]:
     dag = planner.dag
     for index, job in enumerate(dag.jobs):
-        below = [dag.jobs[child] for child in dag.children[index]]
-        chunk = any(child.rule.cleanup_chunks for child in below)
-        if not (chunk or job.rule.temporary or job.rule.temp_output) or not _done(job, known):
+        if not (is_temporary(dag, index) or job.rule.temp_output) or not _done(job, known):
             continue
-        if not all(_done(child, known) for child in below):
+        if not all(_done(dag.jobs[child], known) for child in dag.children[index]):
             continue
-        protected = set(planner.renderer.own_paths(job, job.rule.protected_output))
-        result = bool(below) and (chunk or job.rule.temporary)
         own = planner.renderer.outputs(job)
-        paths = [
+        results = [
             path
-            for path in (own if result else ())
-            if path not in protected and _as_recorded(planner.files, path, outputs.get(path))
+            for path in fleeting(dag, index, planner.renderer)
+            if _as_recorded(planner.files, path, outputs.get(path))
         ]
-        temporaries = planner.renderer.temporaries(job)
-        paths += [path for path in temporaries if path not in own and path not in protected]
+        kept = {*own, *planner.renderer.own_paths(job, job.rule.protected_output)}
+        paths = [*results, *(p for p in planner.renderer.temporaries(job) if p not in kept)]
         if any(planner.files.exists(path) for path in paths):
-            yield Leftover(job, tuple(paths), result)
+            yield Leftover(job, tuple(paths), bool(results))
 
 
 def _done(job: Job, known: Mapping[str, Known]) -> bool:
