@@ -39,9 +39,7 @@ class NodeSeat:
 
     @contextlib.contextmanager
     def helper(self) -> Iterator[None]:
-        """While inside, this thread works for the node beside the one that started it."""
-        with self._changed:
-            self._threads += 1
+        """The work of one of the helpers for which a thread rests."""
         try:
             yield
         finally:
@@ -50,10 +48,13 @@ class NodeSeat:
                 self._park_if_all_wait()
 
     @contextlib.contextmanager
-    def resting(self) -> Iterator[None]:
-        """While inside, this thread only waits for its helpers."""
+    def resting(self, helpers: int) -> Iterator[None]:
+        """While inside, this thread only waits for so many helpers.
+
+        They count from here on: the first may wait for somebody before the last one has begun.
+        """
         with self._changed:
-            self._threads -= 1
+            self._threads += helpers - 1
         try:
             yield
         finally:

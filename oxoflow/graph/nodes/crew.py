@@ -60,7 +60,7 @@ def as_ended(
         for number in range(width)
     ]  # fmt: skip
     try:
-        with context.seat.resting():
+        with context.seat.resting(width):
             for thread in threads:
                 thread.start()
             working = width
