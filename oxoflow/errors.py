@@ -50,6 +50,7 @@ class Diagnostic(Struct, frozen=True):
     line: int | None = None
     column: int | None = None
     key: str | None = None  # the key of the rule or table that is meant, to find its position
+    file: str | None = None  # the included file that is meant; None: the workflow itself
 
 
 class OxoflowError(Exception):

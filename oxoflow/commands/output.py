@@ -36,7 +36,10 @@ def _finite(value: Any) -> Any:
 
 
 def diagnostic_json(item: Diagnostic) -> dict[str, Any]:
-    """Give one diagnostic as it goes over the wire (spec/oxo-flow-api.md 5.1)."""
+    """Give one diagnostic as it goes over the wire (spec/oxo-flow-api.md 5.1).
+
+    One about an included file has the key `file` as well.
+    """
     return {
         "severity": item.severity.value,
         "code": item.code,
@@ -45,6 +48,7 @@ def diagnostic_json(item: Diagnostic) -> dict[str, Any]:
         "suggestion": item.suggestion,
         "line": item.line,
         "column": item.column,
+        **({"file": item.file} if item.file else {}),
     }
 
 
@@ -52,7 +56,8 @@ def diagnostic_lines(file: str, items: Iterable[Diagnostic]) -> list[str]:
     """Give diagnostics as lines that editors can jump to."""
     lines = []
     for item in items:
-        place = f"{file}:{item.line}:{item.column}" if item.line else file
+        named = item.file or file
+        place = f"{named}:{item.line}:{item.column}" if item.line else named
         hint = f"; {item.suggestion}" if item.suggestion else ""
         lines.append(f"{place}: {item.severity.value} {item.code}: {item.message}{hint}")
     return lines

@@ -27,9 +27,9 @@ from oxoflow.lang.declared import check_config
 from oxoflow.lang.expand import expand
 from oxoflow.lang.faults import summary, workflow_failure
 from oxoflow.lang.grouping import empty_groups
-from oxoflow.lang.model import Job, Workflow
+from oxoflow.lang.model import Job, Module, Workflow
 from oxoflow.lang.parse import decode_text, parse_toml, parse_workflow
-from oxoflow.lang.positions import locate
+from oxoflow.lang.positions import locate, locate_included
 from oxoflow.lang.validate import stops_a_run, validate
 from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.limits import DEFAULT, Limits
@@ -77,6 +77,7 @@ def load_text(
     `to_run` asks for what a run needs: no error of the validator, every required config value.
     Raises WorkflowError, its diagnostics with their places.
     """
+    modules: tuple[Module, ...] = ()
     try:
         workflow = compose(
             parse_workflow(text, limits),
@@ -86,6 +87,7 @@ def load_text(
             samples=samples,
             profile=profile,
         )
+        modules = workflow.modules
         if to_run:
             _require_soundness(workflow, view)
         jobs = expand(workflow, view, deadline=deadline)
@@ -93,7 +95,7 @@ def load_text(
             _require_config(workflow, jobs)
         dag = _dag(workflow, jobs)
     except WorkflowError as error:
-        error.diagnostics = tuple(locate(text, error.diagnostics))
+        error.diagnostics = tuple(locate(text, error.diagnostics, modules))
         raise
     more = overlap_warnings(dag, workflow.config)
     more += [summary([each]) for each in empty_groups(workflow, jobs)]
@@ -161,7 +163,7 @@ def check_text(
         stopped = error.diagnostics or (Diagnostic(Severity.ERROR, code, error.message),)
         known = {(item.code, item.rule) for item in found}
         found += [item for item in stopped if (item.code, item.rule) not in known]
-    unique = {(item.code, item.rule, item.message, item.key): item for item in reversed(found)}
+    unique = {(i.code, i.rule, i.message, i.key, i.file): i for i in reversed(found)}
     modules = workflow.modules if workflow else ()
     placed = locate(text, list(unique.values())[::-1], modules)
     return Checked(workflow, jobs, dag, tuple(placed))
@@ -227,7 +229,7 @@ def _require_soundness(workflow: Workflow, view: FileView) -> None:
     """Stop at what validate calls an error (S35), and at config values that do not hold (1.4)."""
     problems = [*stops_a_run(validate(workflow)), *check_config(workflow, view)]
     if problems:
-        raise workflow_failure(problems)
+        raise workflow_failure(locate_included(problems, workflow.modules))
 
 
 def _require_config(workflow: Workflow, jobs: Sequence[Job]) -> None:

@@ -22,6 +22,7 @@ from oxoflow.lang.inherit import apply_extends
 from oxoflow.lang.model import Workflow
 from oxoflow.lang.nearest import most_alike
 from oxoflow.lang.paths import beside
+from oxoflow.lang.positions import locate_included
 from oxoflow.lang.profiles import merge_profile
 from oxoflow.lang.readiness import readiness
 from oxoflow.lang.references import DERIVED_KEYS, check_references, derive_references
@@ -74,7 +75,8 @@ def compose(
     if problems:
         known = set(problems)
         problems += [each for each in validate(workflow) if each not in known]
-        raise workflow_failure(bounded(problems, workflow.limits.findings))
+        listed = bounded(problems, workflow.limits.findings)
+        raise workflow_failure(locate_included(listed, workflow.modules))
     workflow = apply_defaults(apply_extends(workflow))
     if samples:
         workflow = select_samples(workflow, samples, view, directory, _ready_samples(view))
@@ -84,7 +86,7 @@ def compose(
 def _strays(workflow: Workflow, chosen: Mapping[str, str]) -> Iterator[str]:
     """Warn of values that are set for keys which the workflow names nowhere: slips of the pen."""
     unknown = [key for key in chosen if key not in workflow.config and key not in _KNOWN_KEYS]
-    everything = repr(workflow) if unknown else ""
+    everything = repr(replace(workflow, modules=())) if unknown else ""
     for key in unknown:
         if key not in everything:
             near = most_alike(key, workflow.config)

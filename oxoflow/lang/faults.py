@@ -53,6 +53,7 @@ def workflow_failure(problems: Sequence[Diagnostic]) -> WorkflowError:
 def summary(problems: Sequence[Diagnostic]) -> str:
     """Say the first problem with its cure, and how many more there are."""
     first = problems[0]
+    place = f"in '{first.file}', line {first.line}: " if first.file else ""
     cure = f"; {first.suggestion}" if first.suggestion else ""
     rest = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{first.message}{cure}{rest}"
+    return f"{place}{first.message}{cure}{rest}"

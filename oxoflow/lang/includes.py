@@ -6,7 +6,7 @@ Files are seen through the view only; what leaves its root is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct, field
@@ -18,6 +18,7 @@ from oxoflow.lang.faults import UNUSABLE, error
 from oxoflow.lang.model import Include, Module, Rule, Workflow
 from oxoflow.lang.parse import decode_text, parse_workflow
 from oxoflow.lang.paths import beside, leaves_root, parent, stem
+from oxoflow.lang.positions import locate
 from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.limits import Limits
 
@@ -31,9 +32,15 @@ class _Loading(Struct):
     root: str  # the directory of the workflow file, which no include may leave
     limits: Limits
     problems: list[Diagnostic] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
     parsed: dict[str, Workflow | None] = field(default_factory=dict)
     count: int = 0
-    top: int = 0  # which include of the workflow itself is being followed
+
+    def complain(self, file: str | None, problem: Diagnostic) -> None:
+        """Keep a finding about a file, with its place; None is the workflow's own."""
+        if file is not None:
+            [problem] = locate(self.texts.get(file, ""), [problem])
+        self.problems.append(replace(problem, file=file))
 
 
 def resolve_includes(
@@ -48,7 +55,8 @@ def resolve_includes(
     loading = _Loading(view, directory, workflow.limits)
     merged = _merge_all(workflow, "", ("this file",), loading)
     if not loading.problems:
-        loading.problems += _broken_promises(merged)
+        for file, problem in _broken_promises(merged):
+            loading.complain(file, problem)
         merged = replace(merged, warnings=(*merged.warnings, *_undeclared_reads(merged)))
     return merged, loading.problems
 
@@ -56,22 +64,26 @@ def resolve_includes(
 def _merge_all(
     workflow: Workflow, directory: str, trail: tuple[str, ...], loading: _Loading
 ) -> Workflow:
-    for index, include in enumerate(workflow.includes):
-        if len(trail) == 1:
-            loading.top = index
+    file = trail[-1] if len(trail) > 1 else None
+    for entry, include in enumerate(workflow.includes):
         found = _load(include, directory, trail, loading)
         if isinstance(found, str):
-            where = "" if len(trail) == 1 else f"in '{trail[-1]}': "
-            loading.problems.append(error(UNUSABLE, where + found, key=_place(loading)))
+            loading.complain(file, error(UNUSABLE, found, key=f"include.{entry}.path"))
         elif found is not None:
-            path, module = found
-            module = _merge_all(module, parent(path), (*trail, path), loading)
-            workflow = _merge(workflow, include, path, module, loading.top)
+            path, written = found
+            module = _merge_all(written, parent(path), (*trail, path), loading)
+            record = Module(
+                include.name or stem(path),
+                path,
+                inputs=include.inputs,
+                outputs=include.outputs,
+                entry=entry,
+                within=file,
+                text=loading.texts[path],
+                written={rule.name: rule.name for rule in written.rules},
+            )
+            workflow = _merge(workflow, include, module, record)
     return workflow
-
-
-def _place(loading: _Loading) -> str:
-    return f"include.{loading.top}.path"
 
 
 def _load(
@@ -113,18 +125,15 @@ def _load(
 
 def _parse(path: str, data: bytes, loading: _Loading) -> Workflow | None:
     try:
-        return parse_workflow(decode_text(data), loading.limits)
+        loading.texts[path] = decode_text(data)
+        return parse_workflow(loading.texts[path], loading.limits)
     except ParseError as failure:
         for found in failure.diagnostics:
-            line = f", line {found.line}" if found.line else ""
-            message = f"in '{path}'{line}: {found.message}"
-            loading.problems.append(
-                error(found.code, message, suggestion=found.suggestion, key=_place(loading))
-            )
+            loading.complain(path, found)
         return None
 
 
-def _merge(host: Workflow, include: Include, path: str, module: Workflow, top: int) -> Workflow:
+def _merge(host: Workflow, include: Include, module: Workflow, record: Module) -> Workflow:
     """Append what the host does not have: the host wins, then params, then the module (3.4)."""
     own = {rule.name for rule in module.rules}
     prefix = f"{include.namespace}::" if include.namespace else ""
@@ -136,22 +145,25 @@ def _merge(host: Workflow, include: Include, path: str, module: Workflow, top: i
     declared = {**module.declared, **declared_params, **host.declared}
     for key in declared_params:
         plain.pop(key, None) if key not in host.config else None
-    nested = [replace(m, rules=tuple([prefix + name for name in m.rules])) for m in module.modules]
-    record = Module(
-        include.name or stem(path),
-        path,
-        tuple([rule.name for rule in rules]),
-        include.inputs,
-        include.outputs,
-        top,
-    )
+    record = replace(record, rules=tuple([rule.name for rule in module.rules]))
+    modules = [_as_merged(each, prefix, present) for each in (record, *module.modules)]
     return replace(
         host,
         rules=(*host.rules, *_first_of_each(rules, present)),
         config=config,
         declared={k: d for k, d in declared.items() if k in host.declared or k not in plain},
-        modules=(*host.modules, record, *nested),
+        modules=(*host.modules, *modules),
         warnings=(*host.warnings, *module.warnings),
+    )
+
+
+def _as_merged(module: Module, prefix: str, present: Collection[str]) -> Module:
+    """Name a module's rules as the host does, and forget the places of those it has already."""
+    names = {prefix + name: own for name, own in module.written.items()}
+    return replace(
+        module,
+        rules=tuple([prefix + name for name in module.rules]),
+        written={name: own for name, own in names.items() if name not in present},
     )
 
 
@@ -180,24 +192,27 @@ def _prefixed(rule: Rule, prefix: str, own: set[str]) -> Rule:
     )
 
 
-def _broken_promises(workflow: Workflow) -> list[Diagnostic]:
-    """Check the contracts of 1.7: inputs made by somebody, outputs made by the module itself."""
+def _broken_promises(workflow: Workflow) -> Iterator[tuple[str | None, Diagnostic]]:
+    """Check the contracts of 1.7: inputs made by somebody, outputs made by the module itself.
+
+    Each problem comes with the included file that holds the contract, None for the workflow.
+    """
     outputs = {rule.name: rule.output.paths for rule in workflow.rules}
     made = {path for paths in outputs.values() for path in paths}
-    problems = []
     for module in workflow.modules:
         own = {path for name in module.rules for path in outputs.get(name, ())}
-        for path in module.inputs:
+        for at, path in enumerate(module.inputs):
             if "{" not in path and path not in made:
+                key = f"include.{module.entry}.inputs.{at}"
                 message = f"module '{module.name}' needs '{path}', which no rule makes"
                 hint = "add a rule with that output, or correct the include's inputs"
-                problems.append(error(UNUSABLE, message, key="include", suggestion=hint))
-        for path in module.outputs:
+                yield module.within, error(UNUSABLE, message, key=key, suggestion=hint)
+        for at, path in enumerate(module.outputs):
             if "{" not in path and path not in own:
+                key = f"include.{module.entry}.outputs.{at}"
                 message = f"module '{module.name}' promises '{path}', which none of its rules makes"
                 hint = "correct the include's outputs"
-                problems.append(error(UNUSABLE, message, key="include", suggestion=hint))
-    return problems
+                yield module.within, error(UNUSABLE, message, key=key, suggestion=hint)
 
 
 def _undeclared_reads(workflow: Workflow) -> Iterable[str]:

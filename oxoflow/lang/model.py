@@ -278,7 +278,7 @@ class Include(Struct, frozen=True):
 class Module(Struct, frozen=True):
     """An included file as composed (1.7): its identity, its rules, and what it promises.
 
-    `include` is the number of the entry, in the workflow itself, through which it came.
+    `written` gives, for each rule of the workflow that stands in this very file, its name there.
     """
 
     name: str
@@ -286,7 +286,10 @@ class Module(Struct, frozen=True):
     rules: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
-    include: int = 0
+    entry: int = 0  # the number of the `[[include]]` that names it
+    within: str | None = None  # the included file with that entry; None: the workflow itself
+    text: str = ""
+    written: Mapping[str, str] = field(default_factory=dict)
 
 
 class Reference(Struct, frozen=True):

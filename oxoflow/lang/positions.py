@@ -8,8 +8,7 @@ asked for; tomli itself keeps no positions.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -22,24 +21,92 @@ from oxoflow.lang.toml.scan import Kind, Lines, Statement, statement_at, text_of
 Path = tuple[str | int, ...]
 MOST_PARTS = 64  # of one dotted key; a text with longer ones is refused, and needs one place
 
-_NOWHERE: Mapping[str, int] = MappingProxyType({})
 _STEP = re.compile(r"[^.\[\]]+")
 
 
 def locate(
-    text: str, diagnostics: Iterable[Diagnostic], modules: Iterable[Module] = ()
+    text: str, diagnostics: Iterable[Diagnostic], modules: Sequence[Module] = ()
 ) -> list[Diagnostic]:
     """Return the diagnostics with line and column filled in where they have none.
 
     A diagnostic is placed at the key it names inside the rule it names, else as near above as
-    the text allows: the rule, the table, the include that brings the rule in (`modules` say
-    which), the first line.
+    the text allows: the rule, the table, the include that may bring the rule in, the first line.
+    What is meant in one of the `modules` is placed there, and names that file.
     """
     found = [replace(each, column=each.column or 1) if each.line else each for each in diagnostics]
     named = any((each.rule or each.key) and not each.line for each in found)
-    homes = {rule: module.include for module in modules for rule in module.rules} if named else {}
-    index = Index(text if named else "", homes)  # what names nothing stands at the beginning
+    index = Index(text if named else "")  # what names nothing stands at the beginning
+    if named and modules:
+        found = locate_included(found, modules, index)
     return [each if each.line else _placed(each, index) for each in found]
+
+
+def locate_included(
+    diagnostics: Iterable[Diagnostic], modules: Sequence[Module], host: Index | None = None
+) -> list[Diagnostic]:
+    """Place what is meant in an included file, and leave the rest for `locate`.
+
+    Without the `host`, the index of the workflow's own text, config keys are left as well: a key
+    stands in an included file only when the workflow does not set it itself.
+    """
+    included = _Included(modules)
+    found = [each if each.line else included.rule_placed(each) for each in diagnostics]
+    if host is None:
+        return found
+    return [each if each.line else _key_placed(each, host, included) for each in found]
+
+
+class _Included:
+    """The files that includes brought, each looked through when something in it is meant."""
+
+    def __init__(self, modules: Sequence[Module]) -> None:
+        self._modules = modules
+        self._homes = {rule: module for module in modules for rule in module.written}
+        self._indexes: dict[str, Index] = {}
+
+    def rule_placed(self, diagnostic: Diagnostic) -> Diagnostic:
+        """Place what is said of a rule that stands in one of the files."""
+        rule = diagnostic.rule
+        home = self._homes.get(rule) if rule is not None else None
+        if rule is None or home is None:
+            return diagnostic
+        path = self._index(home).find(home.written[rule], diagnostic.key)
+        return self._at(diagnostic, home, path)
+
+    def key_placed(self, diagnostic: Diagnostic) -> Diagnostic:
+        """Place what is said of a config key at the first of the files that sets it."""
+        for module in self._modules if diagnostic.rule is None else ():
+            path = _sets(self._index(module), diagnostic)
+            if path is not None:
+                return self._at(diagnostic, module, path)
+        return diagnostic
+
+    def _at(self, diagnostic: Diagnostic, module: Module, path: Path) -> Diagnostic:
+        line, column = self._index(module).place(path)
+        return replace(diagnostic, line=line, column=column, file=module.path)
+
+    def _index(self, module: Module) -> Index:
+        if module.path not in self._indexes:
+            self._indexes[module.path] = Index(module.text)
+        return self._indexes[module.path]
+
+
+def _key_placed(diagnostic: Diagnostic, host: Index, included: _Included) -> Diagnostic:
+    """Place what is said of a config key where its value comes from."""
+    path = None if diagnostic.rule else _sets(host, diagnostic)
+    if path is None:
+        return included.key_placed(diagnostic)
+    line, column = host.place(path)
+    return replace(diagnostic, line=line, column=column) if path else diagnostic
+
+
+def _sets(index: Index, diagnostic: Diagnostic) -> Path | None:
+    """Return where a text sets the config key that is meant; () when none is meant."""
+    table, *steps = _steps(diagnostic.key) or ("",)
+    if table != "config" or not steps:
+        return ()
+    places = [path for path in index.config_places(steps[0]) if index.nearest(path) == path]
+    return places[0] if places else None
 
 
 def _placed(diagnostic: Diagnostic, index: Index) -> Diagnostic:
@@ -50,8 +117,7 @@ def _placed(diagnostic: Diagnostic, index: Index) -> Diagnostic:
 class Index:
     """Where every table and key of one text stands."""
 
-    def __init__(self, text: str, homes: Mapping[str, int] = _NOWHERE) -> None:
-        self._homes = homes  # by rule, the number of the include that brings it in
+    def __init__(self, text: str) -> None:
         self._text = text = text.removeprefix("\ufeff").replace("\r\n", "\n")
         self._lines = Lines(text)
         self._offsets: dict[Path, int] = {(): 0}
@@ -77,6 +143,12 @@ class Index:
         base = self._second_rules.get(rule) or self._rules.get(rule)
         return self._stand_in(rule) if base is None else self.nearest((*base, *steps))
 
+    def config_places(self, key: str | int) -> Iterator[Path]:
+        """Yield the paths at which a text may give a config key a value: itself, or by params."""
+        yield ("config", key)
+        for number in range(self._counts.get(("include",), 0)):
+            yield ("include", number, "params", key)
+
     def nearest(self, path: Sequence[str | int]) -> Path:
         """Return the longest beginning of `path` that the text has a place for."""
         steps = tuple(path[: 2 * MOST_PARTS])  # nothing is remembered deeper
@@ -88,9 +160,7 @@ class Index:
         return steps
 
     def _stand_in(self, rule: str) -> Path:
-        """Return where a rule of another file comes from, or whichever table shares its name."""
-        if rule in self._homes:
-            return self.nearest(("include", self._homes[rule], "path"))
+        """Return where a rule of a file that was not read comes from, by its namespace."""
         namespace = rule.split("::")[0]
         if "::" in rule and namespace in self._namespaces:
             return self._namespaces[namespace]

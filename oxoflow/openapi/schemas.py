@@ -220,6 +220,7 @@ SCHEMAS: Mapping[str, Schema] = {
         {"max_jobs": whole(1, 10_000), "dry_run": FLAG, "keep_going": FLAG}
     ),
     "Diagnostic": answer_object(
+        {"file": TEXT},  # only for what stands in an included file
         severity=SEVERITY,
         code=TEXT,
         message=TEXT,

@@ -74,14 +74,15 @@ def worded(diagnostics: Sequence[Diagnostic]) -> str:
 def placed(diagnostic: Diagnostic) -> str:
     """A message with its place, unless it names a line itself, and with its cure."""
     cure = f"; {diagnostic.suggestion}" if diagnostic.suggestion else ""
+    file = f"'{diagnostic.file}' " if diagnostic.file else ""
     if diagnostic.line is None or f"line {diagnostic.line}" in diagnostic.message:
-        return diagnostic.message + cure
+        return f"{file}{diagnostic.message}{cure}"
     column = f" column {diagnostic.column}" if diagnostic.column else ""
-    return f"{diagnostic.message} (line {diagnostic.line}{column}){cure}"
+    return f"{diagnostic.message} ({file}line {diagnostic.line}{column}){cure}"
 
 
 def shown(diagnostic: Diagnostic) -> dict[str, Any]:
-    """A diagnostic as JSON (spec/oxo-flow-api.md 5.1)."""
+    """A diagnostic as JSON (spec/oxo-flow-api.md 5.1); `file` when it is about an included one."""
     return {
         "severity": diagnostic.severity.value,
         "code": diagnostic.code,
@@ -90,6 +91,7 @@ def shown(diagnostic: Diagnostic) -> dict[str, Any]:
         "suggestion": diagnostic.suggestion,
         "line": diagnostic.line,
         "column": diagnostic.column,
+        **({"file": diagnostic.file} if diagnostic.file else {}),
     }
 
 

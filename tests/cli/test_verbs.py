@@ -329,3 +329,19 @@ def test_plan_shows_the_files_and_the_filled_in_command_of_each_job(flow, ox):
         "    $   > x/o",
         "w: 1 job: 1 to run",
     ]
+
+
+def test_a_finding_in_an_included_file_names_that_file(flow, ox):
+    (flow / "mods").mkdir()
+    (flow / "mods" / "qc.oxoflow").write_text(
+        '[workflow]\nname = "q"\n[[rules]]\nname = "a"\nmemory = "eight"\nshell = "true"\n'
+    )
+    (flow / "main.oxoflow").write_text(
+        GOOD + '[[include]]\npath = "mods/qc.oxoflow"\nnamespace = "qc"\n'
+    )
+    for verb in ("validate", "lint"):
+        assert "\nmods/qc.oxoflow:5:1: error E004: rule 'qc::a'" in "\n" + ox(verb).out
+    found = ox("lint", "--json").json["diagnostics"]
+    assert {d["file"] for d in found if d["rule"] == "qc::a"} == {"mods/qc.oxoflow"}
+    assert all("file" not in d for d in found if d["rule"] != "qc::a")
+    assert "in 'mods/qc.oxoflow', line 5: rule 'qc::a'" in ox("run").err

@@ -153,7 +153,7 @@ def test_what_validate_calls_an_error_stops_a_run_but_an_odd_name_does_not() -> 
     assert [job.name for job in load_text(head + 'name = "a.b"\nshell = "true"\n').jobs] == ["a.b"]
 
 
-def test_what_is_wrong_in_a_nested_file_is_told_at_the_include_that_leads_there(tmp_path):
+def test_what_is_wrong_in_a_nested_file_is_told_at_its_place_there(tmp_path):
     files = {
         "good": GOOD.replace('"a', '"g').replace('"b', '"h'),
         "deep": '[workflow]\nname = "m"\n[[include]]\npath = "part"\n',
@@ -167,9 +167,11 @@ def test_what_is_wrong_in_a_nested_file_is_told_at_the_include_that_leads_there(
     )
     view = DirectoryView(str(tmp_path))
     (found,) = check_text(host, view).errors
-    assert (found.code, found.rule, found.line) == ("E005", "p", 6)
+    assert (found.code, found.rule, found.file, found.line) == ("E005", "p", "part", 5)
     errors = check_text(host + '[[include]]\npath = "broken"\n', view).errors
-    assert {each.line for each in errors if "'broken'" in each.message} == {8}
+    assert [(e.file, e.line, e.column) for e in errors if e.code == "S001"] == [("broken", 2, 9)]
+    (found,) = [each for each in errors if each.rule == "p"]
+    assert (found.file, found.line) == ("part", 5)
 
 
 def test_a_rule_without_files_to_group_is_told_when_loading_and_when_checking(tmp_path):

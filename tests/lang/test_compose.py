@@ -104,7 +104,6 @@ def test_an_earlier_include_wins_over_a_later_one():
         ('path = "m"\nrepo = "https://x.org/r"\nref = "v1"', "remote"),
         ('path = "gone"', "is not there"),
         ('path = "latin1"', "UTF-8"),
-        ('path = "broken"', "in 'broken', line 1"),
         ('path = "selfish"', "circular"),
         ('path = "ping"', "circular"),
     ],
@@ -118,6 +117,11 @@ def test_an_include_that_cannot_be_used_says_why(include: str, words: str):
         "pong": HEAD + '[[include]]\npath = "ping"\n',
     }
     assert words in problems(f"[[include]]\n{include}\n", files)[0].message
+
+
+def test_a_failure_in_an_included_file_names_the_file_and_its_line():
+    with pytest.raises(WorkflowError, match="in 'broken', line 1: "):
+        composed('[[include]]\npath = "broken"\n', {"broken": "x = "})
 
 
 def test_a_workflow_may_lie_below_or_beside_the_working_directory():
