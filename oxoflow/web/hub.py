@@ -17,7 +17,8 @@ import socket
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import cast
 
 from oxoflow.db.connection import Database
@@ -226,21 +227,11 @@ class StreamHub:
         while self._position < newest:
             events = read_events(self._db.read(), EVERYTHING, self._position, newest, PAGE)
             self._position = events[-1].id if len(events) == PAGE else newest
-            for listener, its in self._interested(events).items():
-                self._send(listener, its)
-            self._encoded.clear()
-
-    def _interested(self, events: Iterable[Event]) -> dict[Listener, list[Event]]:
-        found: dict[Listener, list[Event]] = {}
-        for event in events:
-            scopes = [EVERYTHING, Scope(user_id=event.user_id)]
-            if event.run_id is not None:
-                scopes.append(Scope(run_id=event.run_id))
-            for scope in scopes:
-                for listener in self._by_scope.get(scope, ()):
+            for scope, its in _by_scope(events).items():
+                for listener in list(self._by_scope.get(scope, ())):
                     if listener.caught_up:
-                        found.setdefault(listener, []).append(event)
-        return found
+                        self._send(listener, its)
+            self._encoded.clear()
 
     def _replay(self) -> None:
         """Give each stream that is behind one more page, if it has taken the last one."""
@@ -320,26 +311,29 @@ class StreamHub:
             frame = self._encoded[key] = wire.event(event)
         return frame
 
-    def _push(self, listener: Listener, frames: Iterable[bytes]) -> None:
+    def _push(self, listener: Listener, frames: Sequence[bytes]) -> None:
         if listener not in self._listeners:
             return
-        listener.push(frames)
-        self._flush(listener)
+        if len(frames) == 1 and frames[0] and not listener.unsent_bytes:
+            self._write(listener, partial(listener.send, frames[0]))
+        else:
+            listener.push(frames)
+            self._write(listener, listener.flush)
         if listener.caught_up and listener.unsent_bytes > UNSENT_HIGH:
             log.info("streams: dropped %s: it reads too slowly", listener.subscription.owner)
             self._end(listener)
 
-    def _flush(self, listener: Listener) -> None:
+    def _write(self, listener: Listener, write: Callable[[], bool]) -> None:
         try:
-            done = listener.flush()
+            done = write()
         except OSError:
             self._end(listener)
             return
         if done and listener.ending:
             self._end(listener)
-            return
-        wanted = selectors.EVENT_READ | (0 if done else selectors.EVENT_WRITE)
-        if self._selector.get_key(listener.connection).events != wanted:
+        elif done is listener.blocked:
+            listener.blocked = not done
+            wanted = selectors.EVENT_READ | (0 if done else selectors.EVENT_WRITE)
             self._selector.modify(listener.connection, wanted, listener)
 
     def _attend(self, listener: Listener, mask: int) -> None:
@@ -358,7 +352,7 @@ class StreamHub:
                 self._tailing.add(listener)
             self._push(listener, [answer])
         if mask & selectors.EVENT_WRITE and listener in self._listeners:
-            self._flush(listener)
+            self._write(listener, listener.flush)
 
     def _end(self, listener: Listener) -> None:
         place = self._listeners.pop(listener, None)
@@ -374,3 +368,14 @@ class StreamHub:
         self._impatient.discard(listener)
         listener.close()
         self._places.leave(place)
+
+
+def _by_scope(events: Iterable[Event]) -> dict[Scope, list[Event]]:
+    """What each kind of stream wants of these; every stream is of one scope."""
+    found: defaultdict[Scope, list[Event]] = defaultdict(list)
+    for event in events:
+        found[EVERYTHING].append(event)
+        found[Scope(user_id=event.user_id)].append(event)
+        if event.run_id is not None:
+            found[Scope(run_id=event.run_id)].append(event)
+    return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from msgspec import Struct, field
@@ -48,6 +48,7 @@ class Listener:
 
     __slots__ = (
         "_unsent",
+        "blocked",
         "caught_up",
         "connection",
         "draining",
@@ -64,6 +65,7 @@ class Listener:
         self.caught_up = False
         self.ending = False
         self.draining = False  # ends when the logs it follows are at their end
+        self.blocked = False  # whether the selector is asked when more can be written
         self.unsent_bytes = 0
         self._unsent: deque[bytes | memoryview] = deque()
         connection.setblocking(False)
@@ -71,12 +73,24 @@ class Listener:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
-    def push(self, frames: Iterable[bytes]) -> None:
+    def push(self, frames: Sequence[bytes]) -> None:
         """Put frames behind what is unsent; the same bytes objects may be pushed to others."""
         for frame in frames:
             if frame:
                 self._unsent.append(frame)
                 self.unsent_bytes += len(frame)
+
+    def send(self, frame: bytes) -> bool:
+        """Like `push` and `flush`, for one frame and nothing unsent: an event to a thousand."""
+        try:
+            sent = self.connection.send(frame)
+        except BlockingIOError:
+            sent = 0
+        if sent == len(frame):
+            return True
+        self._unsent.append(memoryview(frame)[sent:])
+        self.unsent_bytes = len(frame) - sent
+        return False
 
     def flush(self) -> bool:
         """Write what the connection takes; True when nothing is left. Raises OSError when gone."""
