@@ -10,6 +10,7 @@ from typing import Any
 
 from waitress.task import ErrorTask
 
+from oxoflow.web.cors import ALWAYS
 from oxoflow.web.shape import compact, error_body
 
 # Status to our words and OxiFY's name; waitress' own words become the detail.
@@ -40,7 +41,7 @@ class RefusalTask(ErrorTask):
             *self.response_headers,
             ("Content-Type", "application/json"),
             ("Cache-Control", "no-store"),
-            ("X-Content-Type-Options", "nosniff"),
+            *ALWAYS,
             ("x-request-id", str(uuid.uuid4())),
         ]
         self.set_close_on_finish()

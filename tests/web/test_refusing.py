@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from oxoflow.web.cors import ALWAYS
 from tests.web.test_handover import Served
 
 HEAD = b"Host: x\r\nConnection: close\r\n"
@@ -52,6 +53,8 @@ def test_a_refusal_of_the_server_itself_is_json(
     assert headers["content-type"] == "application/json"
     assert headers["connection"] == "close"
     UUID(headers["x-request-id"])
+    for name, text in ALWAYS:
+        assert headers[name.lower()] == text.lower()
     assert (body["detail"] is None) == (status == 500)
 
 
