@@ -75,7 +75,7 @@ def outputs_of(loaded: Loaded, workdir: Path, targets: Iterable[str] = ()) -> li
     jobs = [loaded.jobs[at] for at in sorted(wanted)] if wanted else loaded.jobs
     found: dict[str, None] = {}
     for job in jobs:
-        kept = {renderer.texts.path(path) for path in job.rule.protected_output}
+        kept = renderer.protected(job)
         for path in renderer.output_files(job):
             if path in kept or "{" in path or "://" in path:
                 continue

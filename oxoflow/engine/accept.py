@@ -38,7 +38,9 @@ def accept(
 def _accepted(planner: Planner, state: State, decision: Decision, who: str, now: float) -> Accepted:
     job = decision.job
     known = state.known().get(job.name)
-    missing = [path for path in decision.outputs if not planner.files.present(path)]
+    gone = planner.gone(decision.index)
+    there = planner.files.present
+    missing = [path for path in decision.outputs if not (there(path) or path in gone)]
     if decision.verdict is Verdict.BLOCKED:
         missing += [path for path, digest in decision.inputs.items() if digest == MISSING]
     if missing:

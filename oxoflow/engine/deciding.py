@@ -17,9 +17,9 @@ from oxoflow.engine.checkpointfile import CHECKPOINT
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import DIRECTORY_SIZE, MISSING, WorkFiles
 from oxoflow.engine.fingerprint import Fingerprinter, Inputs, Streamed, differences, key_of
-from oxoflow.engine.fleeting import fleeting, is_temporary
+from oxoflow.engine.fleeting import Fleeting
 from oxoflow.engine.laterules import LateRules
-from oxoflow.engine.matching import OutputIndex, is_glob, tidy
+from oxoflow.engine.matching import OutputIndex, bare, tidy
 from oxoflow.engine.pipes import Pipes
 from oxoflow.engine.records import Known, OutputRecord
 from oxoflow.engine.render import Renderer
@@ -87,7 +87,7 @@ class Decider:
         forced: Mapping[int, Reason],
         pipes: Pipes,
     ) -> None:
-        self.fingerprinter = Fingerprinter(workflow, renderer, files, dag, pipes)
+        self.fleeting = Fleeting(dag, renderer)
         self._pipes = pipes
         self._config = workflow.config
         self._dag = dag
@@ -99,6 +99,11 @@ class Decider:
         self._late = LateRules(workflow, dag, renderer.texts.path)
         self.known: Mapping[str, Known] = state.known()
         self._owners: Mapping[str, OutputRecord] = state.outputs()
+        removed = {job for job, known in self.known.items() if known.removed}
+        self._removed = {
+            bare(path): path for path, output in self._owners.items() if output.job in removed
+        }
+        self.fingerprinter = Fingerprinter(workflow, renderer, files, dag, pipes, self._removed)
 
     def decide(
         self,
@@ -152,21 +157,16 @@ class Decider:
                 paths += self._renderer.input_files(job)
         self._files.read_ahead(paths)
 
-    def fleeting(self, index: int) -> tuple[str, ...]:
-        """Give the outputs of a job that are deleted when nobody reads them any more."""
-        return fleeting(self._dag, index, self._renderer)
+    def gone(self, index: int) -> tuple[str, ...]:
+        """Give the outputs of a job that were deleted on purpose, and are not there."""
+        known = self.known.get(self._dag.jobs[index].name)
+        if known is None or known.status != "done" or not known.removed:
+            return ()
+        return tuple([p for p in self.fleeting.outputs(index) if not self._files.present(p)])
 
     def lacks_removed(self, index: int, parent: int) -> bool:
-        """Say whether a job that is to run reads what a job above it made and was deleted since."""
-        maker = self._dag.jobs[parent]
-        known = self.known.get(maker.name)
-        if known is None or known.status != "done" or not known.removed:
-            return False
-        if is_temporary(self._dag, parent):
-            return True
-        gone = {path for path in self.fleeting(parent) if not self._files.present(path)}
-        read = self._renderer.input_files(self._dag.jobs[index])
-        return bool(gone) and any(path in gone or is_glob(path) for path in read)
+        """Say whether a job that is to run needs what a job above it made and was deleted since."""
+        return self.fleeting.is_needed(index, parent, self.gone(parent))
 
     def _idle(self, job: Job, waiting: tuple[str, ...]) -> tuple[Verdict, Reason] | None:
         """Decide what needs no look at files: a condition, or nothing to run."""
@@ -225,10 +225,9 @@ class Decider:
             if isinstance(digest, Streamed):
                 self._remember_removed(digest.inputs)
             elif digest == MISSING:
-                owner = self._owners.get(path)
-                maker = self.known.get(owner.job) if owner else None
-                if maker is not None and maker.removed:
-                    inputs[path] = self._files.last_digest(path) or MISSING
+                removed = self._removed.get(bare(path))
+                if removed is not None:
+                    inputs[path] = self._files.last_digest(removed) or MISSING
 
     def _without_record(self, case: _Case) -> tuple[Verdict, tuple[Reason, ...]]:
         """Take results over that somebody else made, by their times, once (fact 47)."""
@@ -252,7 +251,7 @@ class Decider:
         """Compare with the last verified result: outputs, then the key (design, section 5)."""
         outputs = case.outputs
         if known.removed:
-            gone = self.fleeting(self._dag.index[case.job.name])
+            gone = self.gone(self._dag.index[case.job.name])
             outputs = tuple([path for path in outputs if path not in gone])
         reasons = self._spoiled(case.job, outputs)
         if reasons:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import MISSING, WorkFiles
 from oxoflow.engine.jsontext import to_json
-from oxoflow.engine.matching import is_glob
+from oxoflow.engine.matching import bare, glob_pattern, is_glob
 from oxoflow.engine.pipes import Pipes
 from oxoflow.engine.render import Renderer
 from oxoflow.lang.model import Environment, EnvironmentKind, Job, Workflow
@@ -68,7 +68,13 @@ class Fingerprinter:
     """Compute the keys of one workflow's jobs. Safe to share between threads."""
 
     def __init__(
-        self, workflow: Workflow, renderer: Renderer, files: WorkFiles, dag: Dag, pipes: Pipes
+        self,
+        workflow: Workflow,
+        renderer: Renderer,
+        files: WorkFiles,
+        dag: Dag,
+        pipes: Pipes,
+        removed: Collection[str] = (),
     ) -> None:
         self._dag = dag
         self._pipes = pipes
@@ -77,6 +83,7 @@ class Fingerprinter:
         self._workflow = workflow
         self._environments: dict[Environment, str] = {}
         self._of_rule: dict[int, tuple[str, ...]] = {}
+        self._removed = removed  # temporary files that are gone: a glob still means them
         self._secrets = {key: _sha(value) for key, value in renderer.secrets.items()}
 
     def static(self, job: Job, outputs: tuple[str, ...]) -> str:
@@ -141,10 +148,19 @@ class Fingerprinter:
             paths = tuple([f"{path.rstrip('/')}/{job.input.pattern}" for path in paths])
         for path in paths:
             if is_glob(path) and "{" not in path and not self._files.exists(path):
-                found = [each for each in self._files.glob(path) if each not in outputs]
+                found = [each for each in self._glob(path) if each not in outputs]
                 yield from found or [path]
             else:
                 yield path
+
+    def _glob(self, path: str) -> list[str]:
+        """Give the files that a glob means: those that are there, and those deleted on purpose."""
+        found, pattern = self._files.glob(path), glob_pattern(bare(path))
+        if not self._removed or pattern is None:
+            return found
+        lead = "./" if path.startswith("./") else ""
+        gone = [lead + each for each in self._removed if pattern.match(each)]
+        return sorted({*found, *gone})
 
     def settled(self, inputs: Inputs) -> dict[str, str]:
         """Read what was put off; a file that is no longer what it was says so instead."""

@@ -1,35 +1,143 @@
-"""Tell which outputs of a job are wanted only on the way (spec/oxoflow-format.md 5.9 and S9).
+"""Tell which files of a job are wanted only on the way (spec/oxoflow-format.md 5.9 and S9).
 
-Owns the rule by which they are deleted after a run and not missed by a later one.
+Owns the rule by which they are deleted after a run and not missed by a later one. Deletes nothing.
 """
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cached_property
+
+from msgspec import Struct
+
 from oxoflow.engine.dag import Dag
-from oxoflow.engine.matching import tidy
+from oxoflow.engine.files import RECORDS
+from oxoflow.engine.matching import bare, glob_pattern, is_glob
 from oxoflow.engine.render import Renderer
+from oxoflow.lang.model import Job
 
 
-def fleeting(dag: Dag, index: int, renderer: Renderer) -> tuple[str, ...]:
-    """Give the outputs that go when all jobs that read the job's files are done.
+class Fleeting:
+    """Knows the files of one DAG. Any thread may ask."""
 
-    All of a temporary rule's and of the chunks that a combine clears away, and those that
-    `temp_output` names; but none that is protected, and none that nobody below is there to read.
-    """
-    job = dag.jobs[index]
-    if not dag.children[index]:
-        return ()
-    outputs = renderer.outputs(job)
-    if not is_temporary(dag, index):
-        temporaries = {tidy(path) for path in renderer.temporaries(job)}
-        outputs = tuple([path for path in outputs if tidy(path) in temporaries])
-    protected = set(renderer.own_paths(job, job.rule.protected_output)) if outputs else ()
-    return tuple([path for path in outputs if path not in protected])
+    def __init__(self, dag: Dag, renderer: Renderer) -> None:
+        self._dag = dag
+        self._renderer = renderer
+        self._read: dict[int, _Paths] = {}
+
+    def outputs(self, index: int) -> tuple[str, ...]:
+        """Give the outputs that go when all jobs that read the job's files are done.
+
+        All of a temporary rule's, the chunks that a combine clears away, and those that
+        `temp_output` names; but none that is protected, none that nobody below is there to read,
+        and none that somebody reads as part of a directory, which then would be another one.
+        """
+        job, below = self._dag.jobs[index], self._dag.children[index]
+        if not below:
+            return ()
+        own: Sequence[str] = self._renderer.output_files(job)
+        if not job.rule.temporary:
+            named = {bare(path) for path in self._renderer.temporaries(job)}
+            own = [path for path in own if bare(path) in named or self._is_chunk(path, below)]
+        kept = _Paths(self._renderer.protected(job)) if own else _Paths(())
+        return tuple(
+            path
+            for path in own
+            if not kept.touches(bare(path))
+            and not any(self._reading(child).cuts(bare(path)) for child in below)
+        )
+
+    def scraps(self, index: int) -> tuple[str, ...]:
+        """Give what `temp_output` names besides: files that are nobody's output and no input."""
+        paths = self._renderer.temporaries(self._dag.jobs[index])
+        return tuple([path for path in paths if not self._is_wanted(bare(path))])
+
+    def is_needed(self, index: int, parent: int, gone: Collection[str]) -> bool:
+        """Say whether a job cannot run without outputs of a job above it that are gone.
+
+        Who only names that job in `depends_on` may read whatever it makes.
+        """
+        job, maker = self._dag.jobs[index], self._dag.jobs[parent]
+        read = self._reading(index)
+        if any(read.touches(bare(path)) for path in gone):
+            return True
+        if not gone or maker.name not in job.depends_on:
+            return False
+        return not any(read.touches(bare(path)) for path in self._renderer.output_files(maker))
+
+    def _is_chunk(self, path: str, below: Iterable[int]) -> bool:
+        return any(
+            self._dag.jobs[child].rule.cleanup_chunks and self._reading(child).names(bare(path))
+            for child in below
+        )
+
+    def _is_wanted(self, path: str) -> bool:
+        if path.split("/")[0] == RECORDS:
+            return True
+        return self._made.touches(path) or self._all_read.holds(path)
+
+    def _reading(self, index: int) -> _Paths:
+        found = self._read.get(index)
+        if found is None:
+            found = self._read[index] = _Paths(self._inputs(self._dag.jobs[index]))
+        return found
+
+    def _inputs(self, job: Job) -> Iterator[str]:
+        paths, pattern = self._renderer.input_files(job), job.input.pattern
+        return (path if pattern is None else f"{path.rstrip('/')}/{pattern}" for path in paths)
+
+    @cached_property
+    def _made(self) -> _Paths:
+        return _Paths(path for job in self._dag.jobs for path in self._renderer.output_files(job))
+
+    @cached_property
+    def _all_read(self) -> _Paths:
+        return _Paths(path for job in self._dag.jobs for path in self._inputs(job))
 
 
-def is_temporary(dag: Dag, index: int) -> bool:
-    """Say whether nothing that a job makes is wanted in the end."""
-    below = dag.children[index]
-    return dag.jobs[index].rule.temporary or any(
-        dag.jobs[child].rule.cleanup_chunks for child in below
-    )
+class _Paths:
+    """Paths and globs, ready to be asked how one path lies to them."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        tidied = {bare(path) for path in paths}
+        globs = {path for path in tidied if is_glob(path)}
+        self._plain = tidied - globs
+        self._sorted = sorted(self._plain)
+        self._globs = [found for path in globs if (found := _Glob.of(path))]
+
+    def names(self, path: str) -> bool:
+        """Say whether a path is among these, by name or as one that a glob matches."""
+        return path in self._plain or any(glob.pattern.match(path) for glob in self._globs)
+
+    def holds(self, path: str) -> bool:
+        """Say whether a path is among these, or has any of them below it."""
+        if self.names(path) or any(glob.literal.startswith(f"{path}/") for glob in self._globs):
+            return True
+        at = bisect_left(self._sorted, f"{path}/")
+        return at < len(self._sorted) and self._sorted[at].startswith(f"{path}/")
+
+    def cuts(self, path: str) -> bool:
+        """Say whether a path lies below one of these, or has one of them below it."""
+        above = (path[:at] for at, letter in enumerate(path) if letter == "/")
+        if "." in self._plain or any(place in self._plain for place in above):
+            return True
+        return self.holds(path) and not self.names(path)
+
+    def touches(self, path: str) -> bool:
+        """Say whether a path is among these, below one of them or above one."""
+        return self.names(path) or self.cuts(path)
+
+
+class _Glob(Struct, frozen=True):
+    """A glob, and what stands before its first special character."""
+
+    pattern: re.Pattern[str]
+    literal: str
+
+    @classmethod
+    def of(cls, path: str) -> _Glob | None:
+        pattern = glob_pattern(path)
+        literal = re.split(r"[*?\[]", path, maxsplit=1)[0]
+        return None if pattern is None else cls(pattern, literal)

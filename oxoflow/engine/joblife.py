@@ -27,7 +27,7 @@ from oxoflow.engine.failures import (
 from oxoflow.engine.fingerprint import Fingerprint
 from oxoflow.engine.jobtools import JobTools
 from oxoflow.engine.journal import Shape
-from oxoflow.engine.outputs import clean_up, shapes_before, verify
+from oxoflow.engine.outputs import clean_up, lies_inside, shapes_before, verify
 from oxoflow.engine.placing import Attempt
 from oxoflow.engine.preparing import Prepared
 from oxoflow.engine.process import Exit, SpawnFailed
@@ -322,7 +322,8 @@ class JobLife(Struct):
         failure = replace(failure, error=tools.preparer.mask.text(failure.error + absent))
         protected = self.prepared.protected
         clean_up(tools.root, self.decision.outputs, self.before, protected)
-        clean_up(tools.root, self.prepared.rendered.temp_output, {}, protected)
+        scraps = tools.planner.fleeting.scraps(self.decision.index)
+        clean_up(tools.root, (p for p in scraps if lies_inside(tools.root, p)), {}, protected)
         tail = tools.preparer.mask.text(self.logs.tail())
         tools.reporter.failed(job, self.usage, failure, self.prepared.shown_command, tail)
         self.logs.close()

@@ -45,6 +45,11 @@ def tidy(path: str) -> str:
     return posixpath.normpath(path) + ("/" if path.endswith("/") else "")
 
 
+def bare(path: str) -> str:
+    """Give a path as every spelling of it has in common: tidy, and without a `/` at its end."""
+    return tidy(path).rstrip("/")
+
+
 def glob_pattern(glob: str) -> re.Pattern[str] | None:
     """Compile a glob whose `*` and `?` stay inside one component; None when it is malformed.
 

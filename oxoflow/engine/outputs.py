@@ -101,6 +101,11 @@ def delete(path: str) -> None:
         os.unlink(path.rstrip("/"))
 
 
+def lies_inside(root: str, path: str) -> bool:
+    """Say whether a path, its links followed, lies below the working directory."""
+    return os.path.realpath(_full(root, path)).startswith(os.path.realpath(root) + "/")
+
+
 def refused(root: str, path: str) -> str | None:
     """Why an output may not lie where it is declared; None when it may (5.15)."""
     if "://" in path or ("/.." not in path and path[:2] != ".." and path[:1] != "/"):

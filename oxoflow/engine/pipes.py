@@ -156,7 +156,7 @@ class _Search:
             return "it is a reference"
         if tidy(path) in self._shared:
             return "several jobs write it"
-        if path in self._renderer.own_paths(self._dag.jobs[at], rule.protected_output):
+        if path in self._renderer.protected(self._dag.jobs[at]):
             return "it is a protected output"
         if rule.optional or first.optional:
             return "its writer or reader is optional"

@@ -15,6 +15,7 @@ from msgspec import Struct
 from oxoflow.engine.deciding import Decider, Decision, Reason, Verdict, together
 from oxoflow.engine.files import Listing, WorkFiles
 from oxoflow.engine.fingerprint import Fingerprint
+from oxoflow.engine.fleeting import Fleeting
 from oxoflow.engine.load import Loaded
 from oxoflow.engine.pipes import find_pipes
 from oxoflow.engine.render import Capacity, Renderer
@@ -110,6 +111,15 @@ class Planner:
         return self._decider.fingerprinter.fingerprint(
             decision.job, decision.outputs, decision.inputs
         )
+
+    def gone(self, index: int) -> tuple[str, ...]:
+        """Give the outputs of a job that were deleted on purpose, and are not there."""
+        return self._decider.gone(index)
+
+    @property
+    def fleeting(self) -> Fleeting:
+        """Which files go when their readers are done."""
+        return self._decider.fleeting
 
     def reads_secrets(self, job: Job) -> bool:
         """True for a job into which a sensitive value goes."""

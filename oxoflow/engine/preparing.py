@@ -96,7 +96,7 @@ class Preparer(Struct):
 
     def _protected(self, job: Job) -> tuple[str, ...]:
         """The protected outputs; raises RunError when one is there and read-only."""
-        protected = self.planner.renderer.own_paths(job, job.rule.protected_output)
+        protected = self.planner.renderer.protected(job)
         for path in protected:
             if is_protected(self.site.full(path)):
                 raise RunError(

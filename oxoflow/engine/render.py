@@ -16,6 +16,7 @@ from msgspec import Struct
 from oxoflow.engine.configtext import ConfigTexts
 from oxoflow.engine.interpreters import Interpreters
 from oxoflow.engine.masking import Mask
+from oxoflow.engine.matching import bare
 from oxoflow.environments.variables import on_rule_path
 from oxoflow.lang.model import FileSet, Job, Rule, Workflow
 from oxoflow.lang.values import config_text, parse_memory
@@ -51,7 +52,6 @@ class Rendered(Struct, frozen=True):
     pre_exec: str | None
     on_success: str | None
     on_failure: str | None
-    temp_output: tuple[str, ...]
     threads: int
     memory_mb: int | None
 
@@ -132,7 +132,6 @@ class Renderer:
             pre_exec=fill(job.pre_exec),
             on_success=fill(job.on_success),
             on_failure=fill(job.on_failure),
-            temp_output=self.temporaries(job),
             threads=declared_threads(job.rule),
             memory_mb=own,
         )
@@ -187,6 +186,14 @@ class Renderer:
             return ()
         bindings = dict(job.bindings)
         return tuple([self.texts.path(substitute(path, bindings)) for path in patterns])
+
+    def protected(self, job: Job) -> tuple[str, ...]:
+        """Give `protected_output` filled in, each path as the output is spelled that it means."""
+        named = self.own_paths(job, job.rule.protected_output)
+        if not named:
+            return ()
+        spelled = {bare(path): path for path in self.output_files(job)}
+        return tuple([spelled.get(bare(path), path) for path in named])
 
     def temporaries(self, job: Job) -> tuple[str, ...]:
         """Give `temp_output` with wildcards and config filled in (S9)."""

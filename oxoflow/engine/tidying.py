@@ -9,28 +9,30 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 from msgspec import Struct
 
 from oxoflow.engine.files import DIRECTORY_SIZE, WorkFiles
-from oxoflow.engine.fleeting import fleeting, is_temporary
-from oxoflow.engine.outputs import delete
+from oxoflow.engine.outputs import delete, lies_inside
 from oxoflow.engine.plan import Planner
-from oxoflow.engine.records import Known, OutputRecord, Removed
+from oxoflow.engine.records import FileHash, Known, OutputRecord, Removed
+from oxoflow.engine.rundir import RunDirectory
+from oxoflow.engine.scratch import make_scratch, remove_scratch
 from oxoflow.engine.state import State
 from oxoflow.lang.model import Job
 from oxoflow.lang.transform import CHUNKS
 
 
 class Leftover(Struct, frozen=True):
-    """One job with files that nobody needs any more; `result` says that outputs are among them.
+    """One job with files that nobody needs any more: outputs of its own, and what lay beside them.
 
-    `paths` are relative to the working directory.
+    Paths are relative to the working directory.
     """
 
     job: Job
-    paths: tuple[str, ...]
-    result: bool
+    results: tuple[str, ...]
+    scraps: tuple[str, ...]
 
 
 def tidy(planner: Planner, state: State, recorded: Callable[[], None]) -> tuple[Leftover, ...]:
@@ -43,10 +45,12 @@ def tidy(planner: Planner, state: State, recorded: Callable[[], None]) -> tuple[
     recorded()
     known, outputs = state.known(), state.outputs()
     found = tuple(_find(planner, known, outputs))
-    state.apply([Removed(left.job.name) for left in found if left.result])
+    digests = [_directory(planner.files, path) for left in found for path in left.results]
+    removed = [Removed(left.job.name) for left in found if left.results]
+    state.apply([*removed, *filter(None, digests)])
     for left in found:
-        for path in left.paths:
-            _delete(planner.files, path)
+        for path in (*left.results, *left.scraps):
+            _delete(planner.files, left.job, path)
     return found
 
 
@@ -57,22 +61,19 @@ def _may_leave(job: Job) -> bool:
 def _find(
     planner: Planner, known: Mapping[str, Known], outputs: Mapping[str, OutputRecord]
 ) -> Iterator[Leftover]:
-    dag = planner.dag
+    dag, fleeting, files = planner.dag, planner.fleeting, planner.files
     for index, job in enumerate(dag.jobs):
-        if not (is_temporary(dag, index) or job.rule.temp_output) or not _done(job, known):
+        concerned = (job, *(dag.jobs[child] for child in dag.children[index]))
+        if not all(_done(each, known) for each in concerned):
             continue
-        if not all(_done(dag.jobs[child], known) for child in dag.children[index]):
-            continue
-        own = planner.renderer.outputs(job)
         results = [
             path
-            for path in fleeting(dag, index, planner.renderer)
-            if _as_recorded(planner.files, path, outputs.get(path))
+            for path in fleeting.outputs(index)
+            if _as_recorded(files, job, path, outputs.get(path))
         ]
-        kept = {*own, *planner.renderer.own_paths(job, job.rule.protected_output)}
-        paths = [*results, *(p for p in planner.renderer.temporaries(job) if p not in kept)]
-        if any(planner.files.exists(path) for path in paths):
-            yield Leftover(job, tuple(paths), bool(results))
+        scraps = [path for path in fleeting.scraps(index) if files.exists(path)]
+        if results or scraps:
+            yield Leftover(job, tuple(results), tuple(scraps))
 
 
 def _done(job: Job, known: Mapping[str, Known]) -> bool:
@@ -80,22 +81,35 @@ def _done(job: Job, known: Mapping[str, Known]) -> bool:
     return record is not None and record.status == "done"
 
 
-def _as_recorded(files: WorkFiles, path: str, output: OutputRecord | None) -> bool:
+def _as_recorded(files: WorkFiles, job: Job, path: str, output: OutputRecord | None) -> bool:
     """True for the very file that was verified: what somebody put there since is his."""
     status = files.status(path)
-    if status is None or output is None or "{" in path or "://" in path:
+    if status is None or output is None or output.job != job.name:
         return False
     if output.size == DIRECTORY_SIZE:
         return True
     return (status.st_size, status.st_mtime_ns) == (output.size, output.mtime_ns)
 
 
-def _delete(files: WorkFiles, path: str) -> None:
-    full = files.full(path)
-    if not os.path.realpath(full).startswith(os.path.realpath(files.root) + "/"):
+def _directory(files: WorkFiles, path: str) -> FileHash | None:
+    """Give the content of a directory, by which its readers know it when it is gone."""
+    if not os.path.isdir(files.full(path)):
+        return None
+    return FileHash(path, DIRECTORY_SIZE, 0, 0, 0, files.digest(path))
+
+
+def _delete(files: WorkFiles, job: Job, path: str) -> None:
+    """Delete a file, or a directory at once: half of one would be taken for the whole."""
+    if not lies_inside(files.root, path):
         return
+    full = files.full(path)
     with contextlib.suppress(OSError):  # gone already, or not ours to delete
-        delete(full)
+        if os.path.isdir(full) and not os.path.islink(full.rstrip("/")):
+            aside = make_scratch(RunDirectory(Path(files.root)), job.name)
+            os.rename(full, aside / "gone")
+            remove_scratch(aside)
+        else:
+            delete(full)
     folder = os.path.dirname(path)
     while folder.startswith(CHUNKS):
         with contextlib.suppress(OSError):  # other chunks are in it

@@ -86,38 +86,6 @@ def test_temp_output_goes_when_the_dependants_are_done(tmp_path):
     assert (tmp_path / "a").exists()
 
 
-FLEETING = rule(
-    "map", "date +%N > bam; echo 1 > stats", output=["bam", "stats"], temp_output=["bam"]
-) + rule("call", "cat bam > calls", input=["bam"], output=["calls"])
-REPORT = rule("report", "cat stats > report", input=["stats"], output=["report"])
-
-
-def test_an_output_that_is_named_as_temp_output_goes_when_its_readers_are_done(tmp_path):
-    assert execute(tmp_path, FLEETING + REPORT).exit_code == 0
-    there = [(tmp_path / name).exists() for name in ("bam", "stats", "calls", "report")]
-    assert there == [False, True, True, True]
-    assert execute(tmp_path, FLEETING + REPORT).exit_code == 0
-    assert started(tmp_path) == []
-
-
-def test_an_output_that_went_is_made_again_only_for_who_reads_it(tmp_path):
-    assert execute(tmp_path, FLEETING + REPORT).exit_code == 0
-    changed = REPORT.replace("cat stats", "cat stats stats")
-    assert execute(tmp_path, FLEETING + changed).exit_code == 0
-    assert started(tmp_path) == ["report"]
-    again = FLEETING.replace("cat bam", "cat bam bam")
-    assert execute(tmp_path, again + changed).exit_code == 0
-    assert started(tmp_path) == ["map", "call"]
-    assert not (tmp_path / "bam").exists()
-
-
-def test_what_is_lost_beside_an_output_that_went_is_missed(tmp_path):
-    assert execute(tmp_path, FLEETING + REPORT).exit_code == 0
-    (tmp_path / "stats").unlink()
-    assert execute(tmp_path, FLEETING + REPORT).exit_code == 0
-    assert "map" in started(tmp_path)
-
-
 def test_a_protected_output_is_read_only_and_not_made_anew(tmp_path):
     text = rule("a", "echo 1 > a", output=["a"], protected_output=["a"])
     assert execute(tmp_path, text).exit_code == 0

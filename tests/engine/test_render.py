@@ -196,8 +196,8 @@ def test_an_environment_gets_exports_and_prelude_in_front():
 def test_temporary_files_are_those_of_the_job():
     rule = Rule("r", temp_output=("tmp/{sample}.{config.x}",))
     job = Job("r_S1", rule, bindings=(("sample", "S1"),), shell="x")
-    made = render_job(job, Workflow("w", config={"x": "sam"}), Machine())
-    assert made.temp_output == ("tmp/S1.sam",)
+    made = Renderer(Workflow("w", config={"x": "sam"}), Machine())
+    assert made.temporaries(job) == ("tmp/S1.sam",)
 
 
 def symbolic(job, **config):
