@@ -35,6 +35,7 @@ from oxoflow.executions.kind import execution_kind
 from oxoflow.executions.service import Executions
 from oxoflow.settings import Settings, add_flags, load, variables_help
 from oxoflow.supervisor import Supervisor
+from oxoflow.supervisor.descriptors import LIMIT
 from oxoflow.web import (
     audit,
     auth,
@@ -174,6 +175,7 @@ def serve(settings: Settings) -> int:
     """Run the server until SIGTERM or SIGINT; runs go on without it."""
     sys.setswitchinterval(SWITCH_INTERVAL)
     hide_memory()
+    LIMIT.raise_it()
     told = catch_signals()
     home = Home(settings.home)
     db = open_database(settings.home)

@@ -19,6 +19,7 @@ from oxoflow import sandbox
 from oxoflow.db.runs import Options, Run
 from oxoflow.engine.configstdin import config_stdin, config_words
 from oxoflow.engine.identity import ProcessIdentity, identify
+from oxoflow.supervisor.descriptors import LIMIT
 from oxoflow.workspace import RECORDS, WORKFLOW_FILE, cache_beside, open_below
 
 ROOT = Path(__file__).resolve().parents[2]  # the directory that holds the package `oxoflow`
@@ -114,6 +115,7 @@ def launch(
         raise
     finally:
         os.close(read_end)
+    LIMIT.give_back(process.pid)
     identity = identify(process.pid)
     if identity is None:  # not reaped by anybody but us, so it has a stat: only /proc can be absent
         os.close(write_end)

@@ -7,8 +7,10 @@ receiver's business. Written against the pinned waitress; its tests run against 
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
+import time
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
@@ -25,6 +27,8 @@ Receiver = Callable[[socket.socket, bytes], None]  # (the connection, the head o
 Server = MultiSocketServer | BaseWSGIServer
 
 JOINED = 65536  # bytes; a longer piece of an answer is not copied behind its head
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+SILENCE = 60.0  # seconds between two lines of the log that say so
 OFFER = "oxoflow.handover"  # key of the WSGI environ; present when the server can hand over
 
 ADJUSTMENTS: dict[str, Any] = {
@@ -205,7 +209,32 @@ def build_server(application: Any, **adjustments: Any) -> Server:
     poller: Any = Poller()
     for one in (server, *_listeners(server)):
         one.asyncore = poller
+    for listener in _listeners(server):
+        _calm(listener, poller)
     return server
+
+
+def _calm(listener: Any, poller: Poller) -> None:
+    """Let a listener rest when nothing can be accepted: waitress would try, and log, without end.
+
+    It is looked at again with all others, in a second.
+    """
+    told = 0.0
+
+    def accept_or_rest() -> Any:
+        nonlocal told
+        try:
+            return wasyncore.dispatcher.accept(listener)
+        except OSError as error:
+            if error.errno not in EXHAUSTED:
+                raise
+            poller.forget(listener._fileno)
+            if time.monotonic() >= told:
+                told = time.monotonic() + SILENCE
+                log.error("no new connection can be taken just now: %s", error)
+            return None
+
+    listener.accept = accept_or_rest
 
 
 def _listeners(server: Server) -> list[BaseWSGIServer]:

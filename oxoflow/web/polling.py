@@ -37,7 +37,10 @@ class Poller:
         return bool(self._awaited.get(descriptor, 0) & EVENT_READ)
 
     def forget(self, descriptor: int | None) -> None:
-        """Await nothing there any more: it will be closed, but may have a duplicate that is not."""
+        """Await nothing there before the next look at it.
+
+        A socket that will be closed may have a duplicate that is not, and would still be reported.
+        """
         if self._awaited.pop(descriptor, 0) and descriptor is not None:
             self._selector.unregister(descriptor)
 

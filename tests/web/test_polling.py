@@ -1,11 +1,13 @@
 """The server's own wait loop, with its look at all sockets put off for longer than a test lasts."""
 
+import errno
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from waitress import wasyncore
 
 from oxoflow.web.handover import HandoverChannel, build_server, stop_server
 
@@ -172,3 +174,34 @@ def test_an_idle_connection_is_closed_by_the_look_at_all() -> None:
             assert client.recv(1) == b""
     finally:
         served.stop()
+
+
+def test_a_server_without_descriptors_rests_and_then_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, served: Served
+) -> None:
+    tried: list[int] = []
+    refused = threading.Event()
+    plain = wasyncore.dispatcher.accept
+
+    def accept(listener: wasyncore.dispatcher) -> Any:
+        tried.append(1)
+        if refused.is_set():
+            return plain(listener)
+        refused.set()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with served.connect() as early:
+        send(early, "/")
+        read_answer(early)
+        monkeypatch.setattr(wasyncore.dispatcher, "accept", accept)
+        with served.connect() as late:
+            assert refused.wait(30)
+            for _ in range(20):
+                send(early, "/")
+                read_answer(early)
+            assert len(tried) == 1
+            served.server.asyncore.note(served.server)  # what the look at all does
+            served.server.pull_trigger()
+            send(late, "/")
+            read_answer(late)
+    assert len([record for record in caplog.records if "connection" in record.message]) == 1
