@@ -69,3 +69,6 @@ class ConfigTexts:
         )
         fault = Diagnostic(Severity.ERROR, "E005", message, rule=rule, suggestion=cure, key=field)
         return WorkflowError(message, (fault,))
+
+
+NO_CONFIG = ConfigTexts({})

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from oxoflow.engine.configtext import ConfigTexts
+from oxoflow.engine.configtext import NO_CONFIG, ConfigTexts
 from oxoflow.engine.matching import OutputIndex, looks_like_directory, tidy
 from oxoflow.errors import Diagnostic, GraphError, Severity
 from oxoflow.lang.model import ExecutionGroup, Job
@@ -31,7 +31,7 @@ class Dag(Struct, frozen=True):
     Among jobs that could come next, `order` takes the one declared first. `shared_outputs` are
     the concrete paths that several jobs write: legal when their `when` exclude each other.
     `jobless` are the rules that became no job (an empty list, a condition that holds for no
-    sample) with the outputs that they would write.
+    sample) with the outputs that they would write. `texts` fill the config into paths.
     """
 
     jobs: tuple[Job, ...]
@@ -41,6 +41,7 @@ class Dag(Struct, frozen=True):
     order: tuple[int, ...] = ()
     shared_outputs: tuple[tuple[str, tuple[int, ...]], ...] = ()
     jobless: Mapping[str, tuple[str, ...]] = {}
+    texts: ConfigTexts = NO_CONFIG
 
     @property
     def edge_count(self) -> int:
@@ -84,7 +85,7 @@ def build_dag(
         rule = jobs[find_cycle(frozen, order)[0]].rule.name
         raise _fault("E006", rule, _cycle_message(jobs, frozen, order, texts), "input")
     shared = tuple((path, tuple(owners)) for path, owners in outputs.shared() if "{" not in path)
-    return Dag(jobs, index, frozen, children, order, shared)
+    return Dag(jobs, index, frozen, children, order, shared, texts=texts)
 
 
 class _Room:

@@ -30,7 +30,7 @@ from oxoflow.lang.grouping import empty_groups
 from oxoflow.lang.model import Job, Module, Workflow
 from oxoflow.lang.parse import decode_text, parse_toml, parse_workflow
 from oxoflow.lang.positions import locate, locate_included
-from oxoflow.lang.validate import stops_a_run, validate
+from oxoflow.lang.validate import stops_a_run, validate, without_rules
 from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.limits import DEFAULT, Limits
 
@@ -156,7 +156,7 @@ def check_text(
         workflow = composed
         found += validate(composed, view=view if look else None)
         jobs = expand(composed, view, deadline=deadline)
-        found += empty_groups(composed, jobs) if look else ()
+        found += [*without_rules(composed), *empty_groups(composed, jobs)] if look else ()
         dag = _dag(composed, jobs)
     except WorkflowError as error:
         code = "E000" if isinstance(error, ParseError) else "E006"
@@ -177,7 +177,7 @@ def _dag(workflow: Workflow, jobs: Sequence[Job]) -> Dag:
         limits=workflow.limits,
     )
     made = {job.rule.name for job in jobs}
-    texts = ConfigTexts(workflow.config)
+    texts = dag.texts
     jobless = {
         rule.name: tuple([texts.path(path) for path in rule.output.paths])
         for rule in workflow.rules

@@ -94,7 +94,7 @@ def _say(reason: Reason) -> str:
 def _nearest(path: str, reader: str, dag: Dag) -> str:
     """Name the output of another rule that the author may have meant."""
     outputs = {
-        output: job.rule.name
+        dag.texts.path(output): job.rule.name
         for job in dag.jobs[:20_000]
         if job.rule.name != reader
         for output in job.output.paths

@@ -13,13 +13,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from oxoflow.errors import WorkflowError
 
 REFERENCE = re.compile(r"\{config\.([\w-]+)\}")
+NAMEABLE = re.compile(r"[\w-]+")  # the keys that a reference can name
 MARK = "{config."
 MAX_VALUE = 1024 * 1024  # characters of one filled text
 MAX_TOTAL = 32 * MAX_VALUE  # of all values that refer to others, together
 
 
-def sample_list_cure(key: str) -> str | None:
-    """Say why a list of samples or pairs, which composition sets, is not there (2.6)."""
+def sample_list_cure(key: str, *, late: bool = False) -> str | None:
+    """Say why a list of samples or pairs, which composition sets, is not there (2.6).
+
+    What a checkpoint finds, `late`, comes into none of them (3.2).
+    """
+    if late and (key == "pairs_list" or key.startswith("samples_")):
+        return (
+            "no list holds what a checkpoint finds: read the files of its samples by a glob, such "
+            "as input = ['results/*.txt']"
+        )
     if key == "pairs_list":
         return "no pair is known: declare [[pairs]], or see what pairs_pattern should match"
     if key.startswith("samples_"):

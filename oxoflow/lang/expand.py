@@ -17,7 +17,7 @@ from oxoflow.lang.fanout import Ground, Instances, plan_rule
 from oxoflow.lang.faults import error, workflow_failure
 from oxoflow.lang.filling import Filler
 from oxoflow.lang.gather import expand_job_inputs, gather_scattered
-from oxoflow.lang.grouping import Discovery, fresh_names, uses
+from oxoflow.lang.grouping import Discovery, discoverer, fresh_names
 from oxoflow.lang.model import FileSet, Job, Rule, Workflow
 from oxoflow.lang.room import Room
 from oxoflow.lang.sources import check_sources, collect_sources
@@ -72,7 +72,8 @@ def _plan(
     ground = Ground(workflow, collect_sources(workflow, view), view, room, chunks)
     planned: list[Instances] = []
     discovery = Discovery(ground)
-    fresh = {rule.name: fresh_names(rule, ground) for rule in workflow.rules if rule.output_pattern}
+    patterned = [rule for rule in workflow.rules if rule.output_pattern]
+    fresh = {rule.name: fresh_names(rule, ground.sources) for rule in patterned}
     places: list[int] = []  # of their rules in the file
     for place, rule, producer in _in_turn(workflow.rules, fresh):
         _check(deadline)
@@ -94,7 +95,7 @@ def _in_turn(
     Rules that read each other's files come in file order.
     """
     waiting = [
-        (place, rule, _discoverer(rule, fresh) if fresh else None)
+        (place, rule, discoverer(rule, fresh) if fresh else None)
         for place, rule in enumerate(rules)
     ]
     pending = set(fresh)
@@ -109,11 +110,6 @@ def _in_turn(
         if len(held) == len(waiting):
             pending.clear()
         waiting = held
-
-
-def _discoverer(rule: Rule, fresh: Mapping[str, frozenset[str]]) -> str | None:
-    """Name the rule whose `output_pattern` gives values to a wildcard of this one."""
-    return next((n for n, names in fresh.items() if n != rule.name and uses(rule, names)), None)
 
 
 def _check_collisions(planned: Iterable[Instances]) -> None:

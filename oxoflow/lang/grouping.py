@@ -19,12 +19,12 @@ from oxoflow.lang.fanout import Ground, Instances, plan_choices
 from oxoflow.lang.faults import UNUSABLE, error, warning, workflow_failure
 from oxoflow.lang.filling import Filler
 from oxoflow.lang.model import InputGroup, Job, Rule, Workflow
-from oxoflow.lang.sources import Choice, meta_bindings
+from oxoflow.lang.sources import Choice, Sources, collect_sources, meta_bindings
 from oxoflow.lang.values import config_text
 from oxoflow.lang.view import NOTHING
 from oxoflow.lang.wildcards import GROUP_PREFIX, META_PREFIX, PLACEHOLDER, Template, names_in
 
-EMPTY = "W035"  # of our own: a rule with input_groups has no jobs
+EMPTY = "W035"  # of our own: a rule has no jobs
 
 
 class Discovery:
@@ -136,13 +136,13 @@ class Discovery:
 
 
 def empty_groups(workflow: Workflow, jobs: Iterable[Job]) -> list[Diagnostic]:
-    """Warn of rules that have no jobs, since no file is there to be grouped.
+    """Warn of rules that have no jobs: no file is there to be grouped, or they wait in a circle.
 
     Nothing is said of a rule that the config switches off.
     """
     grouping = [r for r in workflow.rules if r.input_groups and not _is_off(r, workflow.config)]
     alive = {job.rule.name for job in jobs} if grouping else set()
-    return [
+    return [*_waiting_in_circles(workflow)] + [
         warning(
             EMPTY,
             f"rule '{rule.name}' has no jobs: '{rule.input_groups[0].pattern}' gives no group"
@@ -156,6 +156,34 @@ def empty_groups(workflow: Workflow, jobs: Iterable[Job]) -> list[Diagnostic]:
     ]
 
 
+def _waiting_in_circles(workflow: Workflow) -> Iterator[Diagnostic]:
+    """Find rules that read each other's `output_pattern`, so that none ever has a job."""
+    if sum(rule.output_pattern is not None for rule in workflow.rules) < 2:
+        return
+    sources = collect_sources(workflow, NOTHING)
+    fresh = {r.name: fresh_names(r, sources) for r in workflow.rules if r.output_pattern}
+    reads = {rule.name: discoverer(rule, fresh) for rule in workflow.rules}
+    told: set[str] = set()
+    for start in reads:
+        path: dict[str, None] = {}
+        name: str | None = start
+        while name is not None and name not in told:
+            if name in path:
+                circle = [*path][[*path].index(name) :]
+                yield _circle(circle)
+                break
+            path[name] = None
+            name = reads[name]
+        told.update(path)
+
+
+def _circle(names: Sequence[str]) -> Diagnostic:
+    shown = " → ".join([*names[:10], *(["…"] if len(names) > 10 else []), names[0]])
+    message = f"rules that wait for each other's output_pattern have no jobs: {shown}"
+    hint = "let one of them read files that are there before the run"
+    return warning(EMPTY, message, rule=names[0], key="input", suggestion=hint)
+
+
 def _is_off(rule: Rule, config: Mapping[str, Any]) -> bool:
     when = rule.when
     if when is None or tests_wildcards(when) or "file_exists" in when:
@@ -163,12 +191,17 @@ def _is_off(rule: Rule, config: Mapping[str, Any]) -> bool:
     return not evaluate(when, config, NOTHING)
 
 
-def fresh_names(rule: Rule, ground: Ground) -> frozenset[str]:
+def discoverer(rule: Rule, fresh: Mapping[str, frozenset[str]]) -> str | None:
+    """Name the rule whose `output_pattern` gives values to a wildcard of this one."""
+    return next((n for n, names in fresh.items() if n != rule.name and uses(rule, names)), None)
+
+
+def fresh_names(rule: Rule, sources: Sources) -> frozenset[str]:
     """Give the wildcards that only the files of the rule's `output_pattern` give values to."""
     if rule.output_pattern is None:
         return frozenset()
     found = PLACEHOLDER.findall(rule.output_pattern)
-    trigger = ground.sources.trigger
+    trigger = sources.trigger
     known = set(trigger.findall(rule.output_pattern)) if trigger else set()
     return frozenset(found) - known
 

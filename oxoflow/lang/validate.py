@@ -27,7 +27,7 @@ from oxoflow.lang.checks.rules import (
     sourced_names,
 )
 from oxoflow.lang.danger import find_dangers
-from oxoflow.lang.faults import error
+from oxoflow.lang.faults import error, warning
 from oxoflow.lang.findings import bounded
 from oxoflow.lang.model import Rule, Workflow
 from oxoflow.lang.nearest import Guesser
@@ -36,6 +36,7 @@ from oxoflow.lang.sources import check_sources, emptied_sources
 from oxoflow.lang.transform import check_transform
 from oxoflow.lang.view import FileView
 
+NO_RULES = "W036"  # of our own
 _LENIENT_KEYS = frozenset(("name",))
 
 
@@ -46,6 +47,14 @@ def validate(workflow: Workflow, *, view: FileView | None = None) -> list[Diagno
     absolute inputs that are not there are reported too (E017).
     """
     return bounded(_found(workflow, view), workflow.limits.findings)
+
+
+def without_rules(workflow: Workflow) -> list[Diagnostic]:
+    """Warn of a workflow that is put together and has no rules: readable, but of no use."""
+    if workflow.rules:
+        return []
+    message, hint = "the workflow has no rules, so a run makes nothing", "write [[rules]]"
+    return [warning(NO_RULES, message, suggestion=hint)]
 
 
 def stops_a_run(found: Iterable[Diagnostic]) -> list[Diagnostic]:
@@ -64,6 +73,7 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
     whole = len(workflow.modules) >= len(workflow.includes)
     sourced = sourced_names(workflow)
     known = known_keys(workflow)
+    late = any(rule.checkpoint and rule.checkpoint_manifest for rule in workflow.rules)
     if not workflow.name.strip():
         hint = "give the workflow a name"
         yield error("E001", "the workflow name is empty", key="workflow.name", suggestion=hint)
@@ -72,7 +82,7 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
     for rule in workflow.rules:
         yield from rule_checks(rule, sourced, guess)
         if whole:
-            yield from config_checks(rule, known, guess)
+            yield from config_checks(rule, known, guess, late=late)
         if rule.transform:
             yield from check_transform(rule)
     if whole:

@@ -12,7 +12,7 @@ from oxoflow.engine.load import (
     read_profile,
     read_text,
 )
-from oxoflow.errors import GraphError, UsageError, WorkflowError
+from oxoflow.errors import GraphError, Severity, UsageError, WorkflowError
 
 GOOD = """[workflow]
 name = "w"
@@ -172,6 +172,16 @@ def test_what_is_wrong_in_a_nested_file_is_told_at_its_place_there(tmp_path):
     assert [(e.file, e.line, e.column) for e in errors if e.code == "S001"] == [("broken", 2, 9)]
     (found,) = [each for each in errors if each.rule == "p"]
     assert (found.file, found.line) == ("part", 5)
+
+
+def test_a_workflow_without_rules_is_told_when_it_is_checked_where_it_runs(tmp_path):
+    text, view = '[workflow]\nname = "w"\n', DirectoryView(str(tmp_path))
+    (found,) = check_text(text, view, look=True).diagnostics
+    assert (found.severity, found.code, found.line) == (Severity.WARNING, "W036", 1)
+    assert "no rules" in found.message
+    assert check_text(text).diagnostics == ()
+    (tmp_path / "m").write_text(GOOD)
+    assert check_text(text + '[[include]]\npath = "m"\n', view, look=True).diagnostics == ()
 
 
 def test_a_rule_without_files_to_group_is_told_when_loading_and_when_checking(tmp_path):

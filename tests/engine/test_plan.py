@@ -396,6 +396,15 @@ def test_the_nearest_output_is_never_one_of_the_rule_that_lacks_the_input(here):
     assert "nearest output" not in told
 
 
+def test_the_nearest_output_is_shown_as_it_will_be_named(here):
+    text = (
+        "[config]\nd = 'raw'\n[[rules]]\nname = 'get'\noutput = ['{config.d}/A.fastq']\n"
+        "shell = 'x > {output}'\n[[rules]]\nname = 'use'\ninput = ['raw/A.fq']\nshell = 'x'\n"
+    )
+    told = explain(decisions(text, here)["use"], load(text).dag)
+    assert "nearest output: 'raw/A.fastq' (rule 'get')" in told
+
+
 def test_a_missing_input_names_the_rule_that_would_make_it_if_it_had_a_job(here):
     text = (
         "[config]\nout = 'm'\n[[rules]]\nname = 'merge'\noutput = ['{config.out}/{sample}.fq']\n"

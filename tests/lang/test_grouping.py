@@ -157,11 +157,23 @@ def test_readers_of_an_output_pattern_may_stand_above_its_rule():
     assert by_name(above)["use_2"].depends_on == ("split",)
 
 
-def test_rules_that_read_each_others_patterns_come_in_file_order():
+def test_rules_that_read_each_others_patterns_have_no_jobs_and_that_is_told():
     text = rule("a", input='["y/{j}"]', output_pattern='"x/{i}"', shell='"x"') + rule(
         "b", input='["x/{i}"]', output_pattern='"y/{j}"', shell='"x"'
     )
-    assert names(jobs_of(text)) == []
+    for files in ({}, {"x/1": "", "y/1": ""}):
+        assert names(jobs_of(text, files)) == []
+    workflow = composed(text + rule("end", input='["x/{i}"]', shell='"cat {input}"'))
+    (found,) = empty_groups(workflow, expand(workflow))
+    assert (found.code, found.rule, found.key) == ("W035", "a", "input")
+    assert found.message.endswith("have no jobs: a → b → a")
+
+
+def test_rules_that_read_patterns_in_a_row_wait_for_no_circle():
+    text = rule("b", input='["x/{i}"]', output_pattern='"y/{j}"', shell='"x"')
+    text += rule("a", output_pattern='"x/{i}"', shell='"x"')
+    workflow = composed(text + rule("end", input='["y/{j}"]', shell='"x"'))
+    assert empty_groups(workflow, expand(workflow)) == []
 
 
 def test_a_rule_whose_files_make_no_group_is_told():

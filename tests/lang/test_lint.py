@@ -212,6 +212,26 @@ CASES = [
     ),
     ("W028", HEAD + rule('input = ["a.txt"]'), HEAD + rule('input = ["b.txt"]')),
     (
+        "W028",
+        HEAD + '[config]\nx = "a"\n' + rule('input = ["{config.x}.txt"]'),
+        HEAD + '[config]\nx = "b"\n' + rule('input = ["{config.x}.txt"]'),
+    ),
+    (
+        "W024",
+        HEAD + '[config]\n"c d" = "x"\n' + bare('shell = "echo {config.c d} > a.txt"'),
+        HEAD + '[config]\nc = "x"\n' + bare('shell = "echo {config.c} {config.a,x} > a.txt"'),
+    ),
+    (
+        "W024",
+        HEAD + '[config.a]\nb = "x"\n' + bare('shell = "echo {config.a.b} > a.txt"'),
+        HEAD + '[config]\na = "x"\n' + bare('shell = "cp {config.json,config.x} {config.a}"'),
+    ),
+    (
+        "W024",
+        HEAD + '[config]\na = "x"\n' + bare('shell = "echo {config.a } > a.txt"'),
+        HEAD + '[config]\na = "x"\n' + bare('shell = "echo {config.a} > a.txt"'),
+    ),
+    (
         "W029",
         HEAD + GROUPS + bare('shell = "echo ${sample}"'),
         HEAD + GROUPS + bare('shell = "echo {sample} ${samples}"'),
@@ -312,6 +332,12 @@ def test_a_missing_input_names_the_rule_that_nearly_makes_it():
     assert "W026" not in codes(text, Files({"raw/A.fq": b""}))
     made = text.replace("raw/A.fastq", "raw/{x}.fq")
     assert "W026" not in codes(made, Files({})), "an output with a wildcard makes it"
+    config = HEAD + '[config]\nd = "raw"\ns = { default = "hidden", sensitive = true }\n'
+    filled = text.removeprefix(HEAD).replace("raw/A.fastq", "{config.d}/A.fastq")
+    [diagnostic] = [d for d in found(config + filled, Files({})) if d.code == "W026"]
+    assert diagnostic.suggestion == "nearest output: 'raw/A.fastq' (rule 'fetch')"
+    filled = filled.replace("config.d", "config.s")
+    assert all("hidden" not in str(d) for d in found(config + filled, Files({})))
     far = text.replace("raw/A.fastq", "vcf.raw/A/chr1.tar.gz").replace(
         "raw/A.fq", "raw/A-TD_R1.fastq.gz"
     )

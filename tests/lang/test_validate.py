@@ -174,6 +174,11 @@ def test_some_entries_keep_a_text_from_loading(text: str):
         (rule("a", input='["{sample}"]', output='["{smple}"]', shell='"x"'), "'{sample}'"),
         (rule("a", shell='"{config.zzz}"'), "add zzz = … to [config]"),
         (rule("a", shell='"{config.samples_list}"'), "no sample is known"),
+        (
+            rule("c", checkpoint="true", checkpoint_manifest='"m"', shell='"x"')
+            + rule("a", shell='"{config.samples_list}"'),
+            "read the files of its samples by a glob",
+        ),
         (rule("a", shell='"{config.pairs_list}"'), "no pair is known"),
     ],
 )

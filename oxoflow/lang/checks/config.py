@@ -19,8 +19,10 @@ from oxoflow.lang.references import DERIVED_KEYS
 _PREFIX = "config."
 
 
-def config_checks(rule: Rule, known: Collection[str], guess: Guesser) -> Iterator[Diagnostic]:
-    """Yield the undefined keys of one rule, each once."""
+def config_checks(
+    rule: Rule, known: Collection[str], guess: Guesser, *, late: bool = False
+) -> Iterator[Diagnostic]:
+    """Yield the undefined keys of one rule, each once; `late` when a checkpoint finds samples."""
     told: set[str] = set()
     texts = rule_texts(rule) if _may_hold_keys(rule) else ()
     for field, text in texts:
@@ -29,18 +31,18 @@ def config_checks(rule: Rule, known: Collection[str], guess: Guesser) -> Iterato
                 if key not in known and key not in told:
                     told.add(key)
                     message = f"rule '{rule.name}': {{config.{key}}} is not defined"
-                    hint = guess.meant(key, known, "config.{}") or _cure(key)
+                    hint = guess.meant(key, known, "config.{}") or _cure(key, late)
                     yield error("E005", message, rule=rule.name, key=field, suggestion=hint)
     for field, key, effect in _soft_keys(rule):
         if key not in known and key not in told:
             told.add(key)
             message = f"rule '{rule.name}': config.{key} is not defined, so {effect}"
-            hint = guess.meant(key, known, "config.{}") or _cure(key)
+            hint = guess.meant(key, known, "config.{}") or _cure(key, late)
             yield warning("E005", message, rule=rule.name, key=field, suggestion=hint)
 
 
-def _cure(key: str) -> str:
-    return sample_list_cure(key) or f"add {key} = … to [config]"
+def _cure(key: str, late: bool) -> str:
+    return sample_list_cure(key, late=late) or f"add {key} = … to [config]"
 
 
 def _may_hold_keys(rule: Rule) -> bool:

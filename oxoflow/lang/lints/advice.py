@@ -11,11 +11,13 @@ from itertools import chain, islice
 from msgspec import Struct
 from msgspec.structs import replace
 
-from oxoflow.errors import Diagnostic, Severity
+from oxoflow.errors import Diagnostic, Severity, WorkflowError
 from oxoflow.lang.checks.names import dependency_checks, extends_checks
+from oxoflow.lang.configrefs import fill, settle
 from oxoflow.lang.lints.outputs import Outputs
 from oxoflow.lang.model import SYSTEM, Environment, Rule, Workflow
 from oxoflow.lang.nearest import Guesser
+from oxoflow.lang.values import config_text
 from oxoflow.lang.view import FileView
 from oxoflow.lang.wildcards import PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES
 
@@ -64,6 +66,11 @@ class Facts(Struct, frozen=True):
     repeats: Mapping[str, Sequence[Diagnostic]]  # W014 and W015 of a rule
     guesses: Guesser
     reach: Reach
+    texts: Mapping[str, str]  # what the config fills into paths; nothing that is sensitive
+
+    def filled(self, path: str) -> str:
+        """Return a path with the config filled in."""
+        return fill(path, self.texts)
 
     def effective_environment(self, rule: Rule) -> Environment:
         """Return where the rule's command runs (1.11): group, own, default."""
@@ -77,9 +84,10 @@ def collect_facts(
     workflow: Workflow, edges: Sequence[tuple[str, str]] | None, view: FileView | None
 ) -> Facts:
     """Walk the rules once and return the facts about them."""
+    texts = _config_texts(workflow)
     writers: dict[str, list[str]] = {}
     for rule in workflow.rules:
-        for path in dict.fromkeys(rule.output.paths):
+        for path in dict.fromkeys([fill(path, texts) for path in rule.output.paths]):
             writers.setdefault(path, []).append(rule.name)
     children: dict[str, set[str]] = {}
     parents: dict[str, set[str]] = {}
@@ -108,7 +116,20 @@ def collect_facts(
         repeats=_repeats(workflow, guesses),
         guesses=guesses,
         reach=Reach(below),
+        texts=texts,
     )
+
+
+def _config_texts(workflow: Workflow) -> dict[str, str]:
+    texts = {
+        key: config_text(value)
+        for key, value in workflow.config.items()
+        if key not in workflow.declared or not workflow.declared[key].sensitive
+    }
+    try:
+        return settle(texts)
+    except WorkflowError:  # too long: the run says so, and paths are compared as written
+        return {}
 
 
 def _repeats(workflow: Workflow, guesses: Guesser) -> dict[str, list[Diagnostic]]:

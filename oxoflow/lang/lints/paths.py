@@ -27,8 +27,9 @@ def path_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     if facts.view is not None and not rule.optional:
         yield from _missing(rule, facts)
     yield from _undeclared(rule, facts)
-    read = set(rule.input.paths)
-    for at, path in enumerate(rule.output.paths):
+    read = {facts.filled(path) for path in rule.input.paths}
+    for at, written in enumerate(rule.output.paths):
+        path = facts.filled(written)
         if path in read and not _GLOB.search(path.replace("{", "")):
             message = f"rule '{rule.name}' reads and writes '{path}'"
             cure = "write to another file; a failed run would leave half of both"
@@ -51,7 +52,8 @@ _ELSEWHERE = ("/", "~", ".oxo-flow/")  # told by other checks, or made by every 
 def _missing(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     view = facts.view
     assert view is not None
-    for at, path in enumerate(rule.input.paths):
+    for at, written in enumerate(rule.input.paths):
+        path = facts.filled(written)
         concrete = not _GLOB.search(path) and "://" not in path and not path.startswith(_ELSEWHERE)
         if not concrete or facts.outputs.make(path) or view.exists(path):
             continue
@@ -62,7 +64,7 @@ def _missing(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
 def _nearest_output(path: str, rule: Rule, facts: Facts) -> str | None:
     """Return which output of which other rule a missing input probably means."""
     near = facts.guesses.near(path, facts.outputs.writers, least=ALIKE_PATHS)
-    if near is None or near in rule.output.paths:
+    if near is None or facts.outputs.writers[near] == (rule.name,):
         return None
     return f"nearest output: '{near}' (rule '{facts.outputs.writers[near][0]}')"
 
@@ -71,11 +73,11 @@ def _undeclared(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     """Warn where a command or script names another rule's output and no edge joins the two."""
     if facts.parents is None:
         return
-    declared = {*rule.input.paths, *rule.output.paths}
+    declared = {facts.filled(path) for path in (*rule.input.paths, *rule.output.paths)}
     told: set[str] = set()
     for key, text in [*command_texts(rule), *_script_text(rule, facts)]:
         for word in dict.fromkeys(_WORD.findall(text)):
-            writers = facts.outputs.writers.get(word)
+            writers = facts.outputs.writers.get(word)  # of a name that is written out
             if writers is None or word in declared or word in told or not _is_path(word):
                 continue
             told.add(word)
@@ -103,7 +105,8 @@ def _script_text(rule: Rule, facts: Facts) -> list[tuple[str, str]]:
 
 def _shared(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     """Warn where two rules write one path and no `when` keeps them apart."""
-    for at, path in enumerate(rule.output.paths):
+    for at, written in enumerate(rule.output.paths):
+        path = facts.filled(written)
         others = facts.outputs.writers[path]
         if len(others) < 2 or others[0] == rule.name:
             continue

@@ -11,7 +11,9 @@ import re
 from collections.abc import Collection, Iterator
 
 from oxoflow.errors import Diagnostic
+from oxoflow.lang.checks.config import rule_texts
 from oxoflow.lang.condition import wildcards_tested
+from oxoflow.lang.configrefs import MARK, NAMEABLE
 from oxoflow.lang.lints.advice import Facts, command_texts, warn
 from oxoflow.lang.model import Rule
 from oxoflow.lang.nearest import MOST_NAMES, is_one_slip
@@ -31,6 +33,7 @@ _NO_ESCAPES = (
     (_SHELL_VARIABLE, "${", "}", "behind the '$'"),
     (_DOUBLED, "{{", "}}", "which is no escape"),
 )
+_REFERENCE = re.compile(r"\{config\.([^{}\n,]+)\}")
 _ENV = re.compile(r"\{env\.(\w+)\}")
 _USUAL = frozenset((*SAMPLE_NAMES, *PAIR_NAMES))
 
@@ -52,6 +55,22 @@ def placeholder_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
             yield from _command(rule, key, text, own, seen, facts)
     if rule.when:
         yield from _condition(rule, rule.when, own, facts)
+    yield from _unnameable(rule, facts)
+
+
+def _unnameable(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
+    """Find references to config keys whose names no reference can hold: they stay as written."""
+    config = facts.workflow.config
+    for key, text in rule_texts(rule):
+        for name in dict.fromkeys(_REFERENCE.findall(text) if MARK in text else ()):
+            table = name.split(".")[0]
+            if NAMEABLE.fullmatch(name) or not {name, name.strip(), table} & config.keys():
+                continue
+            message = f"rule '{rule.name}': {{config.{name}}} is not filled in"
+            cure = "give the value a key of its own in [config], of letters, digits, '_' and '-'"
+            if name.strip() != name:
+                cure = f"write {{config.{name.strip()}}}"
+            yield warn("W024", message, rule, key, cure)
 
 
 def _condition(rule: Rule, when: str, own: set[str], facts: Facts) -> Iterator[Diagnostic]:
