@@ -54,6 +54,7 @@ class _Answers:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self.forgotten = 0  # counts, so that a slow answer cannot bring back what was forgotten
 
     def find(self, run_id: str) -> _Kept | None:
         with self._lock:
@@ -63,16 +64,20 @@ class _Answers:
             self._kept.move_to_end(run_id)
             return kept
 
-    def keep(self, new: _Kept) -> None:
+    def keep(self, new: _Kept, forgotten: int) -> None:
+        """Keep an answer that was made when so many had been forgotten."""
         if len(new.body) > LARGEST_KEPT:
             return
         with self._lock:
+            if forgotten != self.forgotten:
+                return
             self._kept[new.run.id] = new
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
 
     def forget(self, run_id: str) -> None:
         with self._lock:
+            self.forgotten += 1
             self._kept.pop(run_id, None)
 
 
@@ -84,17 +89,18 @@ forget = _ANSWERS.forget
 @signed_in
 def one(run_id: str) -> Response:
     """One run in full."""
+    forgotten = _ANSWERS.forgotten
     kept, commits = _ANSWERS.find(run_id), services().db.commits
     if kept is not None and kept.holds(g.account.id, commits):
         return Response(kept.body, content_type="application/json")
     run = own_run(run_id)
     if kept is not None and kept.run == run:
-        _ANSWERS.keep(replace(kept, commits=commits))
+        _ANSWERS.keep(replace(kept, commits=commits), forgotten)
         return Response(kept.body, content_type="application/json")
     answer = reply(detail(run))
     if run.status is not Status.PENDING:  # its place in the queue changes without it
         until = time.monotonic() + (KEPT_FOR if run.final else KEPT_LIVE)
-        _ANSWERS.keep(_Kept(run, commits, until, answer.get_data()))
+        _ANSWERS.keep(_Kept(run, commits, until, answer.get_data()), forgotten)
     return answer
 
 

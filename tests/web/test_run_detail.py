@@ -91,3 +91,53 @@ def test_an_ended_session_gets_no_kept_answer(services: Services, user: FlaskCli
     assert user.get(f"/api/runs/{run_id}").status_code == 200
     assert user.post("/api/auth/logout").status_code == 200
     assert user.get(f"/api/runs/{run_id}").status_code == 401
+
+
+def test_an_answer_made_while_a_run_was_changed_is_not_kept(
+    services: Services, user: FlaskClient, looked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = submit(user)
+    change(services, run_id, status="success")
+    plain: Callable[..., Any] = vars(run_detail)["tail"]
+
+    def changed_meanwhile(*arguments: Any) -> Any:
+        run_detail.forget(run_id)
+        return plain(*arguments)
+
+    monkeypatch.setattr(run_detail, "tail", changed_meanwhile)
+    shown(user, run_id)
+    monkeypatch.setattr(run_detail, "tail", plain)
+    shown(user, run_id)
+    assert looked == [run_id, run_id]
+    shown(user, run_id)
+    assert looked == [run_id, run_id]  # and this one is
+
+
+@pytest.mark.parametrize("status", ["running", "success"])
+@pytest.mark.parametrize("how", ["disabled", "deleted", "revoked"])
+def test_who_may_not_log_in_any_more_gets_no_kept_answer(
+    make_app: MakeApp, how: str, status: str
+) -> None:
+    app = make_app()
+    admin = log_in(app, "admin")
+    made: Any = admin.post(
+        "/api/users", json={"username": "ann", "password": "long enough", "role": "user"}
+    ).json
+    ann = log_in(app, "ann", "long enough")
+    key: Any = ann.post("/api/auth/keys", json={"name": "script", "scope": "write"}).json
+    script = app.test_client()
+    script.environ_base["HTTP_X_API_KEY"] = key["key"]
+    run_id = submit(script)
+    change(app.extensions["oxoflow"], run_id, status=status)
+    assert shown(script, run_id) == shown(ann, run_id)
+    if how == "disabled":
+        gone = admin.patch(f"/api/users/{made['id']}", json={"disabled": True})
+    elif how == "deleted":
+        change(app.extensions["oxoflow"], run_id, status="success")
+        gone = admin.delete(f"/api/users/{made['id']}")
+    else:
+        gone = ann.delete(f"/api/auth/keys/{key['id']}")
+    assert gone.status_code in (200, 204), gone.json
+    assert script.get(f"/api/runs/{run_id}").status_code == 401
+    if how != "revoked":
+        assert ann.get(f"/api/runs/{run_id}").status_code == 401
