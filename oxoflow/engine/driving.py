@@ -7,6 +7,7 @@ that rules and OxiFY nodes are driven alike.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -84,6 +85,11 @@ class Driver(Generic[End]):
                 if not scheduler.running and scheduler.stuck():
                     raise RuntimeError(f"tasks {scheduler.stuck()[:5]} can never start")
                 self._handle_next(handler, control)
+        except BaseException:
+            with contextlib.suppress(Empty):
+                while True:  # what lies ready is not to be begun
+                    self._tasks.get_nowait()
+            raise
         finally:
             self._open.set()
             for _ in workers:

@@ -16,6 +16,7 @@ from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import RECORDS
 from oxoflow.engine.matching import bare, glob_pattern, is_glob
 from oxoflow.engine.render import Renderer
+from oxoflow.lang.condition import files_asked
 from oxoflow.lang.model import Job
 
 
@@ -32,7 +33,8 @@ class Fleeting:
 
         All of a temporary rule's, the chunks that a combine clears away, and those that
         `temp_output` names; but none that is protected, none that nobody below is there to read,
-        and none that somebody reads as part of a directory, which then would be another one.
+        none that somebody reads as part of a directory, which then would be another one, and none
+        that a condition asks for, which then would be false.
         """
         job, below = self._dag.jobs[index], self._dag.children[index]
         if not below:
@@ -45,7 +47,7 @@ class Fleeting:
         return tuple(
             path
             for path in own
-            if not kept.touches(bare(path))
+            if not (kept.touches(bare(path)) or self._asked_for.holds(bare(path)))
             and not any(self._reading(child).cuts(bare(path)) for child in below)
         )
 
@@ -76,7 +78,8 @@ class Fleeting:
     def _is_wanted(self, path: str) -> bool:
         if path.split("/")[0] == RECORDS:
             return True
-        return self._made.touches(path) or self._all_read.holds(path)
+        asked_for = self._all_read.holds(path) or self._asked_for.holds(path)
+        return asked_for or self._made.touches(path)
 
     def _reading(self, index: int) -> _Paths:
         found = self._read.get(index)
@@ -95,6 +98,13 @@ class Fleeting:
     @cached_property
     def _all_read(self) -> _Paths:
         return _Paths(path for job in self._dag.jobs for path in self._inputs(job))
+
+    @cached_property
+    def _asked_for(self) -> _Paths:
+        conditions = {job.rule.when for job in self._dag.jobs if job.rule.when}
+        return _Paths(
+            self._renderer.texts.path(p) for text in conditions for p in files_asked(text)
+        )
 
 
 class _Paths:

@@ -147,6 +147,11 @@ class ProcessTable(Struct):
         with self._nothing_starting():
             self._refusing = True
 
+    def accept_more(self) -> None:
+        """Start again what is asked for: what was left behind is ended."""
+        with self._lock:
+            self._refusing = False
+
     def wait(self, child: Child) -> Exit:
         """Block until the command has ended, and reap it."""
         own_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -292,6 +292,7 @@ class _Run:
         if not has_leftovers(parts.table):
             return Receipt()
         receipt = end_run(parts.table, self._record.run_id, grace=_LAST_GRACE)
+        parts.table.accept_more()  # the hook of the run is still to come
         names = ", ".join(sorted({process.name for process in receipt.ended}))
         parts.recorder.event(
             "warning", message=f"processes that jobs left running were ended: {names}"

@@ -30,6 +30,9 @@ _WILDCARD_TEST = re.compile(
 _FILE_EXISTS = re.compile(r"""file_exists\(\s*(["'])(.*)\1\s*\)""", re.DOTALL)
 _MEASURED = re.compile(r"""(file_size|wc_lines|reads_count)\(\s*(["'])(.*)\2\s*\)""", re.DOTALL)
 _FILE_FUNCTIONS = ("file_exists", "file_size", "wc_lines", "reads_count")
+_FILE_ASKED = re.compile(
+    rf"""\b(?:{"|".join(_FILE_FUNCTIONS)})\(\s*(["'])(.*?)\1\s*\)""", re.DOTALL
+)
 _FASTQ_LINES = 4  # of one read
 _QUOTED = re.compile(r'"[^"]*"|\'[^\']*\'')
 _INTEGER = re.compile(r"[+-]?\d{1,30}", re.ASCII)
@@ -116,6 +119,11 @@ def settle_wildcards(text: str, bindings: Mapping[str, str]) -> str:
 def asks_files(text: str) -> bool:
     """Say whether a `when` asks for files, so that its answer may change while jobs run."""
     return any(name in text for name in _FILE_FUNCTIONS)
+
+
+def files_asked(text: str) -> list[str]:
+    """Give the paths that a `when` asks for, as they are written."""
+    return [match[2] for match in _FILE_ASKED.finditer(text)] if asks_files(text) else []
 
 
 def is_literally_false(text: str) -> bool:

@@ -94,3 +94,33 @@ def test_a_fault_of_a_worker_stops_the_loop_and_no_thread_is_left():
     handler = drive([()] * 400, work)
     assert isinstance(handler.error, ZeroDivisionError)
     assert not [t for t in threading.enumerate() if t.name.startswith("job_")]
+
+
+def test_nothing_that_lies_ready_is_begun_when_the_loop_itself_has_a_fault():
+    begun, second, go_on = [], threading.Event(), threading.Event()
+
+    def work(task, queue):
+        begun.append(task)
+        if len(begun) > 1:
+            second.set()
+            go_on.wait()
+        return task
+
+    def fault(end):
+        second.wait()
+        threading.Thread(target=release, args=(driver._tasks.qsize(),)).start()
+        raise RuntimeError("of ours")
+
+    def release(ready):
+        while driver._tasks.qsize() == ready:
+            second.wait()
+        go_on.set()
+
+    scheduler = Scheduler([Task()] * 10, [()] * 10, Capacity(1, 64, 0))
+    handler = Handler(scheduler)
+    driver = Driver(scheduler, 1, lambda task: work(task, None), SimpleQueue())
+    driver._pace = 0.0
+    handler.ended = fault
+    with pytest.raises(RuntimeError, match="of ours"):
+        driver.run(handler, Control())
+    assert len(begun) == 2

@@ -252,3 +252,19 @@ def test_results_stay_for_a_reader_that_a_selection_or_a_condition_left_out(tmp_
     assert execute(tmp_path, wanted).exit_code == 0
     assert started(tmp_path) == ["more"]
     assert not (tmp_path / "bam").exists()
+
+
+def test_what_a_condition_asks_for_stays(tmp_path):
+    text = "[config]\nof = 'bam'\n" + rule(
+        "map", "echo 1 > bam; echo > scrap", output=["bam"], temp_output=["bam", "scrap"]
+    )
+    text += rule(
+        "call",
+        "cat bam > calls",
+        input=["bam"],
+        output=["calls"],
+        when='file_size("{config.of}") > 0 && file_exists("scrap")',
+    )
+    assert execute(tmp_path, text).exit_code == 0
+    assert execute(tmp_path, text.replace("> calls", "> calls; true")).exit_code == 0
+    assert started(tmp_path) == ["call"]

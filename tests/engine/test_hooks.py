@@ -33,6 +33,14 @@ def test_on_complete_runs_once_at_the_end_of_a_run_without_failures(tmp_path):
     assert not (tmp_path / "broken").exists()
 
 
+def test_the_hook_runs_although_a_job_left_something_running(tmp_path):
+    text = BOTH + rule("a", "setsid sleep 100 & echo a > a", output=["a"])
+    assert execute(tmp_path, text).state is RunState.SUCCESS
+    (warning,) = events(tmp_path, "warning")
+    assert "sleep" in warning.data["message"]
+    assert (tmp_path / "done").exists()
+
+
 @pytest.mark.parametrize("required", [True, False])
 def test_on_error_runs_when_a_job_failed_even_one_that_was_not_required(tmp_path, required):
     text = BOTH + rule("a", "echo a > a", output=["a"]) + rule("b", "false", required=required)
