@@ -1,4 +1,4 @@
-"""Facts 34-51, 62 and 70 of spec/oxoflow-format.md section 7, each under its number.
+"""Facts 6-8, 23, 34-51, 62 and 70 of spec/oxoflow-format.md section 7, each under its number.
 
 47-51 as design 5 reads them: content decides, and downstream runs only if its inputs changed.
 """
@@ -43,6 +43,36 @@ def command(text, name=None, **options):
 
 def rule(name, body):
     return f'[[rules]]\nname = "{name}"\n{body}\n'
+
+
+def test_06_the_default_of_a_declaration_is_rendered():
+    head = '[config]\nk = { default = "5", help = "h" }\n'
+    assert command(head + rule("r", 'shell = "echo {config.k}"')) == "echo 5"
+
+
+@pytest.mark.parametrize(
+    ("declared", "overrides", "words"),
+    [
+        ("k = { required = true }", {}, "--k"),
+        ('k = { default = "dna", choices = ["dna", "rna"] }', {"k": "xyz"}, "dna, rna"),
+    ],
+)
+def test_07_08_a_value_that_is_missing_or_not_allowed_stops_the_run_first(
+    tmp_path, declared, overrides, words
+):
+    text = f"[config]\n{declared}\n" + rule("ok", 'output = ["ok"]\nshell = "touch ok"')
+    with pytest.raises(WorkflowError, match=words):
+        carry_out(text, tmp_path, overrides=overrides)
+    assert not (tmp_path / "ok").exists()
+
+
+def test_23_a_rule_that_joins_all_samples_follows_each_of_their_jobs():
+    groups = '[[sample_groups]]\nname = "g"\nsamples = ["S1", "S2"]\n'
+    spec = '[{ pattern = "v/{s}.g", variables = { s = "config.samples_list" } }]'
+    make = rule("make", 'output = ["v/{sample}.g"]\nshell = "x"')
+    dag = load(groups + make + rule("j", f'expand_inputs = {spec}\nshell = "x"')).dag
+    assert [each.name for each in dag.jobs] == ["make_g_S1", "make_g_S2", "j"]
+    assert dag.parents == ((), (), (0, 1))
 
 
 def test_34_indexed_files_and_an_index_out_of_range():

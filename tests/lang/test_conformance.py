@@ -234,7 +234,11 @@ def test_27_a_transform_that_cannot_work_is_an_error(transform: str):
 
 def test_28_json_merge_runs_jq_over_the_chunks():
     text = rule("r", output='["o.json"]') + SPLIT % '{ aggregate = true, method = "json_merge" }'
-    assert str(jobs_of(text)[-1].shell).startswith("jq -s")
+    combine = jobs_of(text)[-1]
+    chunks = ".oxo-flow/chunks/chr/chr1.json .oxo-flow/chunks/chr/chr2.json"
+    assert " ".join(combine.input.paths) == chunks
+    shell = str(combine.shell).replace("{output[0]}", "o.json")
+    assert shell == f"jq -s add {chunks} > o.json"
 
 
 def test_29_the_halves_of_an_unrequired_transform_are_not_required():
