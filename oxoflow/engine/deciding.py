@@ -96,6 +96,8 @@ class Decider:
         self._renderer = renderer
         self._forced = forced
         self._conditions: dict[str, bool] = {}
+        self._sharers = dict(dag.shared_outputs)
+        self._to_run: set[int] = set()
         self._late = LateRules(workflow, dag, renderer.texts.path)
         self.known: Mapping[str, Known] = state.known()
         self._owners: Mapping[str, OutputRecord] = state.outputs()
@@ -141,6 +143,8 @@ class Decider:
             verdict, reasons = _run(Reason("record", known.status))
         else:
             verdict, reasons = self._with_record(case, known)
+        if self._sharers and verdict is Verdict.RUN:
+            self._to_run.add(index)
         adopt = known is None and verdict is Verdict.SKIP
         if not self._pipes.of_job:
             return Decision(index, job, verdict, reasons, outputs, adopt, inputs)
@@ -237,7 +241,7 @@ class Decider:
         if not outputs or not all("{" not in path and case.present(path) for path in outputs):
             return Verdict.RUN, (Reason("record"),)
         for path in outputs:
-            owner = self._foreign_owner(case.job, path)
+            owner = self._foreign_owner(case.job, path) or self._sharer(case.job, path)
             if owner:
                 return Verdict.RUN, (Reason(f"output.{path}", f"made by {owner}"),)
         if case.waiting:
@@ -300,6 +304,17 @@ class Decider:
             return None
         when = self._dag.jobs[index].rule.when
         return None if not when or self._holds(when) else recorded.job
+
+    def _sharer(self, job: Job, path: str) -> str | None:
+        """Name another job that writes a path too and ran, or is to: then it shows nothing here.
+
+        Jobs that fill one directory together are each to do their part.
+        """
+        for other in self._sharers.get(tidy(path), ()) if self._sharers else ():
+            name = self._dag.jobs[other].name
+            if name != job.name and (other in self._to_run or name in self.known):
+                return name
+        return None
 
     def _holds(self, when: str) -> bool:
         """Evaluate a condition; one that asks for no file is evaluated once."""

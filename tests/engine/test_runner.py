@@ -55,6 +55,18 @@ def test_an_empty_command_promises_its_outputs_all_the_same(tmp_path):
     assert (tmp_path / "a.txt").read_text() == "given"
 
 
+def test_jobs_that_fill_one_directory_together_all_run_and_are_then_up_to_date(tmp_path):
+    groups = "[[sample_groups]]\nname = 'g'\nsamples = ['S1', 'S2', 'S3']\n"
+    make = rule("make", "echo {sample} > {sample}.fa", output=["{sample}.fa"])
+    fill = rule("fill", "mkdir -p bins && cp {input} bins", input=["{sample}.fa"], output=["bins"])
+    text = groups + make + fill + rule("list", "ls bins > list", input=["bins"], output=["list"])
+    assert execute(tmp_path, text, slots=1).state is RunState.SUCCESS
+    assert (tmp_path / "list").read_text().split() == ["S1.fa", "S2.fa", "S3.fa"]
+    assert execute(tmp_path, text).counts.succeeded == 0
+    assert execute(tmp_path, text.replace("'S3'", "'S3', 'S4'"), slots=1).counts.succeeded == 3
+    assert "S4.fa" in (tmp_path / "list").read_text()
+
+
 def test_a_run_writes_the_agreed_events_and_its_end_record(tmp_path):
     outcome = execute(tmp_path, DIAMOND)
     assert (outcome.state, outcome.exit_code) == (RunState.SUCCESS, 0)
