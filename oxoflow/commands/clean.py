@@ -19,7 +19,8 @@ from oxoflow.commands.output import plural, print_json
 from oxoflow.engine.capacity import Limits, find_capacity
 from oxoflow.engine.files import WorkFiles
 from oxoflow.engine.load import Loaded
-from oxoflow.engine.matching import is_glob
+from oxoflow.engine.matching import bare, is_glob
+from oxoflow.engine.pathset import Paths
 from oxoflow.engine.render import Renderer
 from oxoflow.engine.rundir import RunDirectory, WorkdirLock, lock_holder
 from oxoflow.engine.select import jobs_called
@@ -73,15 +74,16 @@ def outputs_of(loaded: Loaded, workdir: Path, targets: Iterable[str] = ()) -> li
     files = WorkFiles(str(workdir))
     wanted = {at for name in targets for at in jobs_called(loaded.dag, name)}
     jobs = [loaded.jobs[at] for at in sorted(wanted)] if wanted else loaded.jobs
+    kept = Paths(path for job in loaded.jobs for path in renderer.protected(job))
     found: dict[str, None] = {}
     for job in jobs:
-        kept = renderer.protected(job)
         for path in renderer.output_files(job):
-            if path in kept or "{" in path or "://" in path:
+            if "{" in path or "://" in path:
                 continue
             matches = files.glob(path) if is_glob(path) and not files.exists(path) else [path]
             for match in matches:
-                if _is_inside(workdir, match) and os.path.lexists(workdir / match):
+                spared = kept.touches(bare(match)) or not _is_inside(workdir, match)
+                if not spared and os.path.lexists(workdir / match):
                     found[match] = None
     return list(found)
 

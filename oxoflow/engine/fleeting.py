@@ -5,16 +5,13 @@ Owns the rule by which they are deleted after a run and not missed by a later on
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 
-from msgspec import Struct
-
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import RECORDS
-from oxoflow.engine.matching import bare, glob_pattern, is_glob
+from oxoflow.engine.matching import bare
+from oxoflow.engine.pathset import Paths
 from oxoflow.engine.render import Renderer
 from oxoflow.lang.condition import files_asked
 from oxoflow.lang.model import Job
@@ -26,7 +23,7 @@ class Fleeting:
     def __init__(self, dag: Dag, renderer: Renderer) -> None:
         self._dag = dag
         self._renderer = renderer
-        self._read: dict[int, _Paths] = {}
+        self._read: dict[int, Paths] = {}
 
     def outputs(self, index: int) -> tuple[str, ...]:
         """Give the outputs that go when all jobs that read the job's files are done.
@@ -43,7 +40,7 @@ class Fleeting:
         if not job.rule.temporary:
             named = {bare(path) for path in self._renderer.temporaries(job)}
             own = [path for path in own if bare(path) in named or self._is_chunk(path, below)]
-        kept = _Paths(self._renderer.protected(job)) if own else _Paths(())
+        kept = Paths(self._renderer.protected(job)) if own else Paths(())
         return tuple(
             path
             for path in own
@@ -81,10 +78,10 @@ class Fleeting:
         asked_for = self._all_read.holds(path) or self._asked_for.holds(path)
         return asked_for or self._made.touches(path)
 
-    def _reading(self, index: int) -> _Paths:
+    def _reading(self, index: int) -> Paths:
         found = self._read.get(index)
         if found is None:
-            found = self._read[index] = _Paths(self._inputs(self._dag.jobs[index]))
+            found = self._read[index] = Paths(self._inputs(self._dag.jobs[index]))
         return found
 
     def _inputs(self, job: Job) -> Iterator[str]:
@@ -92,62 +89,14 @@ class Fleeting:
         return (path if pattern is None else f"{path.rstrip('/')}/{pattern}" for path in paths)
 
     @cached_property
-    def _made(self) -> _Paths:
-        return _Paths(path for job in self._dag.jobs for path in self._renderer.output_files(job))
+    def _made(self) -> Paths:
+        return Paths(path for job in self._dag.jobs for path in self._renderer.output_files(job))
 
     @cached_property
-    def _all_read(self) -> _Paths:
-        return _Paths(path for job in self._dag.jobs for path in self._inputs(job))
+    def _all_read(self) -> Paths:
+        return Paths(path for job in self._dag.jobs for path in self._inputs(job))
 
     @cached_property
-    def _asked_for(self) -> _Paths:
+    def _asked_for(self) -> Paths:
         conditions = {job.rule.when for job in self._dag.jobs if job.rule.when}
-        return _Paths(
-            self._renderer.texts.path(p) for text in conditions for p in files_asked(text)
-        )
-
-
-class _Paths:
-    """Paths and globs, ready to be asked how one path lies to them."""
-
-    def __init__(self, paths: Iterable[str]) -> None:
-        tidied = {bare(path) for path in paths}
-        globs = {path for path in tidied if is_glob(path)}
-        self._plain = tidied - globs
-        self._sorted = sorted(self._plain)
-        self._globs = [found for path in globs if (found := _Glob.of(path))]
-
-    def names(self, path: str) -> bool:
-        """Say whether a path is among these, by name or as one that a glob matches."""
-        return path in self._plain or any(glob.pattern.match(path) for glob in self._globs)
-
-    def holds(self, path: str) -> bool:
-        """Say whether a path is among these, or has any of them below it."""
-        if self.names(path) or any(glob.literal.startswith(f"{path}/") for glob in self._globs):
-            return True
-        at = bisect_left(self._sorted, f"{path}/")
-        return at < len(self._sorted) and self._sorted[at].startswith(f"{path}/")
-
-    def cuts(self, path: str) -> bool:
-        """Say whether a path lies below one of these, or has one of them below it."""
-        above = (path[:at] for at, letter in enumerate(path) if letter == "/")
-        if "." in self._plain or any(place in self._plain for place in above):
-            return True
-        return self.holds(path) and not self.names(path)
-
-    def touches(self, path: str) -> bool:
-        """Say whether a path is among these, below one of them or above one."""
-        return self.names(path) or self.cuts(path)
-
-
-class _Glob(Struct, frozen=True):
-    """A glob, and what stands before its first special character."""
-
-    pattern: re.Pattern[str]
-    literal: str
-
-    @classmethod
-    def of(cls, path: str) -> _Glob | None:
-        pattern = glob_pattern(path)
-        literal = re.split(r"[*?\[]", path, maxsplit=1)[0]
-        return None if pattern is None else cls(pattern, literal)
+        return Paths(self._renderer.texts.path(p) for text in conditions for p in files_asked(text))

@@ -197,6 +197,21 @@ def test_clean_spares_what_is_protected_or_elsewhere(here, shell):
     assert not (here / "d").exists()
 
 
+def test_clean_spares_protected_files_of_a_wildcard_a_glob_and_a_directory(here, shell):
+    for name in ("o/x.bam", "g/1.txt", "g/keep.txt", "d/1.txt", "d/keep.txt"):
+        (here / name).parent.mkdir(exist_ok=True)
+        (here / name).touch()
+    (here / "main.oxoflow").write_text(
+        '[workflow]\nname = "w"\n[[values]]\nname = "s"\nvalues = ["x"]\n'
+        '[[rules]]\nname = "a"\nshell = "true"\noutput = ["o/{s}.bam"]\n'
+        'protected_output = ["./o/{s}.bam"]\n'
+        '[[rules]]\nname = "b"\nshell = "true"\noutput = ["g/*.txt", "d/"]\n'
+        'protected_output = ["g/keep.txt", "d/keep.txt"]\n'
+    )
+    assert shell("clean", "--force").out.splitlines()[:-1] == ["g/1.txt"]
+    assert all((here / name).exists() for name in ("o/x.bam", "g/keep.txt", "d/keep.txt"))
+
+
 def test_a_workflow_that_cannot_be_planned_leaves_no_trace(flow, shell):
     (flow / "main.oxoflow").write_text(FLOW.replace("{config.word}", "{config.wrod}"))
     told = shell("run")
