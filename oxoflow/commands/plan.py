@@ -33,6 +33,7 @@ from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.select import jobs_called
 from oxoflow.engine.state import State
 from oxoflow.engine.tasks import needs_work
+from oxoflow.engine.wording import missing_message
 
 SCHEMA_VERSION = 1
 _SEARCHED = 20
@@ -68,11 +69,12 @@ def show_plan(arguments: Arguments) -> int:
             wanted = {at for name in arguments.why for at in jobs_called(loaded.dag, name)}
             plan = Plan(tuple(d for d in plan.decisions if d.index in wanted), plan.summary)
             accepted = {d.job.name: state.acceptance(d.job.name) for d in plan.decisions}
+        lacking = [missing_message(decision, loaded.dag) for decision in planner.doomed(plan)]
     finally:
         state.close()
     chosen = [decision for decision in plan.decisions if needs_work(decision)]
     notices = find_notices(chosen, loaded.dag, planner.renderer)
-    for warning in (*planner.pipes.warnings, *notices):
+    for warning in (*planner.pipes.warnings, *notices, *lacking):
         print(f"oxoflow: warning: {planner.renderer.masked(warning)}", file=sys.stderr)
     if arguments.json:
         print(json.dumps(plan_json(plan, planner), indent=1))

@@ -151,6 +151,14 @@ class Decider:
         pipes = self._pipes.written(index)
         return Decision(index, job, verdict, reasons, outputs, adopt, inputs, pipes)
 
+    def unmade(self, index: int) -> list[str]:
+        """Name the inputs of a job, while others run before it, that none of those will make."""
+        job = self._dag.jobs[index]
+        if job.rule.optional:
+            return []
+        inputs = self._inputs(job, self.fingerprinter.outputs(index), lazy=True)
+        return self._missing(index, job, inputs)
+
     def read_ahead(self, indexes: Iterable[int]) -> None:
         """Hash the inputs of finished jobs that changed or are new, several at once."""
         paths: list[str] = []

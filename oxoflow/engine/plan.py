@@ -6,17 +6,21 @@ API read this one plan. Reads files and state, writes nothing, starts nothing.
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from oxoflow.engine.deciding import Decider, Decision, Reason, Verdict, together
-from oxoflow.engine.files import Listing, WorkFiles
+from oxoflow.engine.files import MISSING, Listing, WorkFiles
 from oxoflow.engine.fingerprint import Fingerprint
 from oxoflow.engine.fleeting import Fleeting
 from oxoflow.engine.load import Loaded
+from oxoflow.engine.matching import bare
 from oxoflow.engine.pipes import find_pipes
 from oxoflow.engine.render import Capacity, Renderer
 from oxoflow.engine.select import ancestors, descendants, jobs_called, jobs_of_module
@@ -97,6 +101,32 @@ class Planner:
         for decision in ordered:
             summary[decision.verdict.value] += 1
         return Plan(ordered, {"jobs": len(ordered), **summary})
+
+    def doomed(self, plan: Plan) -> list[Decision]:
+        """Give one decision for each rule whose jobs lack inputs that no job before them makes.
+
+        They are to run when their turn comes (design, section 10): a job may have made the files
+        unannounced by then. The decision's reasons name what is missing.
+        """
+        missing: dict[str, dict[str, None]] = {}
+        first: dict[str, Decision] = {}
+        for decision in plan.by_verdict(Verdict.RUN):
+            found = () if decision.inputs else self._decider.unmade(decision.index)
+            if found:
+                missing.setdefault(decision.job.rule.name, {}).update(dict.fromkeys(found))
+                first.setdefault(decision.job.rule.name, decision)
+        lacking = []
+        for name, paths in missing.items():
+            outside = [path for path in paths if self._outputs.isdisjoint(_around(path))]
+            reasons = tuple([Reason(f"input.{path}", None, MISSING) for path in outside])
+            if reasons:
+                lacking.append(replace(first[name], reasons=reasons))
+        return lacking
+
+    @cached_property
+    def _outputs(self) -> frozenset[str]:
+        given = self._decider.fingerprinter.outputs
+        return frozenset(bare(path) for at in self.dag.order for path in given(at))
 
     def decide(self, index: int) -> Decision:
         """Decide a job whose turn has come: the jobs above it are done."""
@@ -216,3 +246,11 @@ def _selected(loaded: Loaded, options: PlanOptions) -> tuple[int, ...]:
         starts += jobs_of_module(dag, loaded.workflow.modules, name)
     wanted = ancestors(dag, starts)
     return tuple([at for at in dag.order if at in wanted])
+
+
+def _around(path: str) -> Iterator[str]:
+    """Give a path and the directories that it is in, as far as its text tells."""
+    path = bare(path)
+    while path.strip("/."):
+        yield path
+        path = posixpath.dirname(path)

@@ -119,6 +119,52 @@ def test_a_plan_warns_of_a_wildcard_that_nothing_fills(here, ox):
     assert "warning: rule 'a': nothing gives {sample} a value, so '{sample}.txt'" in told.err
 
 
+AWAITED = """[workflow]
+name = "w"
+[[sample_groups]]
+name = "g"
+samples = ["S1", "S2"]
+[[rules]]
+name = "trim"
+output = ["trim/{sample}.fq"]
+shell = "echo > {output}"
+[[rules]]
+name = "map"
+input = ["trim/{sample}.fq", "index.bwt", "index.%s"]
+output = ["map/{sample}.bam"]
+shell = "cat {input} > {output}"
+"""
+
+
+def test_a_plan_warns_of_an_input_that_no_job_makes_before_others_have_run(here, ox):
+    (here / "w.oxoflow").write_text(AWAITED % "sa")
+    told = ox("plan")
+    assert told.out.count("run  ") == 4
+    assert told.err.splitlines() == [
+        "oxoflow: warning: rule 'map': inputs 'index.bwt', 'index.sa' are made by no rule and are "
+        "not on disk; put the file there or add a rule that makes it"
+    ]
+    for name in ("index.bwt", "index.sa"):
+        (here / name).write_text("x")
+    assert ox("plan").err == ""
+
+
+def test_a_plan_misses_no_file_in_a_directory_that_a_job_makes(here, ox):
+    made = AWAITED.replace("index.bwt", "./index/a/x.bwt") % "sa/"
+    index = "[[rules]]\nname = 'i'\noutput = ['index', 'index.sa']\nshell = 'x'\n"
+    (here / "w.oxoflow").write_text(made + index)
+    assert ox("plan").err == ""
+
+
+def test_a_plan_is_silent_on_what_a_skipped_job_or_an_optional_rule_lacks(here, ox):
+    maker = "[[rules]]\nname = 'i'\nwhen = 'false'\noutput = ['index.sa']\nshell = 'x'\n"
+    (here / "w.oxoflow").write_text(AWAITED % "sa" + "optional = true\n" + maker)
+    assert ox("plan").err == ""
+    (here / "index.bwt").write_text("x")
+    (here / "w.oxoflow").write_text(AWAITED % "sa" + maker)
+    assert ox("plan").err == ""
+
+
 def test_a_plan_in_words(flow, ox):
     told = ox("plan")
     assert told.code == 0
