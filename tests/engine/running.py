@@ -3,7 +3,10 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from oxoflow.backends.local import LocalBackend
@@ -128,3 +131,28 @@ def _toml(value: object) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
     return str(value)
+
+
+def wait_for(path: Path, process: subprocess.Popen | None = None) -> None:
+    """Wait until a file is there; the test's own timeout is the limit."""
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert process is None or process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline, f"{path} never came"
+        threading.Event().wait(0.01)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait until something is true; the deadline only ends a test that would hang."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.01)
+
+
+DIAMOND = (
+    rule("top", "echo 1 > top", output=["top"])
+    + rule("left", "cat top top > left", input=["top"], output=["left"])
+    + rule("right", "cat top > right", input=["top"], output=["right"])
+    + rule("merge", "cat left right > merge", input=["left", "right"], output=["merge"])
+)

@@ -6,8 +6,7 @@ import pytest
 
 from oxoflow.engine.rundir import RunState
 from oxoflow.lang.validate import validate
-from tests.engine.running import events, execute, rule, start
-from tests.engine.test_runner import wait_for
+from tests.engine.running import events, execute, rule, start, wait_for
 from tests.lang.build import composed
 
 BOTH = """
