@@ -118,8 +118,8 @@ class JobLife(Struct):
         return self._provide() or self._pre_exec()
 
     def _volatile(self) -> tuple[str, ...]:
-        """What must go if we die: unprotected outputs, pipes, and a scratch directory."""
-        kept = self.prepared.protected
+        """What must go if we die: outputs that are not kept, pipes, and a scratch directory."""
+        kept = self.prepared.kept
         outputs = (*self.decision.outputs, *self.decision.pipes)
         if kept:
             outputs = tuple(path for path in outputs if path not in kept)
@@ -320,10 +320,10 @@ class JobLife(Struct):
             self._hook(self.prepared.on_failure)
         absent = "" if interrupted or not failure.error else absent_words(self.decision)
         failure = replace(failure, error=tools.preparer.mask.text(failure.error + absent))
-        protected = self.prepared.protected
-        clean_up(tools.root, self.decision.outputs, self.before, protected)
+        kept = self.prepared.kept
+        clean_up(tools.root, self.decision.outputs, self.before, kept)
         scraps = tools.planner.fleeting.scraps(self.decision.index)
-        clean_up(tools.root, (p for p in scraps if lies_inside(tools.root, p)), {}, protected)
+        clean_up(tools.root, (p for p in scraps if lies_inside(tools.root, p)), {}, kept)
         tail = tools.preparer.mask.text(self.logs.tail())
         tools.reporter.failed(job, self.usage, failure, self.prepared.shown_command, tail)
         self.logs.close()

@@ -69,16 +69,16 @@ def clean_up(
     root: str,
     paths: Iterable[str],
     before: Mapping[str, Shape],
-    protected: Collection[str] = (),
+    kept: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Undo what a failed job left: created outputs go, changed ones are set aside.
 
-    Returns the outputs that were changed. Untouched and protected ones stay; so does a changed one
+    Returns the outputs that were changed. Untouched and `kept` ones stay; so does a changed one
     when something stands where it would be set aside. Trouble with one path spares the others.
     """
     changed = []
     for path in paths:
-        if not _is_file_name(path) or path in protected:
+        if not _is_file_name(path) or path in kept:
             continue
         full = _full(root, path)
         now = _shape(full)

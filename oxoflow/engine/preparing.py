@@ -10,7 +10,9 @@ from msgspec import Struct, field
 
 from oxoflow.engine.deciding import Decision
 from oxoflow.engine.masking import Mask
+from oxoflow.engine.matching import tidy
 from oxoflow.engine.outputs import refused
+from oxoflow.engine.overlaps import filled_together
 from oxoflow.engine.plan import Planner
 from oxoflow.engine.products import is_protected
 from oxoflow.engine.references import is_reference
@@ -37,6 +39,7 @@ class Prepared(Struct, frozen=True):
     parents: tuple[str, ...]  # files whose directories must be there
     setup: Setup | None = None  # the environment that must be there
     protected: tuple[str, ...] = ()  # outputs that nobody may overwrite
+    kept: tuple[str, ...] = ()  # outputs that stay as they are when the job fails
     benchmark: str | None = None  # where the job's use of the machine is to be written
 
 
@@ -50,9 +53,11 @@ class Preparer(Struct):
     _families: dict[Environment, Family] = field(default_factory=dict)
     _limits: dict[int, tuple[float | None, float]] = field(default_factory=dict)
     mask: Mask = field(default_factory=lambda: Mask(()))
+    _together: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.mask = self.planner.renderer.mask
+        self._together = filled_together(self.planner.dag, self.workflow.config)
 
     def prepare(self, decision: Decision, memory_mb: int | None = None) -> Prepared:
         """Make a job ready; raises RunError or WorkflowError for one that must not start."""
@@ -78,6 +83,7 @@ class Preparer(Struct):
             scratch=rule.scratch or rule.shadow is not None,
         )
         timeout, delay = self._times(rule)
+        protected = self._protected(job)
         files = rendered.outputs if rendered.log is None else (*rendered.outputs, rendered.log)
         return Prepared(
             rendered=rendered,
@@ -90,7 +96,8 @@ class Preparer(Struct):
             retry_delay=delay,
             parents=files,
             setup=family.setup,
-            protected=self._protected(job),
+            protected=protected,
+            kept=protected + self._shared(decision),
             benchmark=self._benchmark(job),
         )
 
@@ -104,6 +111,12 @@ class Preparer(Struct):
                     "delete it or make it writable (chmod u+w) to have it made anew"
                 )
         return protected
+
+    def _shared(self, decision: Decision) -> tuple[str, ...]:
+        """The directories among the outputs that hold what other jobs made, too."""
+        if not self._together:
+            return ()
+        return tuple(path for path in decision.outputs if tidy(path) in self._together)
 
     def _benchmark(self, job: Job) -> str | None:
         if not job.rule.benchmark:

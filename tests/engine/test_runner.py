@@ -44,6 +44,20 @@ def test_jobs_that_fill_one_directory_together_all_run_and_are_then_up_to_date(t
     assert "S4.fa" in (tmp_path / "list").read_text()
 
 
+def test_a_job_that_fails_leaves_what_others_put_into_the_directory_that_they_fill(tmp_path):
+    groups = "[[sample_groups]]\nname = 'g'\nsamples = ['S1', 'S2', 'S3']\n"
+    command = (
+        "mkdir -p bins && touch bins/{sample}.fa {sample}.log && [ {sample} != S2 -o -e ready ]"
+    )
+    text = groups + rule("fill", command, output=["bins", "{sample}.log"])
+    text += rule("list", "ls bins > list", input=["bins"], output=["list"])
+    assert execute(tmp_path, text, slots=1, keep_going=True).counts.failed == 1
+    assert not (tmp_path / "S2.log").exists()
+    (tmp_path / "ready").touch()
+    assert execute(tmp_path, text).counts.succeeded == 2
+    assert (tmp_path / "list").read_text().split() == ["S1.fa", "S2.fa", "S3.fa"]
+
+
 def test_a_run_writes_the_agreed_events_and_its_end_record(tmp_path):
     outcome = execute(tmp_path, DIAMOND)
     assert (outcome.state, outcome.exit_code) == (RunState.SUCCESS, 0)
