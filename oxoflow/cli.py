@@ -20,7 +20,7 @@ from msgspec import Struct
 from oxoflow import __version__
 from oxoflow.commands.arguments import Verb, read_arguments
 from oxoflow.commands.output import diagnostic_json, drop_output
-from oxoflow.errors import OxoflowError, UsageError, WorkflowError
+from oxoflow.errors import Diagnostic, OxoflowError, UsageError, WorkflowError
 
 INTERRUPTED = 130
 _SHOWN = 50  # diagnostics that are listed
@@ -122,11 +122,16 @@ def _report(error: OxoflowError, *, as_json: bool) -> int:
     if as_json:
         body = {"error": error.message, "detail": error.detail}
         print(json.dumps({**body, "diagnostics": [diagnostic_json(item) for item in found]}))
-    place = f" (line {found[0].line})" if len(found) == 1 and found[0].line else ""
+    told = len(found) != 1 or not found[0].line or f"line {found[0].line}" in error.message
+    place = "" if told else f" ({_place(found[0])})"
     print(f"oxoflow: {error.message}{place}", file=sys.stderr)
     if len(found) > 1:
         for item in found[:_SHOWN]:
-            print(f"  line {item.line}: {item.message}", file=sys.stderr)
+            print(f"  {_place(item)}: {item.message}", file=sys.stderr)
     if len(found) > _SHOWN:
         print(f"  and {len(found) - _SHOWN} more; see 'oxoflow validate'", file=sys.stderr)
     return error.exit_code
+
+
+def _place(item: Diagnostic) -> str:
+    return f"'{item.file}' line {item.line}" if item.file else f"line {item.line}"

@@ -14,14 +14,17 @@ from oxoflow.commands.options import FILE, JSON, WORKDIR, flag
 from oxoflow.commands.output import counts, diagnostic_json, diagnostic_lines, plural, print_json
 from oxoflow.engine.load import Checked, DirectoryView, check_text, directory_of, read_text
 from oxoflow.engine.select import rule_graph
-from oxoflow.errors import Diagnostic, Severity
+from oxoflow.errors import Diagnostic, ParseError, Severity
 from oxoflow.lang.lint import lint
 from oxoflow.lang.positions import locate
 from oxoflow.settings import load_limits
 
 
 def _check(place: Place) -> tuple[str, Checked]:
-    text = read_text(place.file)
+    try:
+        text = read_text(place.file)
+    except ParseError as error:
+        return "", Checked(None, (), None, error.diagnostics)
     view = DirectoryView(str(place.workdir))
     directory = directory_of(place.file, place.workdir)
     checked = check_text(text, view, directory=directory, look=True, limits=load_limits())

@@ -391,3 +391,17 @@ def test_a_finding_in_an_included_file_names_that_file(flow, ox):
     assert {d["file"] for d in found if d["rule"] == "qc::a"} == {"mods/qc.oxoflow"}
     assert all("file" not in d for d in found if d["rule"] != "qc::a")
     assert "in 'mods/qc.oxoflow', line 5: rule 'qc::a'" in ox("run").err
+    assert "(line" not in ox("run").err
+    with (flow / "mods" / "qc.oxoflow").open("a") as file:
+        file.write('[[rules]]\nname = "b"\nmemory = "nine"\nshell = "true"\n')
+    assert "\n  'mods/qc.oxoflow' line 9: rule 'qc::b'" in ox("run").err
+
+
+def test_a_file_that_is_no_text_is_a_finding_too(flow, ox):
+    (flow / "main.oxoflow").write_bytes(b'[workflow]\nname = "\xff"\n')
+    for verb in ("validate", "lint"):
+        assert ox(verb).code == 1
+        assert ox(verb).out.startswith("main.oxoflow:2:9: error S001: line 2 is not UTF-8")
+        (found,) = ox(verb, "--json").json["diagnostics"]
+        assert (found["code"], found["line"], found["column"]) == ("S001", 2, 9)
+    assert ox("run").code == 2
