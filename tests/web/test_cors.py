@@ -1,8 +1,12 @@
 """CORS and security headers, on every kind of answer."""
 
+import re
+
 import pytest
 from flask.testing import FlaskClient
 
+from oxoflow.openapi.contract import ROUTES
+from oxoflow.web.cors import ALWAYS
 from tests.web.conftest import MakeApp
 
 OURS = "http://localhost:8080"
@@ -66,3 +70,17 @@ def test_configured_origins_replace_the_default(make_app: MakeApp) -> None:
 
 def test_json_is_not_stored_by_caches(client: FlaskClient) -> None:
     assert client.get("/api/auth/me").headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("origin", [None, OURS])
+def test_no_answer_carries_a_header_twice(admin: FlaskClient, origin: str | None) -> None:
+    headers = {"Accept-Encoding": "gzip, br"} | ({"Origin": origin} if origin else {})
+    for route in ROUTES:
+        if route.method != "GET" or "event-stream" in str(route):
+            continue
+        answer = admin.get(re.sub(r"\{.*?\}", "1", route.path), headers=headers)
+        names = [name.lower() for name, _ in answer.headers if name != "Vary"]
+        assert len(names) == len(set(names)), (route.path, names)
+        assert {name.lower() for name, _ in ALWAYS} < set(names) | {"vary"}, route.path
+        assert "x-request-id" in names
+        answer.close()

@@ -10,6 +10,7 @@ import pytest
 from waitress import wasyncore
 
 from oxoflow.web.handover import HandoverChannel, build_server, stop_server
+from oxoflow.web.polling import Poller
 
 LARGE = b"x" * 8_000_000
 NEVER = 3600.0
@@ -57,14 +58,23 @@ def send(client: socket.socket, path: str) -> None:
     client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
 
 
-def read_answer(client: socket.socket, body: bytes = b"ok") -> None:
+def read_exactly(client: socket.socket, size: int) -> bytes:
+    found = b""
+    while len(found) < size:
+        piece = client.recv(size - len(found))
+        assert piece, found
+        found += piece
+    return found
+
+
+def read_answer(client: socket.socket, body: bytes = b"ok", version: bytes = b"1.1") -> None:
     """Read one whole answer and not a byte more."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         piece = client.recv(1)
         assert piece, head
         head += piece
-    assert head.startswith(b"HTTP/1.1 200 OK")
+    assert head.startswith(b"HTTP/" + version + b" 200 OK")
     rest = len(body)
     while rest:
         piece = client.recv(min(rest, 65536))
@@ -205,3 +215,83 @@ def test_a_server_without_descriptors_rests_and_then_goes_on(
             send(late, "/")
             read_answer(late)
     assert len([record for record in caplog.records if "connection" in record.message]) == 1
+
+
+def test_a_client_that_ended_its_side_gets_its_answer_and_is_not_asked_on_and_on(
+    monkeypatch: pytest.MonkeyPatch, served: Served
+) -> None:
+    turns: list[int] = []
+    plain = Poller._serve
+
+    def serve(poller: Poller, ready: Any, events: int, map: dict[int, Any]) -> None:
+        turns.append(ready.addr[1] if isinstance(ready, HandoverChannel) else 0)
+        plain(poller, ready, events, map)
+
+    monkeypatch.setattr(Poller, "_serve", serve)
+    with served.connect() as client, served.connect() as other:
+        send(client, "/wait")
+        assert served.entered.wait(30)
+        client.shutdown(socket.SHUT_WR)
+        for _ in range(20):
+            send(other, "/")
+            read_answer(other)
+        assert turns.count(client.getsockname()[1]) <= 2  # the request, and the end behind it
+        served.let_go.set()
+        read_answer(client)
+        assert client.recv(1) == b""
+
+
+def test_a_request_that_comes_byte_by_byte_is_answered(served: Served) -> None:
+    with served.connect() as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(2):
+            for byte in b"GET / HTTP/1.1\r\nHost: x\r\n\r\n":
+                client.sendall(bytes([byte]))
+            read_answer(client)
+
+
+def test_a_client_that_waits_for_leave_gets_it_and_then_its_answer(served: Served) -> None:
+    leave = b"HTTP/1.1 100 Continue\r\n\r\n"
+    with served.connect() as client:
+        for _ in range(2):
+            client.sendall(
+                b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+            )
+            assert read_exactly(client, len(leave)) == leave
+            client.sendall(b"body")
+            read_answer(client)
+
+
+def test_an_old_client_may_keep_its_connection(served: Served) -> None:
+    with served.connect() as client:
+        for _ in range(3):
+            client.sendall(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            read_answer(client, version=b"1.0")
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        read_answer(client, version=b"1.0")
+        assert client.recv(1) == b""
+
+
+def test_a_reader_who_stops_holds_up_nobody_and_goes_on_later(served: Served) -> None:
+    with served.connect() as slow, served.connect() as other:
+        for _ in range(3):
+            send(slow, "/large")  # the next ones wait behind the answer that is not taken
+        for _ in range(20):
+            send(other, "/")
+            read_answer(other)
+        for _ in range(3):
+            read_answer(slow, LARGE)
+
+
+def test_clients_that_break_off_amid_a_long_answer_leave_no_channel(served: Served) -> None:
+    for _ in range(10):
+        with served.connect() as client:
+            send(client, "/large")
+            assert client.recv(1)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    with served.connect() as other:
+        while True:
+            send(other, "/")
+            read_answer(other)
+            if len(served.server.active_channels) == 1:
+                return

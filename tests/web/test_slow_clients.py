@@ -56,3 +56,18 @@ def test_headers_that_are_none_are_refused_and_inject_nothing(server: ServerProc
         assert answer.split(b" ")[1].startswith(b"4"), head[:40]
         assert b"evil=1" not in answer.partition(b"\r\n\r\n")[0]
     assert server.call("GET", "/api/health")[0] == 200
+
+
+def test_answers_on_one_connection_follow_each_other_exactly(server: ServerProcess) -> None:
+    asked = (("HEAD", b""), ("GET", b'"status":"ok"'), ("HEAD", b""), ("POST", b"not allowed"))
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        for method, _ in asked:
+            client.sendall(f"{method} /api/health HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        client.shutdown(socket.SHUT_WR)
+        whole = b"".join(iter(lambda: client.recv(65536), b""))
+    answers = whole.split(b"HTTP/1.1 ")[1:]
+    assert [answer[:3] for answer in answers] == [b"200", b"200", b"200", b"405"]
+    for answer, (_, words) in zip(answers, asked, strict=True):
+        body = answer.partition(b"\r\n\r\n")[2]
+        assert words in body
+        assert bool(body) == bool(words)
