@@ -102,9 +102,8 @@ class Decider:
         self.known: Mapping[str, Known] = state.known()
         self._owners: Mapping[str, OutputRecord] = state.outputs()
         removed = {job for job, known in self.known.items() if known.removed}
-        self._removed = {
-            bare(path): path for path, output in self._owners.items() if output.job in removed
-        }
+        made = self._owners.items() if removed else ()
+        self._removed = {bare(path): path for path, output in made if output.job in removed}
         self.fingerprinter = Fingerprinter(workflow, renderer, files, dag, pipes, self._removed)
 
     def decide(

@@ -24,15 +24,33 @@ class Fleeting:
         self._dag = dag
         self._renderer = renderer
         self._read: dict[int, Paths] = {}
+        self._shared = {bare(path): writers for path, writers in dag.shared_outputs}
 
     def outputs(self, index: int) -> tuple[str, ...]:
         """Give the outputs that go when all jobs that read the job's files are done.
 
         All of a temporary rule's, the chunks that a combine clears away, and those that
         `temp_output` names; but none that is protected, none that nobody below is there to read,
-        none that somebody reads as part of a directory, which then would be another one, and none
-        that a condition asks for, which then would be false.
+        none that somebody reads as part of a directory, which then would be another one, none
+        that a condition asks for, which then would be false, and none that another job writes as
+        well and wants to stay.
         """
+        own = self._unwanted(index)
+        return tuple([path for path in own if self._is_agreed(path)]) if self._shared else own
+
+    def writers(self, path: str) -> Collection[int]:
+        """Give the jobs that write a path, where these are several."""
+        return self._shared.get(bare(path), ())
+
+    def _is_agreed(self, path: str) -> bool:
+        same = bare(path)
+        return all(
+            any(bare(each) == same for each in self._unwanted(writer))
+            for writer in self.writers(path)
+        )
+
+    def _unwanted(self, index: int) -> tuple[str, ...]:
+        """Give the outputs that a job by itself would let go."""
         job, below = self._dag.jobs[index], self._dag.children[index]
         if not below:
             return ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -69,7 +69,7 @@ def _find(
         results = [
             path
             for path in fleeting.outputs(index)
-            if _as_recorded(files, job, path, outputs.get(path))
+            if _as_recorded(files, path, outputs.get(path), _makers(planner, index, path))
         ]
         scraps = [path for path in fleeting.scraps(index) if files.exists(path)]
         if results or scraps:
@@ -81,10 +81,17 @@ def _done(job: Job, known: Mapping[str, Known]) -> bool:
     return record is not None and record.status == "done"
 
 
-def _as_recorded(files: WorkFiles, job: Job, path: str, output: OutputRecord | None) -> bool:
+def _makers(planner: Planner, index: int, path: str) -> Collection[str]:
+    jobs = planner.dag.jobs
+    return {jobs[at].name for at in (index, *planner.fleeting.writers(path))}
+
+
+def _as_recorded(
+    files: WorkFiles, path: str, output: OutputRecord | None, makers: Collection[str]
+) -> bool:
     """True for the very file that was verified: what somebody put there since is his."""
     status = files.status(path)
-    if status is None or output is None or output.job != job.name:
+    if status is None or output is None or output.job not in makers:
         return False
     if output.size == DIRECTORY_SIZE:
         return True

@@ -116,8 +116,9 @@ def test_fact_58_a_group_demand_that_cannot_be_met_fails_the_rule_at_once(tmp_pa
 
 
 def test_fact_58_a_rule_larger_than_the_machine_runs_alone_with_a_warning(tmp_path):
-    text = rule("big", "echo > big", output=["big"], threads=4096)
-    outcome = execute(tmp_path, text)
+    alone = "mkdir busy && sleep 0.1 && rmdir busy"  # fails beside another one
+    text = rule("first", alone) + rule("big", alone, threads=4096) + rule("last", alone)
+    outcome = execute(tmp_path, text, slots=4, max_memory_mb=64)
     assert outcome.exit_code == 0
     (warning,) = events(tmp_path, "warning")
     assert "4096 threads" in warning.data["message"]

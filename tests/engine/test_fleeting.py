@@ -268,3 +268,15 @@ def test_what_a_condition_asks_for_stays(tmp_path):
     assert execute(tmp_path, text).exit_code == 0
     assert execute(tmp_path, text.replace("> calls", "> calls; true")).exit_code == 0
     assert started(tmp_path) == ["call"]
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_a_directory_that_several_jobs_fill_goes_when_none_of_them_wants_it(tmp_path, wanted):
+    text = "[[values]]\nname = 'n'\nvalues = [1, 2, 3]\n"
+    text += rule("fill", "mkdir -p bins; touch bins/{n}", output=["bins"], temporary=True)
+    text += rule("add", "mkdir -p bins; touch bins/4", output=["bins"], temporary=not wanted)
+    text += rule("list", "ls bins > list", input=["bins"], output=["list"])
+    assert execute(tmp_path, text).exit_code == 0
+    assert (tmp_path / "bins").exists() is wanted
+    assert execute(tmp_path, text).exit_code == 0
+    assert started(tmp_path) == []
