@@ -87,7 +87,7 @@ class Decider:
         forced: Mapping[int, Reason],
         pipes: Pipes,
     ) -> None:
-        self.fleeting = Fleeting(dag, renderer)
+        self.fleeting = Fleeting(dag, renderer, files.root)
         self._pipes = pipes
         self._config = workflow.config
         self._dag = dag

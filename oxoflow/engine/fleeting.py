@@ -20,11 +20,13 @@ from oxoflow.lang.model import Job
 class Fleeting:
     """Knows the files of one DAG. Any thread may ask."""
 
-    def __init__(self, dag: Dag, renderer: Renderer) -> None:
+    def __init__(self, dag: Dag, renderer: Renderer, root: str) -> None:
         self._dag = dag
+        self._top = f"{root}/"
         self._renderer = renderer
         self._read: dict[int, Paths] = {}
-        self._shared = {bare(path): writers for path, writers in dag.shared_outputs}
+        self._shared = {self._bare(path): frozenset(at) for path, at in dag.shared_outputs}
+        self._agreed: dict[str, bool] = {}
 
     def outputs(self, index: int) -> tuple[str, ...]:
         """Give the outputs that go when all jobs that read the job's files are done.
@@ -40,14 +42,16 @@ class Fleeting:
 
     def writers(self, path: str) -> Collection[int]:
         """Give the jobs that write a path, where these are several."""
-        return self._shared.get(bare(path), ())
+        return self._shared.get(self._bare(path), ())
 
     def _is_agreed(self, path: str) -> bool:
-        same = bare(path)
-        return all(
-            any(bare(each) == same for each in self._unwanted(writer))
-            for writer in self.writers(path)
-        )
+        same = self._bare(path)
+        if same not in self._agreed:
+            self._agreed[same] = all(
+                any(self._bare(each) == same for each in self._unwanted(writer))
+                for writer in self.writers(path)
+            )
+        return self._agreed[same]
 
     def _unwanted(self, index: int) -> tuple[str, ...]:
         """Give the outputs that a job by itself would let go."""
@@ -56,20 +60,20 @@ class Fleeting:
             return ()
         own: Sequence[str] = self._renderer.output_files(job)
         if not job.rule.temporary:
-            named = {bare(path) for path in self._renderer.temporaries(job)}
-            own = [path for path in own if bare(path) in named or self._is_chunk(path, below)]
-        kept = Paths(self._renderer.protected(job)) if own else Paths(())
+            named = {self._bare(path) for path in self._renderer.temporaries(job)}
+            own = [path for path in own if self._bare(path) in named or self._is_chunk(path, below)]
+        kept = self._kept(job) if own else Paths(())
         return tuple(
             path
             for path in own
-            if not (kept.touches(bare(path)) or self._asked_for.holds(bare(path)))
-            and not any(self._reading(child).cuts(bare(path)) for child in below)
+            if not (kept.touches(self._bare(path)) or self._asked_for.holds(self._bare(path)))
+            and not any(self._reading(child).cuts(self._bare(path)) for child in below)
         )
 
     def scraps(self, index: int) -> tuple[str, ...]:
         """Give what `temp_output` names besides: files that are nobody's output and no input."""
         paths = self._renderer.temporaries(self._dag.jobs[index])
-        return tuple([path for path in paths if not self._is_wanted(bare(path))])
+        return tuple([path for path in paths if not self._is_wanted(self._bare(path))])
 
     def is_needed(self, index: int, parent: int, gone: Collection[str]) -> bool:
         """Say whether a job cannot run without outputs of a job above it that are gone.
@@ -78,28 +82,43 @@ class Fleeting:
         """
         job, maker = self._dag.jobs[index], self._dag.jobs[parent]
         read = self._reading(index)
-        if any(read.touches(bare(path)) for path in gone):
+        if any(read.touches(self._bare(path)) for path in gone):
             return True
         if not gone or maker.name not in job.depends_on:
             return False
-        return not any(read.touches(bare(path)) for path in self._renderer.output_files(maker))
+        return not any(
+            read.touches(self._bare(path)) for path in self._renderer.output_files(maker)
+        )
 
     def _is_chunk(self, path: str, below: Iterable[int]) -> bool:
         return any(
-            self._dag.jobs[child].rule.cleanup_chunks and self._reading(child).names(bare(path))
+            self._dag.jobs[child].rule.cleanup_chunks
+            and self._reading(child).names(self._bare(path))
             for child in below
         )
+
+    def _bare(self, path: str) -> str:
+        """Give a path as all its spellings have in common, also one from the root."""
+        return bare(path.removeprefix(self._top))
+
+    def _paths(self, paths: Iterable[str]) -> Paths:
+        return Paths(path.removeprefix(self._top) for path in paths)
+
+    def _kept(self, job: Job) -> Paths:
+        manifest = (job.rule.checkpoint_manifest,) if job.rule.checkpoint_manifest else ()
+        renderer = self._renderer
+        return self._paths((*renderer.protected(job), *renderer.own_paths(job, manifest)))
 
     def _is_wanted(self, path: str) -> bool:
         if path.split("/")[0] == RECORDS:
             return True
-        asked_for = self._all_read.holds(path) or self._asked_for.holds(path)
-        return asked_for or self._made.touches(path)
+        found = (self._all_read, self._asked_for, self._manifests)
+        return self._made.touches(path) or any(paths.holds(path) for paths in found)
 
     def _reading(self, index: int) -> Paths:
         found = self._read.get(index)
         if found is None:
-            found = self._read[index] = Paths(self._inputs(self._dag.jobs[index]))
+            found = self._read[index] = self._paths(self._inputs(self._dag.jobs[index]))
         return found
 
     def _inputs(self, job: Job) -> Iterator[str]:
@@ -108,13 +127,23 @@ class Fleeting:
 
     @cached_property
     def _made(self) -> Paths:
-        return Paths(path for job in self._dag.jobs for path in self._renderer.output_files(job))
+        renderer, jobs = self._renderer, self._dag.jobs
+        return self._paths(path for job in jobs for path in renderer.output_files(job))
 
     @cached_property
     def _all_read(self) -> Paths:
-        return Paths(path for job in self._dag.jobs for path in self._inputs(job))
+        return self._paths(path for job in self._dag.jobs for path in self._inputs(job))
 
     @cached_property
     def _asked_for(self) -> Paths:
         conditions = {job.rule.when for job in self._dag.jobs if job.rule.when}
-        return Paths(self._renderer.texts.path(p) for text in conditions for p in files_asked(text))
+        path = self._renderer.texts.path
+        return self._paths(path(each) for text in conditions for each in files_asked(text))
+
+    @cached_property
+    def _manifests(self) -> Paths:
+        asking = [job for job in self._dag.jobs if job.rule.checkpoint_manifest]
+        own = self._renderer.own_paths
+        return self._paths(
+            path for job in asking for path in own(job, (job.rule.checkpoint_manifest or "",))
+        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -69,7 +69,9 @@ def _find(
         results = [
             path
             for path in fleeting.outputs(index)
-            if _as_recorded(files, path, outputs.get(path), _makers(planner, index, path))
+            if (output := outputs.get(path)) is not None
+            and _made_by(planner, index, output)
+            and _as_recorded(files, output)
         ]
         scraps = [path for path in fleeting.scraps(index) if files.exists(path)]
         if results or scraps:
@@ -81,17 +83,16 @@ def _done(job: Job, known: Mapping[str, Known]) -> bool:
     return record is not None and record.status == "done"
 
 
-def _makers(planner: Planner, index: int, path: str) -> Collection[str]:
-    jobs = planner.dag.jobs
-    return {jobs[at].name for at in (index, *planner.fleeting.writers(path))}
+def _made_by(planner: Planner, index: int, output: OutputRecord) -> bool:
+    """True for the result of this very job, or of one that writes the path together with it."""
+    maker = planner.dag.index.get(output.job)
+    return maker == index or maker in planner.fleeting.writers(output.path)
 
 
-def _as_recorded(
-    files: WorkFiles, path: str, output: OutputRecord | None, makers: Collection[str]
-) -> bool:
+def _as_recorded(files: WorkFiles, output: OutputRecord) -> bool:
     """True for the very file that was verified: what somebody put there since is his."""
-    status = files.status(path)
-    if status is None or output is None or output.job not in makers:
+    status = files.status(output.path)
+    if status is None:
         return False
     if output.size == DIRECTORY_SIZE:
         return True

@@ -168,10 +168,13 @@ def test_the_result_of_another_rule_stays_that_writes_the_same_file(tmp_path):
         ".oxo-flow",
         ".oxo-flow/state.sqlite",
         "link/outside",
+        "HERE/bam",
+        "HERE/raw/a.fq",
     ],
 )
 def test_nothing_goes_as_scrap_that_is_somebodys_result_or_source(tmp_path, scrap, ends):
     here = tmp_path / "here"
+    scrap = scrap.replace("HERE", str(here))
     (here / "raw").mkdir(parents=True)
     (here / "link").symlink_to(tmp_path)
     for place in (here / "raw/a.fq", tmp_path / "outside"):
@@ -278,5 +281,28 @@ def test_a_directory_that_several_jobs_fill_goes_when_none_of_them_wants_it(tmp_
     text += rule("list", "ls bins > list", input=["bins"], output=["list"])
     assert execute(tmp_path, text).exit_code == 0
     assert (tmp_path / "bins").exists() is wanted
+    assert execute(tmp_path, text).exit_code == 0
+    assert started(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", [{"temporary": True}, {"temp_output": ["m.toml"]}])
+def test_the_manifest_of_a_checkpoint_stays(tmp_path, kind):
+    text = "[[sample_groups]]\nname = 'g'\nsamples = ['S1']\n" + rule(
+        "find",
+        "printf '[reentry]\\nsample = [\"S2\"]\\n' > m.toml; touch in.S1 in.S2",
+        output=["m.toml"],
+        checkpoint=True,
+        checkpoint_manifest="m.toml",
+        **kind,
+    )
+    text += rule(
+        "use",
+        "cp {input} {output}",
+        input=["in.{sample}"],
+        output=["{sample}"],
+        depends_on=["find"],
+    )
+    assert execute(tmp_path, text).exit_code == 0
+    assert (tmp_path / "S2").exists()
     assert execute(tmp_path, text).exit_code == 0
     assert started(tmp_path) == []
