@@ -21,6 +21,7 @@ from oxoflow.engine.overlaps import overlap_warnings
 from oxoflow.engine.render import command_texts
 from oxoflow.errors import Diagnostic, ParseError, Severity, UsageError, WorkflowError
 from oxoflow.lang.compose import compose
+from oxoflow.lang.condition import tests_wildcards
 from oxoflow.lang.configrefs import MARK
 from oxoflow.lang.deadline import Deadline
 from oxoflow.lang.declared import check_config
@@ -35,6 +36,7 @@ from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.limits import DEFAULT, Limits
 
 EXTENSION = ".oxoflow"
+UNKNOWN_NAME = "E007"
 DirectoryView = WorkFiles  # a directory as `lang` sees it: exists, glob, read
 
 
@@ -157,6 +159,8 @@ def check_text(
         found += validate(composed, view=view if look else None)
         jobs = expand(composed, view, deadline=deadline)
         found += [*without_rules(composed), *empty_groups(composed, jobs)] if look else ()
+        if any(each.code == UNKNOWN_NAME for each in found):
+            _dag(composed, _with_known_names(jobs))  # a circle is told as well
         dag = _dag(composed, jobs)
     except WorkflowError as error:
         code = "E000" if isinstance(error, ParseError) else "E006"
@@ -169,6 +173,15 @@ def check_text(
     return Checked(workflow, jobs, dag, tuple(placed))
 
 
+def _with_known_names(jobs: Sequence[Job]) -> list[Job]:
+    """Give the jobs without what they depend on and nobody is called."""
+    names = {job.name for job in jobs}
+    return [
+        replace(job, depends_on=tuple([name for name in job.depends_on if name in names]))
+        for job in jobs
+    ]
+
+
 def _dag(workflow: Workflow, jobs: Sequence[Job]) -> Dag:
     dag = build_dag(
         jobs,
@@ -178,12 +191,14 @@ def _dag(workflow: Workflow, jobs: Sequence[Job]) -> Dag:
     )
     made = {job.rule.name for job in jobs}
     texts = dag.texts
-    jobless = {
-        rule.name: tuple([texts.path(path) for path in rule.output.paths])
-        for rule in workflow.rules
-        if rule.name not in made
-    }
-    return replace(dag, jobless=jobless)
+    jobless: dict[str, tuple[str, ...]] = {}
+    choosy: dict[str, tuple[str, ...]] = {}
+    for rule in workflow.rules:
+        if rule.name not in made:
+            jobless[rule.name] = tuple([texts.path(path) for path in rule.output.paths])
+        elif rule.when and tests_wildcards(rule.when):
+            choosy[rule.name] = tuple([texts.path(path) for path in rule.output.paths])
+    return replace(dag, jobless=jobless, choosy=choosy)
 
 
 def directory_of(file: Path, root: Path) -> str:

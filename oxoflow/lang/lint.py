@@ -2,7 +2,7 @@
 
 Owns the order in which advice comes (the text as a whole, then rule by rule) and the table of
 checks; each group of checks lives in `lints`. Errors are `validate`'s. Codes: spec/oxo-flow-api.md
-5.2 and 5.4, numbered as in design.md 10, and W029 to W034 of our own. Linear in the workflow.
+5.2 and 5.4, numbered as in design.md 10, and W029 to W036 of our own. Linear in the workflow.
 """
 
 from __future__ import annotations

@@ -174,6 +174,20 @@ def test_what_is_wrong_in_a_nested_file_is_told_at_its_place_there(tmp_path):
     assert (found.file, found.line) == ("part", 5)
 
 
+def test_a_circle_is_told_beside_an_unknown_name():
+    head = '[workflow]\nname = "w"\n'
+    rules = [
+        f'[[rules]]\nname = "{name}"\ninput = ["{reads}"]\noutput = ["{writes}"]\nshell = "x"\n'
+        for name, reads, writes in (("a", "y", "x"), ("b", "x", "y"))
+    ]
+    checked = check_text(head + "".join(rules) + 'depends_on = ["gone"]\n')
+    assert [each.code for each in checked.errors] == ["E007", "E006"]
+    assert "a → b → a" in checked.errors[1].message
+    checked = check_text(head + rules[0] + 'depends_on = ["gone"]\n')
+    assert [each.code for each in checked.errors] == ["E007"]
+    assert checked.dag is None
+
+
 def test_a_workflow_without_rules_is_told_when_it_is_checked_where_it_runs(tmp_path):
     text, view = '[workflow]\nname = "w"\n', DirectoryView(str(tmp_path))
     (found,) = check_text(text, view, look=True).diagnostics
