@@ -31,7 +31,8 @@ class Dag(Struct, frozen=True):
     Among jobs that could come next, `order` takes the one declared first. `shared_outputs` are
     the concrete paths that several jobs write: legal when their `when` exclude each other.
     `jobless` are the rules that became no job (an empty list, a condition that holds for no
-    sample) with the outputs that they would write. `texts` fill the config into paths.
+    sample) with the outputs that they would write, `choosy` those whose condition is false for
+    some samples or pairs only, or may be. `texts` fill the config into paths.
     """
 
     jobs: tuple[Job, ...]
@@ -41,6 +42,7 @@ class Dag(Struct, frozen=True):
     order: tuple[int, ...] = ()
     shared_outputs: tuple[tuple[str, tuple[int, ...]], ...] = ()
     jobless: Mapping[str, tuple[str, ...]] = {}
+    choosy: Mapping[str, tuple[str, ...]] = {}
     texts: ConfigTexts = NO_CONFIG
 
     @property

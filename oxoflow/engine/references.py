@@ -51,7 +51,9 @@ def with_references(loaded: Loaded, view: FileView) -> Loaded:
     dag = build_dag((*built, *loaded.jobs), execution_groups=groups, config=config)
     jobs = (*built, *_behind(loaded.jobs, references, dag))
     dag = build_dag(jobs, execution_groups=groups, config=config)
-    return Loaded(workflow, jobs, replace(dag, jobless=loaded.dag.jobless))
+    return Loaded(
+        workflow, jobs, replace(dag, jobless=loaded.dag.jobless, choosy=loaded.dag.choosy)
+    )
 
 
 def _needed(workflow: Workflow) -> tuple[Reference, ...]:

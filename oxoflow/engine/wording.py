@@ -6,6 +6,7 @@ Owns these sentences (spec/oxoflow-format.md 5.1, 5.2; design 10). Decides nothi
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.deciding import Decision, Reason
@@ -48,12 +49,15 @@ def missing_message(decision: Decision, dag: Dag) -> str:
     shown = ", ".join(f"'{path}'" for path in missing[:3])
     more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
     noun, verb = ("inputs", "are") if len(missing) > 1 else ("input", "is")
-    maker = _jobless_maker(missing[0], dag)
+    idle = _maker(missing[0], dag.jobless)
+    maker = idle or _maker(missing[0], dag.choosy)
     if maker is not None:
+        why = "makes no job here: there is nothing to spread it over, or its condition is false"
+        if idle is None:
+            why = "has no job for it: its condition is false there"
         return (
             f"rule '{rule}': {noun} {shown}{more} {verb} not on disk, and rule '{maker}', which "
-            "would make it, makes no job here: there is nothing to spread it over, or its "
-            "condition is false"
+            f"would make it, {why}"
         )
     return (
         f"rule '{rule}': {noun} {shown}{more} {verb} made by no rule and {verb} not on disk"
@@ -61,10 +65,10 @@ def missing_message(decision: Decision, dag: Dag) -> str:
     )
 
 
-def _jobless_maker(path: str, dag: Dag) -> str | None:
-    """Name the rule that would make a file if it had any job."""
-    names = list(dag.jobless)
-    outputs = [(tidy(out), at) for at, name in enumerate(names) for out in dag.jobless[name]]
+def _maker(path: str, rules: Mapping[str, tuple[str, ...]]) -> str | None:
+    """Name the rule that would make a file if it had a job for it."""
+    names = list(rules)
+    outputs = [(tidy(out), at) for at, name in enumerate(names) for out in rules[name]]
     found = OutputIndex(outputs).match(tidy(path)) if outputs else []
     return names[found[0]] if found else None
 

@@ -156,6 +156,20 @@ def test_a_plan_misses_no_file_in_a_directory_that_a_job_makes(here, ox):
     assert ox("plan").err == ""
 
 
+def test_a_plan_says_whose_condition_leaves_a_pair_without_a_file(here, ox):
+    pairs = "[[pairs]]\npair_id = 'p'\nexperiment = 'T'\ncontrol = 'N'\n"
+    pairs += "[[pairs]]\npair_id = 'lone'\nexperiment = 'T'\ncontrol = ''\n"
+    call = "[[rules]]\nname = 'call'\nwhen = 'wildcard.control != \"\"'\n"
+    call += "output = ['{config.to}/{pair_id}.vcf']\nshell = 'x'\n"
+    both = "[[rules]]\nname = 'all'\ninput = ['to/p.vcf', 'to/lone.vcf']\noutput = ['o']\n"
+    head = "[workflow]\nname = 'w'\n[config]\nto = 'to'\n"
+    (here / "w.oxoflow").write_text(head + pairs + call + both + "shell = 'x'\n")
+    assert ox("plan").err == (
+        "oxoflow: warning: rule 'all': input 'to/lone.vcf' is not on disk, and rule 'call', which "
+        "would make it, has no job for it: its condition is false there\n"
+    )
+
+
 def test_a_plan_is_silent_on_what_a_skipped_job_or_an_optional_rule_lacks(here, ox):
     maker = "[[rules]]\nname = 'i'\nwhen = 'false'\noutput = ['index.sa']\nshell = 'x'\n"
     (here / "w.oxoflow").write_text(AWAITED % "sa" + "optional = true\n" + maker)
