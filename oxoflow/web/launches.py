@@ -54,11 +54,10 @@ def _launch(asked: Submission) -> dict[str, Any]:
         copies = uploads_wanted(asked.uploads)
         link(stage.directory, copies, "your uploads")
         if asked.dry_run:
-            preview: dict[str, Any] = planned(text, stage.directory, asked.options, _echoed(asked))[
-                "preview"
-            ]
-            return preview
-        found = planned(text, stage.directory, asked.options)
+            options, settings = asked.options, asked.settings
+            answer = planned(text, stage.directory, options, _echoed(asked), settings)
+            return dict(answer["preview"])
+        found = planned(text, stage.directory, asked.options, settings=asked.settings)
         answer = {
             "run_id": run_id,
             "status": "started",

@@ -56,9 +56,13 @@ def plan_launch(asked: Mapping[str, Any]) -> dict[str, Any]:
     """What a submission needs to know of its text; raises WorkflowError with the line.
 
     With `preview` (the echoed config) the answer is that of a dry run. A name in `targets` or
-    `force` that means no job is told as `wrong_name`, with the list as `named_in`.
+    `force` that means no job is told as `wrong_name`, with the list as `named_in`; a config value
+    among the `settings` that the server does not know as `misplaced`.
     """
     loaded = _load(asked)
+    for name in asked.get("settings", ()):
+        if name in loaded.workflow.config:
+            return {"misplaced": name}
     for place in ("targets", "force"):
         for name in asked.get(place, ()):
             try:

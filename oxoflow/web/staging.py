@@ -68,11 +68,16 @@ def link(directory: Path, copies: Sequence[Copy], where: str) -> None:
 
 
 def planned(
-    text: str, directory: Path, options: Options, preview: Mapping[str, Any] | None = None
+    text: str,
+    directory: Path,
+    options: Options,
+    preview: Mapping[str, Any] | None = None,
+    settings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What a worker finds out about a text before it is queued (`planning.plan_launch`).
 
-    Raises WorkflowError, and Unprocessable for a target or a rule to repeat that means no job.
+    Raises WorkflowError, and Unprocessable for a target or a rule to repeat that means no job, or
+    when one of the unknown `settings` that were given is the name of a config value of the text.
     """
     asked = {
         "toml_content": text,
@@ -83,8 +88,14 @@ def planned(
         "targets": list(options.targets),
         "force": list(options.force),
         "preview": preview,
+        "settings": list(settings),
     }
     found = services().texts("launch", asked)
+    if "misplaced" in found:
+        raise wrong(
+            f"config.{found['misplaced']}",
+            "is no setting of a run: values of the workflow's [config] go into 'config_overrides'",
+        )
     if "wrong_name" in found:
         field = "from_rule" if found["named_in"] == "force" else "targets"
         raise wrong(field, f"names no job: {found['wrong_name']}")

@@ -48,6 +48,7 @@ class Submission(Struct, frozen=True):
     uploads: Mapping[str, str] = field(default_factory=dict)  # path in the run to upload's name
     tags: tuple[str, ...] = ()
     key: str | None = None
+    settings: tuple[str, ...] = ()  # members of `config` that mean nothing to us
     digest: str = ""  # of the whole request: the same key must mean the same request
 
 
@@ -81,6 +82,7 @@ def read_submission() -> Submission:
         uploads=uploads,
         tags=read_tags(body.get("tags") or []),
         key=_key(body),
+        settings=tuple(name for name in body.get("config") or {} if name not in config),
         digest=_digest(body),
     )
 

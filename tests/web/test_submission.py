@@ -151,6 +151,21 @@ def test_a_field_that_cannot_be_is_named_and_nothing_is_made(
     assert run_directories(running) == []
 
 
+@pytest.mark.parametrize("more", [{}, {"dry_run": True}])
+def test_a_config_value_in_the_place_of_settings_is_refused_and_not_ignored(
+    running: Services, user: FlaskClient, more: dict[str, Any]
+) -> None:
+    text = '[workflow]\nname = "w"\n[config]\nword = "a"\n[[rules]]\nname = "r"\n'
+    text += 'output = ["o"]\nshell = "echo {config.word} > {output}"\n'
+    body = {"toml_content": text, "config": {"word": "b", "max_jobs": 1}} | more
+    answer: Any = user.post("/api/workflows/run", json=body)
+    assert answer.status_code == 422
+    assert "config.word" in answer.json["detail"]
+    assert "config_overrides" in answer.json["detail"]
+    body["config"] = {"unknown": "b", "max_jobs": 1}
+    assert user.post("/api/workflows/run", json=body).status_code == 200
+
+
 def test_samples_targets_overrides_and_limits_reach_the_runner(
     running: Services, user: FlaskClient
 ) -> None:
