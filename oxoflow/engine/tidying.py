@@ -13,15 +13,16 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from oxoflow.engine.files import DIRECTORY_SIZE, WorkFiles
+from oxoflow.engine.files import DIRECTORY_SIZE, RECORDS, WorkFiles
 from oxoflow.engine.outputs import delete, lies_inside
 from oxoflow.engine.plan import Planner
 from oxoflow.engine.records import FileHash, Known, OutputRecord, Removed
-from oxoflow.engine.rundir import RunDirectory
-from oxoflow.engine.scratch import make_scratch, remove_scratch
+from oxoflow.engine.scratch import remove_scratch
 from oxoflow.engine.state import State
 from oxoflow.lang.model import Job
 from oxoflow.lang.transform import CHUNKS
+
+_ASIDE = f"{RECORDS}/scratch/.gone"  # a directory on its way out
 
 
 class Leftover(Struct, frozen=True):
@@ -43,6 +44,7 @@ def tidy(planner: Planner, state: State, recorded: Callable[[], None]) -> tuple[
     if not any(_may_leave(job) for job in planner.dag.jobs):
         return ()
     recorded()
+    remove_scratch(Path(planner.files.full(_ASIDE)))  # of a run that was killed over it
     known, outputs = state.known(), state.outputs()
     found = tuple(_find(planner, known, outputs))
     digests = [_directory(planner.files, path) for left in found for path in left.results]
@@ -50,7 +52,7 @@ def tidy(planner: Planner, state: State, recorded: Callable[[], None]) -> tuple[
     state.apply([*removed, *filter(None, digests)])
     for left in found:
         for path in (*left.results, *left.scraps):
-            _delete(planner.files, left.job, path)
+            _delete(planner.files, path)
     return found
 
 
@@ -106,15 +108,16 @@ def _directory(files: WorkFiles, path: str) -> FileHash | None:
     return FileHash(path, DIRECTORY_SIZE, 0, 0, 0, files.digest(path))
 
 
-def _delete(files: WorkFiles, job: Job, path: str) -> None:
+def _delete(files: WorkFiles, path: str) -> None:
     """Delete a file, or a directory at once: half of one would be taken for the whole."""
     if not lies_inside(files.root, path):
         return
     full = files.full(path)
     with contextlib.suppress(OSError):  # gone already, or not ours to delete
         if os.path.isdir(full) and not os.path.islink(full.rstrip("/")):
-            aside = make_scratch(RunDirectory(Path(files.root)), job.name)
-            os.rename(full, aside / "gone")
+            aside = Path(files.full(_ASIDE))
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(full, aside)
             remove_scratch(aside)
         else:
             delete(full)

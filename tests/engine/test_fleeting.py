@@ -306,3 +306,15 @@ def test_the_manifest_of_a_checkpoint_stays(tmp_path, kind):
     assert (tmp_path / "S2").exists()
     assert execute(tmp_path, text).exit_code == 0
     assert started(tmp_path) == []
+
+
+def test_a_kill_while_a_directory_is_deleted_leaves_nothing_of_it(tmp_path, monkeypatch):
+    text = pair({}, "idx/", "mkdir idx; echo 1 > idx/x", "idx", "cat idx/x > calls")
+    with monkeypatch.context() as patch:
+        patch.setattr("oxoflow.engine.tidying.remove_scratch", lambda path: None)
+        assert execute(tmp_path, text).exit_code == 0
+    assert (tmp_path / ".oxo-flow/scratch/.gone/x").exists()
+    assert not (tmp_path / "idx").exists()
+    assert execute(tmp_path, text).exit_code == 0
+    assert started(tmp_path) == []
+    assert list((tmp_path / ".oxo-flow/scratch").iterdir()) == []

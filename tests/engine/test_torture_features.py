@@ -60,7 +60,7 @@ def workflow(samples: int) -> str:
                 input=["scratched/{sample}"],
                 output=[f"{form}/{{sample}}"],
                 shadow=form,
-                temp_output=[f"{form}/{{sample}}.temp"],
+                temp_output=[f"{form}/{{sample}}.temp", "minimal/{sample}"],
             )
         )
     text.append(
