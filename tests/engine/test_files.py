@@ -2,11 +2,12 @@
 
 import hashlib
 import os
+import threading
 
 import pytest
 from msgspec.structs import replace
 
-from oxoflow.engine.files import MISSING, Listing, WorkFiles
+from oxoflow.engine.files import MISSING, READERS, Listing, WorkFiles
 from tests.engine.running import execute, rule
 
 
@@ -84,6 +85,34 @@ def test_reading_ahead_learns_everything_at_once(files, tmp_path):
     learned = {entry.path: entry.sha256 for entry in files.take_learned()}
     assert learned == {f"f{number}": sha(str(number).encode()) for number in range(20)}
     assert files.last_digest("f3") == sha(b"3")
+
+
+def test_however_many_ask_only_a_few_files_are_read_at_once(tmp_path, monkeypatch):
+    reading, enough, too_many, go_on = [], threading.Event(), threading.Event(), threading.Event()
+
+    def read(descriptor):
+        reading.append(descriptor)
+        if len(reading) == READERS:
+            enough.set()
+        if len(reading) > READERS and not go_on.is_set():
+            too_many.set()
+        go_on.wait(30)
+        return "digest"
+
+    monkeypatch.setattr("oxoflow.engine.files._sha256", read)
+    files = WorkFiles(str(tmp_path))
+    names = [str(at) for at in range(4 * READERS)]
+    for name in names:
+        (tmp_path / name).touch()
+    threads = [threading.Thread(target=files.digest, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    assert enough.wait(30)
+    assert not too_many.wait(0.2)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert len(reading) == len(names)
 
 
 def test_globs_see_hidden_files_and_are_sorted(files, tmp_path):
