@@ -157,6 +157,7 @@ def check_text(
         composed = compose(workflow, view, directory=directory, overrides=overrides or {})
         workflow = composed
         found += validate(composed, view=view if look else None)
+        found += _unfit_values(composed, view) if look else ()
         jobs = expand(composed, view, deadline=deadline)
         found += [*without_rules(composed), *empty_groups(composed, jobs)] if look else ()
         if any(each.code == UNKNOWN_NAME for each in found):
@@ -171,6 +172,15 @@ def check_text(
     modules = workflow.modules if workflow else ()
     placed = locate(text, list(unique.values())[::-1], modules)
     return Checked(workflow, jobs, dag, tuple(placed))
+
+
+def _unfit_values(workflow: Workflow, view: FileView) -> list[Diagnostic]:
+    """Warn of config values that their own declarations refuse: a run wants others (1.4)."""
+    return [
+        replace(each, severity=Severity.WARNING)
+        for each in check_config(workflow, view)
+        if each.key and workflow.config.get(each.key.removeprefix("config."))
+    ]
 
 
 def _with_known_names(jobs: Sequence[Job]) -> list[Job]:

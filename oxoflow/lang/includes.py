@@ -80,6 +80,7 @@ def _merge_all(
                 entry=entry,
                 within=file,
                 text=loading.texts[path],
+                document=written.document,
                 written={rule.name: rule.name for rule in written.rules},
             )
             workflow = _merge(workflow, include, module, record)

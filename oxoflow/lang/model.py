@@ -289,6 +289,7 @@ class Module(Struct, frozen=True):
     entry: int = 0  # the number of the `[[include]]` that names it
     within: str | None = None  # the included file with that entry; None: the workflow itself
     text: str = ""
+    document: Mapping[str, Any] = field(default_factory=dict)
     written: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -188,6 +188,21 @@ def test_a_circle_is_told_beside_an_unknown_name():
     assert checked.dag is None
 
 
+def test_a_default_that_its_own_declaration_refuses_is_told_before_a_run(tmp_path):
+    text = GOOD + (
+        '[config]\na = { default = "9", range = "0..5" }\nb = { required = true }\n'
+        'c = { default = "x", choices = ["x"] }\n'
+    )
+    view = DirectoryView(str(tmp_path))
+    (found,) = check_text(text, view, look=True).diagnostics
+    assert (found.severity, found.code, found.line) == (
+        Severity.WARNING,
+        "E005",
+        text[: text.index("a = {")].count("\n") + 1,
+    )
+    assert "from 0 to 5" in found.message
+
+
 def test_a_workflow_without_rules_is_told_when_it_is_checked_where_it_runs(tmp_path):
     text, view = '[workflow]\nname = "w"\n', DirectoryView(str(tmp_path))
     (found,) = check_text(text, view, look=True).diagnostics

@@ -75,6 +75,17 @@ def test_advice_stands_there_too_and_config_keys_where_they_are_set():
     assert ("W001", None, None, 1, 1) in places(found)
 
 
+def test_keys_without_effect_and_words_nobody_knows_are_told_of_included_rules_too():
+    files = {"m": HEAD + rule("a", cache_key='"k"', shadow='"odd"', input='["x"]')}
+    host = HEAD + rule("own") + '[[include]]\npath = "m"\nnamespace = "n"\n'
+    workflow = composed(host, files)
+    found = places(locate(host, lint(workflow, []), workflow.modules))
+    assert {each for each in found if each[0] in ("W034", "S009")} == {
+        ("W034", "n::a", "m", 5, 1),
+        ("S009", "n::a", "m", 6, 1),
+    }
+
+
 @pytest.mark.parametrize(
     ("host", "expected"),
     [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -157,6 +158,16 @@ def _fan_out_names(workflow: Workflow) -> Iterator[str]:
         yield table.name
     for rule in workflow.rules:
         yield from PLACEHOLDER.findall(rule.output_pattern or "")
+
+
+def written_rules(workflow: Workflow) -> Iterator[tuple[Rule, Mapping[str, Any]]]:
+    """Yield each rule with the table it was written as, those of included files too."""
+    yield from zip(workflow.rules, workflow.document.get("rules", ()), strict=False)
+    rules = {rule.name: rule for rule in workflow.rules}
+    for module in workflow.modules:
+        tables = {table["name"]: table for table in module.document.get("rules", ())}
+        for name, own in module.written.items():
+            yield rules[name], tables[own]
 
 
 def warn(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from oxoflow.errors import Diagnostic
-from oxoflow.lang.lints.advice import note, warn
+from oxoflow.lang.lints.advice import note, warn, written_rules
 from oxoflow.lang.model import Rule, Workflow
 from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.rule_tables import RESOURCES
@@ -37,6 +37,7 @@ CURES = {
     "workdir": "remove it; rules run in the directory of the run",
     **dict.fromkeys(RESOURCES.fields, "write it under [rules.resources]"),
 }
+_OF_WORKFLOW = {"sample_group_name": "remove it; a group has its name in [[sample_groups]]"}
 _OF_EACH_RULE = "write it under the [rules.resources] of each rule"
 
 
@@ -57,7 +58,8 @@ def document_checks(workflow: Workflow, guesses: Guesser) -> Iterator[Diagnostic
             if key not in known:
                 message = f"unknown key '{key}' in [{place}] is ignored"
                 own = place == "defaults" and key in RESOURCES.fields
-                cure = _OF_EACH_RULE if own else guesses.meant(key, known)
+                cure = _OF_EACH_RULE if own else _OF_WORKFLOW.get(key)
+                cure = cure or guesses.meant(key, known)
                 yield warn("S006", message, None, f"{place}.{key}", cure)
     yield from _rule_keys(workflow, guesses)
     yield from _odd_words(workflow)
@@ -83,7 +85,7 @@ def _odd_words(workflow: Workflow) -> Iterator[Diagnostic]:
             message = f"config '{key}': the range '{declared.range}' is not known"
             message += ", and counts for nothing"
             yield warn("S009", message, None, f"config.{key}", 'write it as "1..64"')
-    for rule, written in zip(workflow.rules, document.get("rules", ()), strict=False):
+    for rule, written in written_rules(workflow):
         yield from _unknown_words(RULE, written, "", rule)
 
 

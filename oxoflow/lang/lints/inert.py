@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from oxoflow.errors import Diagnostic
-from oxoflow.lang.lints.advice import note, warn
+from oxoflow.lang.lints.advice import note, warn, written_rules
 from oxoflow.lang.model import Rule, Workflow
 
 IGNORED, IDLE = "W033", "W034"
@@ -45,7 +45,7 @@ def inert_checks(workflow: Workflow) -> Iterator[Diagnostic]:
     yield from _gpus(defaults.get("environment"), None, "defaults.environment")
     for name, environment in _table(document.get("env_groups")).items():
         yield from _gpus(environment, None, f"env_groups.{name}")
-    for rule, written in zip(workflow.rules, document.get("rules", ()), strict=False):
+    for rule, written in written_rules(workflow):
         yield from _rule_keys(rule, written)
 
 
