@@ -6,7 +6,7 @@ Owns these sentences (spec/oxoflow-format.md 5.1, 5.2; design 10). Decides nothi
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.deciding import Decision, Reason
@@ -61,7 +61,7 @@ def missing_message(decision: Decision, dag: Dag) -> str:
         )
     return (
         f"rule '{rule}': {noun} {shown}{more} {verb} made by no rule and {verb} not on disk"
-        f"{_nearest(missing[0], rule, dag)}"
+        f"{_nearest(missing, rule, dag)}"
     )
 
 
@@ -95,8 +95,9 @@ def _say(reason: Reason) -> str:
     return f"{reason.part} is {reason.new}" if reason.new else reason.part
 
 
-def _nearest(path: str, reader: str, dag: Dag) -> str:
-    """Name the output of another rule that the author may have meant."""
+def _nearest(missing: Sequence[str], reader: str, dag: Dag) -> str:
+    """Name the output of another rule that the author may have meant with the first."""
+    path = missing[0]
     outputs = {
         dag.texts.path(output): job.rule.name
         for job in dag.jobs[:20_000]
@@ -106,6 +107,8 @@ def _nearest(path: str, reader: str, dag: Dag) -> str:
     name = posixpath.basename(path)
     namesake = next((output for output in outputs if posixpath.basename(output) == name), None)
     near = namesake or most_alike(path, outputs, len(outputs), least=ALIKE_PATHS)
+    if near is None and len(missing) > 1:
+        return "; put the files there or add rules that make them"
     if near is None:
         return "; put the file there or add a rule that makes it"
     return f"; nearest output: '{near}' (rule '{outputs[near]}')"

@@ -142,7 +142,7 @@ def test_a_plan_warns_of_an_input_that_no_job_makes_before_others_have_run(here,
     assert told.out.count("run  ") == 4
     assert told.err.splitlines() == [
         "oxoflow: warning: rule 'map': inputs 'index.bwt', 'index.sa' are made by no rule and are "
-        "not on disk; put the file there or add a rule that makes it"
+        "not on disk; put the files there or add rules that make them"
     ]
     for name in ("index.bwt", "index.sa"):
         (here / name).write_text("x")

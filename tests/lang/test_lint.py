@@ -315,6 +315,12 @@ def test_a_resource_outside_its_table_is_sent_into_it():
     ]
 
 
+def test_the_name_of_a_sample_group_has_its_place_in_the_group():
+    head = HEAD.replace("[workflow]\n", "[workflow]\nsample_group_name = 'g'\n")
+    (told,) = [d for d in found(head + rule("")) if d.code == "S006"]
+    assert told.suggestion == "remove it; a group has its name in [[sample_groups]]"
+
+
 def test_a_key_of_later_versions_is_a_note_and_no_warning():
     (told,) = [d for d in found(HEAD + rule("report = 'Fig. 1'")) if d.code == "S006"]
     assert told.severity is Severity.INFO
