@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from oxoflow.engine.checkpointfile import CHECKPOINT
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import DIRECTORY_SIZE, MISSING, WorkFiles
-from oxoflow.engine.fingerprint import Fingerprinter, Inputs, Streamed, differences, key_of
+from oxoflow.engine.fingerprint import Fingerprinter, Inputs, Streamed, differences
 from oxoflow.engine.fleeting import Fleeting
 from oxoflow.engine.laterules import LateRules
 from oxoflow.engine.matching import OutputIndex, bare, tidy
@@ -104,7 +104,8 @@ class Decider:
         removed = {job for job, known in self.known.items() if known.removed}
         made = self._owners.items() if removed else ()
         self._removed = {bare(path): path for path, output in made if output.job in removed}
-        self.fingerprinter = Fingerprinter(workflow, renderer, files, dag, pipes, self._removed)
+        about = (dag, pipes, self.known, self._removed)
+        self.fingerprinter = Fingerprinter(workflow, renderer, files, *about)
 
     def decide(
         self,
@@ -273,7 +274,7 @@ class Decider:
                 return Verdict.RUN, self._changes(case, {})
             return Verdict.CHECK, (Reason("upstream", None, ", ".join(case.waiting)),)
         digests = self.fingerprinter.settled(case.inputs)
-        if key_of(static, digests) == known.key:
+        if self.fingerprinter.key(case.job, static, digests) == known.key:
             return Verdict.SKIP, ()
         return Verdict.RUN, self._changes(case, digests)
 
@@ -313,10 +314,7 @@ class Decider:
         return None if not when or self._holds(when) else recorded.job
 
     def _sharer(self, job: Job, path: str) -> str | None:
-        """Name another job that writes a path too and ran, or is to: then it shows nothing here.
-
-        Jobs that fill one directory together are each to do their part.
-        """
+        """Name another job that writes a path too and ran, or is to: each is to do its part."""
         for other in self._sharers.get(tidy(path), ()) if self._sharers else ():
             name = self._dag.jobs[other].name
             if name != job.name and (other in self._to_run or name in self.known):
@@ -354,7 +352,7 @@ class Decider:
         return tuple(
             Reason(item.part, item.old, item.new)
             for item in found
-            if inputs or not item.part.startswith("input.")
+            if not (case.waiting and item.part.startswith(("input.", "depends_on.")))
         )
 
 

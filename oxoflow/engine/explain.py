@@ -124,6 +124,12 @@ def _input(reason: Reason, name: str, verdict: Verdict) -> str:
     return f"the content of input '{name}' changed ({_short(reason.old)} → {_short(reason.new)})"
 
 
+def _depends_on(reason: Reason, name: str, verdict: Verdict) -> str:
+    if reason.new is None:
+        return f"it no longer waits for {name}"
+    return f"{name}, for which it waits, has {'new' if reason.old else 'now'} results"
+
+
 def _upstream(reason: Reason, name: str, verdict: Verdict) -> str:
     if verdict is Verdict.BLOCKED:
         return f"it needs {reason.new}, which is blocked"
@@ -156,6 +162,7 @@ _SENTENCES: Mapping[str, Callable[[Reason, str, Verdict], str]] = {
     "output": _output,
     "input": _input,
     "upstream": _upstream,
+    "depends_on": _depends_on,
     "pipe": _pipe,
     "when": _when,
     "command": _command,

@@ -15,16 +15,19 @@ from typing import Any
 
 from msgspec import Struct
 
+from oxoflow.engine.awaiting import Awaiting
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import MISSING, WorkFiles
 from oxoflow.engine.jsontext import to_json
 from oxoflow.engine.matching import bare, glob_pattern, is_glob
 from oxoflow.engine.pipes import Pipes
+from oxoflow.engine.records import Known
 from oxoflow.engine.render import Renderer
 from oxoflow.lang.model import Environment, EnvironmentKind, Job, Workflow
 from oxoflow.lang.values import config_text
 
 CHANGED = "changed while the job ran"
+AWAITED = "depends_on "  # before the name of a job that is waited for
 STREAMED = "pipe "  # before the key of the job that streams an input
 _WITH_SPEC_FILE = frozenset(
     {
@@ -74,8 +77,10 @@ class Fingerprinter:
         files: WorkFiles,
         dag: Dag,
         pipes: Pipes,
+        known: Mapping[str, Known],
         removed: Collection[str] = (),
     ) -> None:
+        self.awaiting = Awaiting(dag, renderer, known)
         self._dag = dag
         self._pipes = pipes
         self._renderer = renderer
@@ -182,7 +187,14 @@ class Fingerprinter:
         digests = self.settled(inputs)
         static = self.static(job, outputs)
         parts = self.parts(job, outputs, digests)
-        return Fingerprint(key_of(static, digests), static, to_json(parts))
+        return Fingerprint(self.key(job, static, digests), static, to_json(parts))
+
+    def key(self, job: Job, static: str, digests: Mapping[str, str]) -> str:
+        """Give a job's key from its static half, its inputs, and what it waits for."""
+        awaited = self.awaiting.keys(job)
+        if awaited:
+            digests = {**digests, **{f"{AWAITED}{name}": key for name, key in awaited.items()}}
+        return key_of(static, digests)
 
     def parts(
         self, job: Job, outputs: tuple[str, ...], inputs: Mapping[str, str]
@@ -199,6 +211,7 @@ class Fingerprinter:
             "envvars": self._renderer.symbolic_env(rule),
             "output": list(outputs),
             "input": dict(inputs),
+            "depends_on": dict(self.awaiting.keys(job)),
         }
         return {name: value for name, value in parts.items() if value}
 

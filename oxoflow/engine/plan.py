@@ -138,9 +138,10 @@ class Planner:
 
     def fingerprint(self, decision: Decision) -> Fingerprint:
         """Give the key to record for a decision, its inputs as they were when it was made."""
-        return self._decider.fingerprinter.fingerprint(
-            decision.job, decision.outputs, decision.inputs
-        )
+        fingerprinter = self._decider.fingerprinter
+        found = fingerprinter.fingerprint(decision.job, decision.outputs, decision.inputs)
+        fingerprinter.awaiting.note(decision.job.name, found.key)
+        return found
 
     def gone(self, index: int) -> tuple[str, ...]:
         """Give the outputs of a job that were deleted on purpose, and are not there."""

@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from oxoflow.engine.deciding import Reason, Verdict
+from oxoflow.engine.explain import sentence
 from oxoflow.engine.plan import PlanOptions
 from oxoflow.engine.rundir import Launch, RunDirectory, RunState
 from oxoflow.errors import DiskTrouble, GraphError, WorkflowError
@@ -56,6 +58,25 @@ def test_a_job_that_fails_leaves_what_others_put_into_the_directory_that_they_fi
     (tmp_path / "ready").touch()
     assert execute(tmp_path, text).counts.succeeded == 2
     assert (tmp_path / "list").read_text().split() == ["S1.fa", "S2.fa", "S3.fa"]
+
+
+def test_a_job_that_only_waits_for_others_runs_anew_when_these_made_something_else(tmp_path):
+    switch = "[config]\nmore = false\nword = 'x'\n"
+    text = rule("a", "mkdir -p r && echo {config.word} > r/a", output=["r/a"])
+    text += rule("b", "echo b > r/b", output=["r/b"], depends_on=["a"], when="config.more")
+    text += rule("sum", "cat r/* > m", output=["m"], depends_on=["a", "b"])
+    text += rule("page", "cp m page", output=["page"], depends_on=["sum"])
+    assert execute(tmp_path, switch + text).counts.succeeded == 3
+    assert execute(tmp_path, switch + text).counts.succeeded == 0
+    switch = switch.replace("false", "true")
+    assert execute(tmp_path, switch + text).counts.succeeded == 3
+    assert (tmp_path / "page").read_text() == "x\nb\n"
+    assert execute(tmp_path, switch + text).counts.succeeded == 0
+    assert execute(tmp_path, switch.replace("'x'", "'y'") + text).counts.succeeded == 4
+    assert (tmp_path / "page").read_text() == "y\nb\n"
+    told = [sentence(Reason("depends_on.a", old, "2"), Verdict.RUN) for old in ("1", None)]
+    assert told == [f"a, for which it waits, has {word} results" for word in ("new", "now")]
+    assert execute(tmp_path, switch.replace("'x'", "'y'") + text).counts.succeeded == 0
 
 
 def test_a_run_writes_the_agreed_events_and_its_end_record(tmp_path):
