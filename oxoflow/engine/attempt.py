@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from oxoflow.engine.disk import trouble
-from oxoflow.engine.ending import JOB_MARKER, end_job
+from oxoflow.engine.ending import JOB_MARKER, end_job, outlast
 from oxoflow.engine.logs import LogCopier
 from oxoflow.engine.masking import Mask, MaskedStream
 from oxoflow.engine.metering import Meter
@@ -23,6 +23,7 @@ from oxoflow.engine.rundir import RunDirectory, log_name
 
 _ARGUMENT_LIMIT = 120_000  # bytes; Linux refuses single arguments of 128 KiB
 _TAIL = 2048
+_SUBSTITUTION = ">("  # of bash: a process that writes on after the command
 
 
 class JobLogs:
@@ -122,6 +123,9 @@ class Commands(Struct, frozen=True):
             )
             self.meter.job_started()
             ended = self.table.wait(child)
+            writes_on = ended.signal is None and any(_SUBSTITUTION in word for word in argv)
+            if writes_on and self.table.has_orphans():
+                outlast(self.table, child)
             if ended.code != 0 and self.table.has_orphans():
                 end_job(self.table, child)
             self._drop_script(argv, job)

@@ -74,6 +74,20 @@ def end_job(table: ProcessTable, child: Child) -> None:
     table.reap_orphans()
 
 
+def outlast(table: ProcessTable, child: Child, limit: float = 10.0) -> None:
+    """Wait until what a command left at work has ended, `limit` seconds at most.
+
+    Bash waits for no process substitution: what `>(tee log)` writes may come after its end.
+    """
+    token = f"{JOB_MARKER}={child.token}".encode()
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        if not job_members(child.pid, token, all_processes(), os.getpid()):
+            break
+        time.sleep(_LOOK_AGAIN / 4)
+    table.reap_orphans()
+
+
 def end_run(
     table: ProcessTable,
     run_id: str,

@@ -142,6 +142,18 @@ def test_a_log_tells_why_a_run_could_not_begin(tmp_path):
     assert "cycle" in (tmp_path / "execution.log").read_text()
 
 
+def test_what_a_process_substitution_writes_is_waited_for(tmp_path):
+    shell = "echo told > >(for i in {1..30000}; do :; done; cat > {output}) 2>| >(tee err >&2)"
+    assert execute(tmp_path, rule("a", shell, output=["log"])).exit_code == 0
+    assert (tmp_path / "log").read_text() == "told\n"
+
+
+def test_what_a_failed_command_says_through_a_process_substitution_is_heard(tmp_path):
+    shell = "echo why > >(for i in {1..30000}; do :; done; cat >&2); exit 3"
+    assert execute(tmp_path, rule("a", shell)).exit_code == 1
+    assert "why" in str(events(tmp_path, "rule_failed")[0].data)
+
+
 def test_what_a_successful_job_leaves_running_ends_with_the_run(tmp_path):
     text = rule("a", "setsid sleep 306 > /dev/null 2>&1 &") + rule("b", "echo > b", output=["b"])
     assert execute(tmp_path, text).exit_code == 0
