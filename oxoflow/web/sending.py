@@ -35,29 +35,30 @@ def send_in_own_thread(body: Body, headers: Mapping[str, str]) -> Response:
         return Response(body(), headers=headers)
     if not _SENDERS.acquire(blocking=False):
         raise Unavailable("Too many downloads", f"{MOST} archives are being sent", retry_after=10)
-    return Response(_Handed(body), headers=headers, direct_passthrough=True)
+    place = _Place()
+
+    def start(connection: socket.socket, head: bytes) -> None:
+        sender = threading.Thread(
+            target=_send, args=(connection, head, body, place), name="sender", daemon=True
+        )
+        try:
+            sender.start()
+        except RuntimeError as error:  # no more threads for this process
+            log.error("a download was refused: %s", str(error))  # an error would hold the place
+            connection.close()
+
+    handed = Handover(request.environ, start, body)
+    return Response(handed, headers=headers, direct_passthrough=True)
 
 
-class _Handed(Handover):
-    """Gives the sender's place back when the connection never comes to be handed over."""
-
-    def __init__(self, body: Body) -> None:
-        self._sent = False
-        super().__init__(request.environ, self._start, body)
-        self._body = body
-
-    def _start(self, connection: socket.socket, head: bytes) -> None:
-        self._sent = True
-        threading.Thread(
-            target=_send, args=(connection, head, self._body), name="sender", daemon=True
-        ).start()
+class _Place:
+    """A sender's place, given back with the last reference: the connection may never come."""
 
     def __del__(self) -> None:
-        if not self._sent:
-            _SENDERS.release()
+        _SENDERS.release()
 
 
-def _send(connection: socket.socket, head: bytes, body: Body) -> None:
+def _send(connection: socket.socket, head: bytes, body: Body, place: _Place) -> None:
     try:
         with connection:
             connection.settimeout(PATIENCE)
@@ -69,5 +70,3 @@ def _send(connection: socket.socket, head: bytes, body: Body) -> None:
         log.info("a download ended early: %s", error)
     except Exception:
         log.exception("a download failed")
-    finally:
-        _SENDERS.release()
