@@ -133,7 +133,7 @@ def _depends_on(reason: Reason, name: str, verdict: Verdict) -> str:
 def _upstream(reason: Reason, name: str, verdict: Verdict) -> str:
     if verdict is Verdict.BLOCKED:
         return f"it needs {reason.new}, which is blocked"
-    return f"it depends on {reason.new}, which will run; only changed inputs make it run"
+    return f"it depends on {reason.new}, which will run; only new results of that make it run"
 
 
 def _pipe(reason: Reason, name: str, verdict: Verdict) -> str:

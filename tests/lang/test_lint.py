@@ -50,6 +50,14 @@ def test_a_clean_workflow_gives_nothing_at_all():
 
 
 GROUPS = '[[sample_groups]]\nname = "g"\nsamples = ["S1"]\n'
+
+
+def test_a_condition_on_metadata_that_no_group_has_is_told_where_to_give_it():
+    text = HEAD + GROUPS + bare("shell = 'echo {sample}'\nwhen = \"wildcard.calling == 'both'\"")
+    (told,) = [each for each in found(text) if each.code == "W024"]
+    assert "metadata = { calling = '…' }" in str(told)
+
+
 PAIRS = '[[pairs]]\npair_id = "P"\nexperiment = "T"\nmetadata = { kit = "x" }\n'
 PRODUCER = rule(name="p")
 

@@ -83,7 +83,8 @@ def _condition(rule: Rule, when: str, own: set[str], facts: Facts) -> Iterator[D
         if not (spread and _has_source(name, facts)):
             message = f"rule '{rule.name}': its jobs have no wildcard.{name}, so the test is false"
             near = None if spread else f"use {{{name}}} in an input, an output or the command"
-            cure = near or facts.guesses.meant(name, facts.known_names) or "test a config key"
+            known = f"give sample groups or pairs metadata = {{ {name} = '…' }}"
+            cure = near or facts.guesses.meant(name, facts.known_names) or known
             yield warn("W024", message, rule, "when", cure)
 
 
