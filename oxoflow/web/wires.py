@@ -7,6 +7,7 @@ nothing: the stream hub asks for bytes and moves them.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any, Protocol
 
 from oxoflow.db.events import Event
@@ -57,6 +58,7 @@ def log_text(tail: Tail, offset: int, data: bytes) -> str:
     return json.dumps({"type": "log", "time": instant(), "data": body})
 
 
+@lru_cache(maxsize=8)  # every stream gets the same heartbeat
 def notice_text(type_: str, time: str, position: int | None = None) -> str:
     """A heartbeat or a resync as the object that clients get."""
     body: dict[str, Any] = {"type": type_, "time": time, "data": {}}
