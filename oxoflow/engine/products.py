@@ -97,7 +97,8 @@ def is_protected(full: str) -> bool:
         status = os.stat(full)
         if not stat.S_ISDIR(status.st_mode):
             return not status.st_mode & _WRITABLE
-        entries = [entry.stat(follow_symlinks=False) for entry in os.scandir(full)]
+        with os.scandir(full) as found:
+            entries = [entry.stat(follow_symlinks=False) for entry in found]
     except OSError:
         return False
     return any(stat.S_ISREG(each.st_mode) and not each.st_mode & _WRITABLE for each in entries)

@@ -52,7 +52,7 @@ def forget_scratch(directory: RunDirectory, job: str) -> None:
     """Delete every directory of a job that succeeded, those kept of earlier failures too."""
     place, stem = directory.records / "scratch", _stem(job)
     with contextlib.suppress(FileNotFoundError):
-        for entry in os.scandir(place):
+        for entry in list(os.scandir(place)):
             if entry.name.rsplit("-", 2)[0] == stem:
                 remove_scratch(Path(entry.path))
 
