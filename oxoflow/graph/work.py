@@ -149,8 +149,8 @@ class Seat(Protocol):
         """While inside, this thread works for the node beside the one that started it."""
         ...
 
-    def resting(self) -> contextlib.AbstractContextManager[None]:
-        """While inside, this thread only waits for its helpers."""
+    def resting(self, helpers: int) -> contextlib.AbstractContextManager[None]:
+        """While inside, this thread only waits for so many helpers."""
         ...
 
 
