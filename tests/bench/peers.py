@@ -12,7 +12,7 @@ from tests.bench.measure import Contender, Sample, Table, clear, run_once
 
 PACKAGES = ("snakemake", "luigi")
 SLOTS = "2"
-FEW, MANY = 100, 400  # jobs; the difference is what a job costs without the start of the engine
+FEW, MANY = 100, 1000  # jobs; the difference is what a job costs without the start of the engine
 
 
 def environments() -> Path:
