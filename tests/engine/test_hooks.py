@@ -65,8 +65,9 @@ def test_a_hook_that_fails_or_is_refused_only_warns(tmp_path, command, words):
     assert ("[on_complete] too bad" in log) == ("too bad" in command)
 
 
-def test_a_cancel_ends_a_hook_and_the_run_with_it(tmp_path):
-    process = start(tmp_path, "on_complete = 'touch begun; sleep 300'\n" + rule("a", "true"))
+def cancel(tmp_path, text: str) -> None:
+    """Run a workflow until it has begun, then cancel it and wait for its end."""
+    process = start(tmp_path, text)
     try:
         wait_for(tmp_path / "begun", process)
         process.send_signal(signal.SIGTERM)
@@ -74,19 +75,16 @@ def test_a_cancel_ends_a_hook_and_the_run_with_it(tmp_path):
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_cancel_ends_a_hook_and_the_run_with_it(tmp_path):
+    cancel(tmp_path, "on_complete = 'touch begun; sleep 300'\n" + rule("a", "true"))
     assert events(tmp_path)[-1].type == "run_cancelled"
 
 
 def test_a_cancelled_run_runs_no_hook(tmp_path):
     text = "on_error = 'touch broken'\non_complete = 'touch done'\n"
-    process = start(tmp_path, text + rule("a", "touch begun; sleep 300"))
-    try:
-        wait_for(tmp_path / "begun", process)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 143
-    finally:
-        process.kill()
-        process.communicate()
+    cancel(tmp_path, text + rule("a", "touch begun; sleep 300"))
     assert not {"broken", "done"} & {path.name for path in tmp_path.iterdir()}
 
 
