@@ -14,14 +14,16 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from oxoflow.engine.checkpointfile import CHECKPOINT
+from oxoflow.engine.contents import Contents
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import DIRECTORY_SIZE, MISSING, WorkFiles
 from oxoflow.engine.fingerprint import Fingerprinter, Inputs, Streamed, differences
 from oxoflow.engine.fleeting import Fleeting
 from oxoflow.engine.laterules import LateRules
 from oxoflow.engine.matching import OutputIndex, bare, tidy
+from oxoflow.engine.owners import Owners
 from oxoflow.engine.pipes import Pipes
-from oxoflow.engine.records import Known, OutputRecord
+from oxoflow.engine.records import Known
 from oxoflow.engine.render import Renderer
 from oxoflow.engine.state import State
 from oxoflow.lang.condition import asks_files, evaluate
@@ -96,13 +98,12 @@ class Decider:
         self._renderer = renderer
         self._forced = forced
         self._conditions: dict[str, bool] = {}
-        self._sharers = dict(dag.shared_outputs)
-        self._to_run: set[int] = set()
         self._late = LateRules(workflow, dag, renderer.texts.path)
         self.known: Mapping[str, Known] = state.known()
-        self._owners: Mapping[str, OutputRecord] = state.outputs()
+        self._owners = Owners(dag, state.outputs(), self.known, self._holds)
+        self._contents = Contents(state.contents, files, dag, renderer)
         removed = {job for job, known in self.known.items() if known.removed}
-        made = self._owners.items() if removed else ()
+        made = self._owners.recorded.items() if removed else ()
         self._removed = {bare(path): path for path, output in made if output.job in removed}
         about = (dag, pipes, self.known, self._removed)
         self.fingerprinter = Fingerprinter(workflow, renderer, files, *about)
@@ -143,8 +144,8 @@ class Decider:
             verdict, reasons = _run(Reason("record", known.status))
         else:
             verdict, reasons = self._with_record(case, known)
-        if self._sharers and verdict is Verdict.RUN:
-            self._to_run.add(index)
+        if verdict is Verdict.RUN:
+            self._owners.will_run(index)
         adopt = known is None and verdict is Verdict.SKIP
         if not self._pipes.of_job:
             return Decision(index, job, verdict, reasons, outputs, adopt, inputs)
@@ -249,7 +250,7 @@ class Decider:
         if not outputs or not all("{" not in path and case.present(path) for path in outputs):
             return Verdict.RUN, (Reason("record"),)
         for path in outputs:
-            owner = self._foreign_owner(case.job, path) or self._sharer(case.job, path)
+            owner = self._owners.foreign(case.job, path) or self._owners.sharer(case.job, path)
             if owner:
                 return Verdict.RUN, (Reason(f"output.{path}", f"made by {owner}"),)
         if case.waiting:
@@ -285,41 +286,22 @@ class Decider:
             if "{" in path or "://" in path:
                 continue
             status = self._files.status(path)
-            recorded = self._owners.get(path)
+            recorded = self._owners.recorded.get(path)
             if status is None or stat.S_ISFIFO(status.st_mode):
                 if status is not None or not self._files.present(path):
                     reasons.append(Reason(f"output.{path}", "present", MISSING))
-            elif recorded is None or recorded.job != job.name:
-                owner = self._foreign_owner(job, path)
-                if owner:
-                    reasons.append(Reason(f"output.{path}", f"made by {owner}"))
-            elif recorded.size not in (DIRECTORY_SIZE, status.st_size):
+                continue
+            own = recorded is not None and recorded.job == job.name
+            owner = None if own else self._owners.foreign(job, path)
+            if owner:
+                reasons.append(Reason(f"output.{path}", f"made by {owner}"))
+            elif recorded is not None and recorded.size == DIRECTORY_SIZE:
+                changed = self._contents.difference(path)
+                reasons += [Reason(f"output.{path}", *changed)] if changed else []
+            elif recorded is not None and own and recorded.size != status.st_size:
                 new = f"{status.st_size} bytes"
                 reasons.append(Reason(f"output.{path}", f"{recorded.size} bytes", new))
         return tuple(reasons)
-
-    def _foreign_owner(self, job: Job, path: str) -> str | None:
-        """Name the job that made a path, if it still stands in the workflow but is switched off.
-
-        Two rules whose `when` exclude each other may write one file; a result of the one is then
-        no result of the other.
-        """
-        recorded = self._owners.get(path)
-        if recorded is None or recorded.job == job.name:
-            return None
-        index = self._dag.index.get(recorded.job)
-        if index is None:
-            return None
-        when = self._dag.jobs[index].rule.when
-        return None if not when or self._holds(when) else recorded.job
-
-    def _sharer(self, job: Job, path: str) -> str | None:
-        """Name another job that writes a path too and ran, or is to: each is to do its part."""
-        for other in self._sharers.get(tidy(path), ()) if self._sharers else ():
-            name = self._dag.jobs[other].name
-            if name != job.name and (other in self._to_run or name in self.known):
-                return name
-        return None
 
     def _holds(self, when: str) -> bool:
         """Evaluate a condition; one that asks for no file is evaluated once."""

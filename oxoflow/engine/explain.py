@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from oxoflow.engine.contents import MISSING_IN_IT
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.deciding import Decision, Reason, Verdict
 from oxoflow.engine.events import timestamp
@@ -109,6 +110,8 @@ def _output(reason: Reason, name: str, verdict: Verdict) -> str:
         return f"its outputs are declared differently{_change(reason)}"
     if reason.new == "missing":
         return f"output '{name}' is missing"
+    if reason.new == MISSING_IN_IT:
+        return f"missing in output '{name}': {reason.old}"
     if reason.new is None:
         return f"output '{name}' is {reason.old}"
     return f"output '{name}' is not what was verified: {reason.old} then, {reason.new} now"

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
+from oxoflow.engine.contents import list_contents
 from oxoflow.engine.fifos import remove_pipe
 from oxoflow.engine.files import DIRECTORY_SIZE
 from oxoflow.engine.journal import Shape
@@ -60,9 +61,15 @@ def verify(root: str, job: str, paths: Iterable[str]) -> Verified:
         if stat.S_ISFIFO(status.st_mode):
             missing.append(path)
             continue
-        size = DIRECTORY_SIZE if stat.S_ISDIR(status.st_mode) else status.st_size
-        present.append(OutputRecord(path, job, size, status.st_mtime_ns))
+        present.append(_record(root, path, job, status))
     return Verified(tuple(present), tuple(missing))
+
+
+def _record(root: str, path: str, job: str, status: os.stat_result) -> OutputRecord:
+    if not stat.S_ISDIR(status.st_mode):
+        return OutputRecord(path, job, status.st_size, status.st_mtime_ns)
+    held = list_contents(_full(root, path))
+    return OutputRecord(path, job, DIRECTORY_SIZE, status.st_mtime_ns, contents=held)
 
 
 def clean_up(

@@ -58,7 +58,8 @@ class Detail(Struct, frozen=True, gc=False):
 class OutputRecord(Struct, frozen=True, gc=False):
     """A verified output: whose it is, its size in bytes and its time; -1 for a directory's size.
 
-    `checksum` is what the rule's `checksum` asked for, as `md5:...` or `sha256:...`.
+    `checksum` is what the rule's `checksum` asked for, as `md5:...` or `sha256:...`; `contents` is
+    what a directory holds (JSON), for the state to keep.
     """
 
     path: str
@@ -66,6 +67,7 @@ class OutputRecord(Struct, frozen=True, gc=False):
     size: int
     mtime_ns: int
     checksum: str | None = None
+    contents: str | None = None
 
 
 class ListedOutput(Struct, frozen=True, gc=False):

@@ -1,7 +1,7 @@
 """Keep what is known about a working directory's jobs in `.oxo-flow/state.sqlite`.
 
-Owns the file's DDL, its queries and the records they take and give (design, section 5). One
-thread writes, in batches; nothing here decides whether a job must run.
+Owns the file's queries and the records they take and give (design, section 5); its tables are in
+`statetables`. One thread writes, in batches; nothing here decides whether a job must run.
 
 A job is `planned` on disk before the first command of its run starts, `started` before its own
 command, and `done` only after its outputs were verified: what a crash leaves is never `done`.
@@ -18,8 +18,9 @@ from itertools import starmap
 from pathlib import Path
 from typing import Any, TypeVar
 
-from msgspec.structs import asdict, astuple
+from msgspec.structs import asdict
 
+from oxoflow.engine.files import DIRECTORY_SIZE
 from oxoflow.engine.records import (
     Accepted,
     Change,
@@ -36,44 +37,10 @@ from oxoflow.engine.records import (
     Removed,
     Started,
 )
+from oxoflow.engine.statetables import Unborn, connect
 from oxoflow.errors import DiskTrouble, RunError
 
 _Row = TypeVar("_Row", Record, Known, OutputRecord, FileHash)
-SCHEMA_VERSION = 2
-_DDL = """
--- One row a job: all that planning needs, narrow so that one scan is cheap.
-CREATE TABLE jobs (
-  job TEXT PRIMARY KEY, rule TEXT NOT NULL,
-  status TEXT NOT NULL,             -- planned, started, done, failed
-  key TEXT, static TEXT,            -- of the last verified result; static: key without inputs
-  removed INTEGER NOT NULL DEFAULT 0,  -- outputs of a temporary rule, deleted on purpose
-  started_at REAL, finished_at REAL, exit_code INTEGER, attempts INTEGER,
-  wall_s REAL, cpu_s REAL, peak_mb REAL, read_bytes INTEGER, written_bytes INTEGER
-) WITHOUT ROWID;
--- What a person asks about one job: the parts of its key, its command, why it failed.
-CREATE TABLE details (
-  job TEXT PRIMARY KEY, parts TEXT, command TEXT, error TEXT, stderr_tail TEXT,
-  snapshot TEXT,                    -- outputs as they were before the last start
-  run TEXT,                         -- the run that made the last verified result
-  environment TEXT,                 -- what it ran in, with versions (JSON)
-  origin TEXT                       -- the run it was taken from instead (JSON)
-);
--- Whose result each file is, as it was when verified.
-CREATE TABLE outputs (
-  path TEXT PRIMARY KEY, job TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-  checksum TEXT                     -- md5:... or sha256:..., where a rule asks for it
-) WITHOUT ROWID;
--- Content of files by their identity, so that an unchanged file is never read twice.
-CREATE TABLE files (
-  path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-  ctime_ns INTEGER NOT NULL, inode INTEGER NOT NULL, sha256 TEXT NOT NULL
-) WITHOUT ROWID;
--- Results declared valid by a person after an edit.
-CREATE TABLE accepted (
-  job TEXT NOT NULL, at REAL NOT NULL, who TEXT NOT NULL, old_key TEXT, key TEXT NOT NULL
-);
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
 _STATEMENTS: Mapping[type, tuple[str, ...]] = {
     Planned: (
         # what is known already says more: done has a key, started and failed are not trusted
@@ -127,16 +94,7 @@ _STATEMENTS: Mapping[type, tuple[str, ...]] = {
 _INSERT_OUTPUT = (
     "INSERT OR REPLACE INTO outputs (path, job, size, mtime_ns, checksum) VALUES (?, ?, ?, ?, ?)"
 )
-_FROM_VERSION_1 = """
-ALTER TABLE details ADD COLUMN run TEXT;
-ALTER TABLE details ADD COLUMN environment TEXT;
-ALTER TABLE details ADD COLUMN origin TEXT;
-ALTER TABLE outputs ADD COLUMN checksum TEXT;
-"""
-
-
-class _Unborn(Exception):
-    """A state file without tables: nothing is known yet."""
+_INSERT_CONTENTS = "INSERT OR REPLACE INTO contents (path, listing) VALUES (?, ?)"
 
 
 class State:
@@ -150,7 +108,7 @@ class State:
         self._path = path
         self._lock = threading.Lock()
         with self._troubles():
-            self._connection = _connect(path, read_only)
+            self._connection = connect(path, read_only)
 
     @classmethod
     def view(cls, path: Path) -> State:
@@ -159,7 +117,7 @@ class State:
             return cls(None)
         try:
             return cls(path, read_only=True)
-        except _Unborn:
+        except Unborn:
             return cls(None)
 
     def close(self) -> None:
@@ -184,6 +142,11 @@ class State:
         """Give the recorded outputs by path."""
         rows = self._all("SELECT path, job, size, mtime_ns, checksum FROM outputs")
         return _by_name(OutputRecord, rows)
+
+    def contents(self, path: str) -> str | None:
+        """Give what an output that is a directory held when it was verified (JSON)."""
+        rows = self._all("SELECT listing FROM contents WHERE path = ?", path)
+        return rows[0][0] if rows else None
 
     def files(self) -> dict[str, FileHash]:
         """Give the known contents by path."""
@@ -275,7 +238,10 @@ class State:
                 if isinstance(change, Done | Accepted)
                 for output in change.outputs
             ]
-            connection.executemany(_INSERT_OUTPUT, map(astuple, outputs))
+            files = [(o.path, o.job, o.size, o.mtime_ns, o.checksum) for o in outputs]
+            connection.executemany(_INSERT_OUTPUT, files)
+            held = [(o.path, o.contents or "{}") for o in outputs if o.size == DIRECTORY_SIZE]
+            connection.executemany(_INSERT_CONTENTS, held)
 
     def mark_planned(self, rows: Sequence[Planned]) -> None:
         """Record, durably, which jobs a run is about to touch; call before the first command."""
@@ -328,63 +294,6 @@ class State:
             ) from error
 
 
-def copy_state(source: Path, target: Path) -> None:
-    """Copy a state file as a whole, also when its writer died with a log beside it."""
-    with contextlib.closing(sqlite3.connect(source)) as old:
-        with contextlib.closing(sqlite3.connect(target)) as new:
-            old.backup(new)
-
-
-def _connect(path: Path | None, read_only: bool) -> sqlite3.Connection:
-    if path is None or not read_only:
-        return _prepared(str(path or ":memory:"), path, create=True)
-    uri = path.absolute().as_uri()
-    try:
-        return _prepared(f"{uri}?mode=ro", path, create=False)
-    except sqlite3.OperationalError:
-        # a directory in which we may not write: SQLite cannot share it, but it can be read
-        return _prepared(f"{uri}?mode=ro&immutable=1", path, create=False)
-
-
 def _by_name(kind: type[_Row], rows: Iterable[tuple[Any, ...]]) -> dict[str, _Row]:
     """Give rows as records by their first column."""
     return {row[0]: kind(*row) for row in rows}
-
-
-def _from_version_1(connection: sqlite3.Connection, *, in_place: bool) -> sqlite3.Connection:
-    """Add the columns that came later; what may only be read is copied into memory for that."""
-    if not in_place:
-        with contextlib.closing(connection) as old:
-            connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            old.backup(connection)
-    connection.executescript(
-        f"BEGIN IMMEDIATE; {_FROM_VERSION_1} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-    )
-    return connection
-
-
-def _prepared(target: str, path: Path | None, *, create: bool) -> sqlite3.Connection:
-    """Connect, make the tables of a new file, and refuse one of another version."""
-    connection = sqlite3.connect(
-        target, uri=not create, isolation_level=None, check_same_thread=False, timeout=10
-    )
-    try:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0 and create:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {_DDL} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-            )
-        elif version == 1:
-            connection = _from_version_1(connection, in_place=create)
-        elif version == 0:
-            raise _Unborn  # its first writer has not made the tables yet
-        elif version != SCHEMA_VERSION:
-            raise RunError(
-                f"'{path}' was written by another version of oxoflow (format {version}, this one "
-                f"reads {SCHEMA_VERSION}); use that version, or move the file away"
-            )
-    except BaseException:
-        connection.close()
-        raise
-    return connection

@@ -1,5 +1,6 @@
 """The state file remembers, survives crashes as old or new, and names its troubles."""
 
+import shutil
 import sqlite3
 import threading
 
@@ -18,7 +19,7 @@ from oxoflow.engine.records import (
     Removed,
     Started,
 )
-from oxoflow.engine.state import State, copy_state
+from oxoflow.engine.state import State
 from oxoflow.errors import DiskTrouble, RunError
 
 A = OutputRecord("a.txt", "a", 3, 77)
@@ -145,7 +146,8 @@ def test_what_was_committed_survives_a_writer_that_never_closed(tmp_path):
     path = tmp_path / "state.sqlite"
     abandoned = State(path)
     abandoned.mark_done([done()])
-    copy_state(path, tmp_path / "copy.sqlite")
+    for part in ("", "-wal"):
+        shutil.copy(f"{path}{part}", f"{tmp_path}/copy.sqlite{part}")
     for found in (State.view(path), State(tmp_path / "copy.sqlite")):
         assert found.known()["a"].status == "done"
         found.close()

@@ -7,7 +7,8 @@ import pytest
 
 from oxoflow.engine.records import Detail, Done, OutputRecord
 from oxoflow.engine.rundir import RunDirectory
-from oxoflow.engine.state import SCHEMA_VERSION, State, copy_state
+from oxoflow.engine.state import State
+from oxoflow.engine.statetables import SCHEMA_VERSION
 from tests.engine.running import execute, records, rule
 
 # The tables as version 1 made them.
@@ -34,22 +35,30 @@ CREATE TABLE accepted (
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = 1;
 """
+VERSION_2 = f"""{VERSION_1}
+ALTER TABLE details ADD COLUMN run TEXT;
+ALTER TABLE details ADD COLUMN environment TEXT;
+ALTER TABLE details ADD COLUMN origin TEXT;
+ALTER TABLE outputs ADD COLUMN checksum TEXT;
+PRAGMA user_version = 2;
+"""
+VERSIONS = {1: VERSION_1, 2: VERSION_2}
 ROWS = """
 INSERT INTO jobs (job, rule, status, key, static, wall_s) VALUES ('a', 'r', 'done', 'k', 's', 2.5);
 INSERT INTO details (job, parts, command) VALUES ('a', '{"command":"x"}', 'x');
-INSERT INTO outputs VALUES ('a.txt', 'a', 3, 77);
+INSERT INTO outputs (path, job, size, mtime_ns) VALUES ('a.txt', 'a', 3, 77);
 INSERT INTO files VALUES ('a.txt', 3, 77, 78, 9, 'abc');
 INSERT INTO accepted VALUES ('a', 5.0, 'me', NULL, 'k');
 INSERT INTO meta VALUES ('reentries', '[]');
 """
 
 
-@pytest.fixture
-def old(tmp_path):
+@pytest.fixture(params=VERSIONS)
+def old(tmp_path, request):
     path = tmp_path / "state.sqlite"
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(VERSION_1 + ROWS)
+        connection.executescript(VERSIONS[request.param] + ROWS)
     return path
 
 
@@ -78,12 +87,13 @@ def assert_nothing_is_lost(state: State) -> None:
     assert state.meta("reentries") == "[]"
 
 
-def test_a_writer_takes_version_1_over_with_all_that_is_in_it(old, tmp_path):
+def test_a_writer_takes_an_earlier_version_over_with_all_that_is_in_it(old, tmp_path):
     state = State(old)
     assert_nothing_is_lost(state)
     state.mark_done(
         [Done("b", "r", "k2", "s", "{}", (OutputRecord("b", "b", 1, 1, "md5:x"),), run="run-1")]
     )
+    assert state.contents("b") is None
     assert state.detail("b").run == "run-1"
     assert state.outputs()["b"].checksum == "md5:x"
     state.close()
@@ -92,46 +102,40 @@ def test_a_writer_takes_version_1_over_with_all_that_is_in_it(old, tmp_path):
     assert shape_of(old) == shape_of(tmp_path / "new.sqlite")
 
 
-def test_a_reader_sees_version_1_and_changes_nothing(old):
-    before = old.read_bytes()
+def test_a_reader_sees_an_earlier_version_and_changes_nothing(old):
+    before, version = old.read_bytes(), version_of(old)
     state = State.view(old)
     assert_nothing_is_lost(state)
+    assert state.contents("a.txt") is None
     state.close()
     assert old.read_bytes() == before
-    assert version_of(old) == 1
+    assert version_of(old) == version
 
 
 def test_a_take_over_that_is_cut_short_leaves_the_old_version(old):
     with contextlib.closing(sqlite3.connect(old)) as connection:
-        connection.executescript("BEGIN IMMEDIATE; ALTER TABLE details ADD COLUMN run TEXT;")
-    assert version_of(old) == 1
+        connection.executescript("BEGIN IMMEDIATE; ALTER TABLE details ADD COLUMN other TEXT;")
+    assert version_of(old) < SCHEMA_VERSION
     state = State(old)
     assert_nothing_is_lost(state)
     state.close()
 
 
-def test_a_copy_of_version_1_is_taken_over_as_well(old, tmp_path):
-    copy = tmp_path / "copy.sqlite"
-    copy_state(old, copy)
-    state = State(copy)
-    assert_nothing_is_lost(state)
-    state.close()
-
-
-def test_a_run_over_version_1_repeats_nothing(tmp_path):
-    """What a run of this version left, put back into the tables of version 1."""
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_run_over_an_earlier_version_repeats_nothing(tmp_path, version):
+    """What a run of this version left, put back into the tables of an earlier one."""
     text = rule("a", "echo a > a", output=["a"]) + rule("b", "cp a b", input=["a"], output=["b"])
     assert execute(tmp_path, text).exit_code == 0
     path, old = RunDirectory(tmp_path).state, tmp_path / "old.sqlite"
     with contextlib.closing(sqlite3.connect(old)) as connection:
-        connection.executescript(VERSION_1)
+        connection.executescript(VERSIONS[version])
         connection.execute("ATTACH ? AS now", (str(path),))
         for table, columns in shape_of(old).items():
             names = ", ".join(column[0] for column in columns)
             connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM now.{table}")
         connection.commit()
     old.replace(path)
-    assert version_of(path) == 1
+    assert version_of(path) < SCHEMA_VERSION
     assert execute(tmp_path, text).counts.skipped == 2
     assert version_of(path) == SCHEMA_VERSION
     assert records(tmp_path)["b"].status == "done"

@@ -1,0 +1,62 @@
+"""Tell whose result a file is, where more than one job may write it.
+
+Owns the questions that design 5 asks about a result of another job. Reads no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from oxoflow.engine.dag import Dag
+from oxoflow.engine.matching import tidy
+from oxoflow.engine.records import Known, OutputRecord
+from oxoflow.lang.model import Job
+
+
+class Owners:
+    """The outputs that are on record, and the jobs that write one path together.
+
+    `holds` evaluates a condition. Any thread may ask.
+    """
+
+    def __init__(
+        self,
+        dag: Dag,
+        recorded: Mapping[str, OutputRecord],
+        known: Mapping[str, Known],
+        holds: Callable[[str], bool],
+    ) -> None:
+        self.recorded = recorded
+        self._dag = dag
+        self._known = known
+        self._holds = holds
+        self._sharers = dict(dag.shared_outputs)
+        self._to_run: set[int] = set()
+
+    def will_run(self, index: int) -> None:
+        """Note that a job is to run."""
+        if self._sharers:
+            self._to_run.add(index)
+
+    def foreign(self, job: Job, path: str) -> str | None:
+        """Name the job that made a path, if it still stands in the workflow but is switched off.
+
+        Two rules whose `when` exclude each other may write one file; a result of the one is then
+        no result of the other.
+        """
+        recorded = self.recorded.get(path)
+        if recorded is None or recorded.job == job.name:
+            return None
+        index = self._dag.index.get(recorded.job)
+        if index is None:
+            return None
+        when = self._dag.jobs[index].rule.when
+        return None if not when or self._holds(when) else recorded.job
+
+    def sharer(self, job: Job, path: str) -> str | None:
+        """Name another job that writes a path too and ran, or is to: each is to do its part."""
+        for other in self._sharers.get(tidy(path), ()) if self._sharers else ():
+            name = self._dag.jobs[other].name
+            if name != job.name and (other in self._to_run or name in self._known):
+                return name
+        return None
