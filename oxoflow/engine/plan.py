@@ -195,7 +195,10 @@ class Planner:
         for index in reversed(self.selected):
             if decisions[index].verdict in (Verdict.RUN, Verdict.CHECK) or index in self._forced:
                 for parent in self.dag.parents[index]:
-                    if parent in decisions and self._decider.lacks_removed(index, parent):
+                    known = decisions.get(parent)
+                    if known is None or known.verdict is Verdict.RUN:  # has a reason of its own
+                        continue
+                    if self._decider.lacks_removed(index, parent):
                         self._forced.setdefault(parent, Reason("record", "removed", "needed"))
         return len(self._forced) > before
 

@@ -4,10 +4,11 @@ import pytest
 
 from oxoflow.engine.accept import accept
 from oxoflow.engine.capacity import Limits, find_capacity
+from oxoflow.engine.deciding import Verdict
 from oxoflow.engine.plan import Planner, PlanOptions
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.state import State
-from tests.engine.making import load
+from tests.engine.making import load, planner
 from tests.engine.running import execute, rule
 from tests.engine.test_features import started
 
@@ -34,6 +35,22 @@ def test_an_output_that_went_is_made_again_only_for_who_reads_it(tmp_path):
     assert execute(tmp_path, again + changed).exit_code == 0
     assert started(tmp_path) == ["map", "call"]
     assert not (tmp_path / "bam").exists()
+
+
+def test_a_job_whose_output_went_runs_for_the_input_that_changed_and_plan_says_so(tmp_path):
+    text = rule("map", "cat reads > bam", input=["reads"], output=["bam"], temporary=True)
+    text += rule("call", "cat bam > calls", input=["bam"], output=["calls"])
+    (tmp_path / "reads").write_text("AC")
+    assert execute(tmp_path, text).exit_code == 0
+    (tmp_path / "reads").write_text("GT")
+    state = State(RunDirectory(tmp_path).state)
+    try:
+        plan = planner(load(text), state, tmp_path).plan()
+    finally:
+        state.close()
+    decisions = {decision.job.name: decision for decision in plan.decisions}
+    assert [reason.part for reason in decisions["map"].reasons] == ["input.reads"]
+    assert decisions["call"].verdict is Verdict.CHECK
 
 
 def test_what_is_lost_beside_an_output_that_went_is_missed(tmp_path):
@@ -236,8 +253,8 @@ def test_the_definition_of_what_went_may_be_accepted(tmp_path):
     state = State(RunDirectory(tmp_path).state)
     capacity = find_capacity(loaded.workflow, Limits())
     try:
-        planner = Planner(loaded, state, tmp_path, PlanOptions(), capacity)
-        assert [each.job for each in accept(planner, state, ["map"], "ada", 1.0)] == ["map"]
+        ahead = Planner(loaded, state, tmp_path, PlanOptions(), capacity)
+        assert [each.job for each in accept(ahead, state, ["map"], "ada", 1.0)] == ["map"]
     finally:
         state.close()
     assert execute(tmp_path, changed).exit_code == 0
