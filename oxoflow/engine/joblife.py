@@ -287,7 +287,7 @@ class JobLife(Struct):
         key = tools.planner.fingerprint(self.decision)
         tools.learn()
         command = self.prepared.shown_command
-        notes = Notes(self.provided.text() if self.provided is not None else None)
+        notes = self._notes()
         tools.reporter.done(job, self.usage, key, present, command, notes)
         kept = self._leave(key, present, notes)
         if kept is not None:
@@ -301,6 +301,9 @@ class JobLife(Struct):
         """Leave the result for other runs, if they are shared; says what kept it from that."""
         reuse = self.tools.reuse
         return reuse.leave(self.decision, key, present, notes.environment) if reuse else None
+
+    def _notes(self) -> Notes:
+        return Notes(self.provided.text() if self.provided is not None else None)
 
     def give_up(self) -> None:
         """End without another attempt."""
@@ -325,7 +328,8 @@ class JobLife(Struct):
         scraps = tools.planner.fleeting.scraps(self.decision.index)
         clean_up(tools.root, (p for p in scraps if lies_inside(tools.root, p)), {}, kept)
         tail = tools.preparer.mask.text(self.logs.tail())
-        tools.reporter.failed(job, self.usage, failure, self.prepared.shown_command, tail)
+        command, notes = self.prepared.shown_command, self._notes()
+        tools.reporter.failed(job, self.usage, failure, command, tail, notes)
         self.logs.close()
         return JobEnd(self.decision.index, Status.FAILED, failure.error, interrupted=interrupted)
 

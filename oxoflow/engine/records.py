@@ -140,7 +140,10 @@ class Done(Struct, frozen=True, gc=False):
 
 
 class Failed(Struct, frozen=True, gc=False):
-    """The job ended without a result; its outputs are not to be trusted."""
+    """The job ended without a result; its outputs are not to be trusted.
+
+    `environment` (JSON) is the one that its last command ran in.
+    """
 
     job: str
     rule: str
@@ -156,6 +159,7 @@ class Failed(Struct, frozen=True, gc=False):
     peak_mb: float | None = None
     read_bytes: int | None = None
     written_bytes: int | None = None
+    environment: str | None = None
 
 
 class Removed(Struct, frozen=True, gc=False):

@@ -149,7 +149,13 @@ class Reporter(Struct, frozen=True):
         self.skipped(job, taken.words, reused_from=taken.run)
 
     def failed(
-        self, job: Job, usage: Usage, failure: Failure, command: str | None, tail: str
+        self,
+        job: Job,
+        usage: Usage,
+        failure: Failure,
+        command: str | None,
+        tail: str,
+        notes: Notes = NO_NOTES,
     ) -> None:
         """The job ended without a result."""
         now = time.time()
@@ -165,6 +171,7 @@ class Reporter(Struct, frozen=True):
                 failure.error,
                 tail,
                 *_totals(usage),
+                notes.environment,
             )
         )
         self.attempt_failed(job, usage, failure, tail, will_retry=False)

@@ -69,9 +69,10 @@ _STATEMENTS: Mapping[type, tuple[str, ...]] = {
         " started_at = :started_at, finished_at = :finished_at, exit_code = :exit_code,"
         " attempts = :attempts, wall_s = :wall_s, cpu_s = :cpu_s, peak_mb = :peak_mb,"
         " read_bytes = :read_bytes, written_bytes = :written_bytes",
-        "INSERT INTO details (job, command, error, stderr_tail) VALUES"
-        " (:job, :command, :error, :stderr_tail) ON CONFLICT (job) DO UPDATE SET"
-        " command = :command, error = :error, stderr_tail = :stderr_tail, snapshot = NULL",
+        "INSERT INTO details (job, command, error, stderr_tail, environment) VALUES"
+        " (:job, :command, :error, :stderr_tail, :environment) ON CONFLICT (job) DO UPDATE SET"
+        " command = :command, error = :error, stderr_tail = :stderr_tail, snapshot = NULL,"
+        " environment = :environment, origin = NULL",
     ),
     FileHash: (
         "INSERT OR REPLACE INTO files (path, size, mtime_ns, ctime_ns, inode, sha256)"

@@ -90,6 +90,27 @@ def test_a_conda_environment_that_fails_is_removed(work, environ, tmp_path):
     assert events(work, "rule_started") == []
 
 
+def test_a_failed_job_has_the_environment_on_record_in_which_it_failed(work, environ):
+    text = rule("a", "exit 3", output=["a"], environment={"conda": "e.yaml"})
+    text += rule("b", "exit 3", output=["b"])
+    assert execute(work, text, environ=environ, keep_going=True).exit_code == 1
+    assert recorded(work, "a")["versions"] == ["tool=1.2=0"]
+    state = State.view(RunDirectory(work).state)
+    assert state.detail("b").environment is None
+    state.close()
+
+
+def test_a_job_whose_environment_cannot_be_made_has_none_on_record(work, environ):
+    text = rule("a", LINES, output=["a"], environment={"conda": "e.yaml"})
+    assert execute(work, text, environ=environ).exit_code == 0
+    changed = text.replace("set -e", "set -u").replace("e.yaml", "gone.yaml")
+    assert execute(work, changed, environ=environ).exit_code != 0
+    state = State.view(RunDirectory(work).state)
+    assert state.records()["a"].status == "failed"
+    assert state.detail("a").environment is None
+    state.close()
+
+
 def test_an_environment_that_is_there_needs_no_file(work, environ, tmp_path):
     (tmp_path / "home/envs/mine/bin").mkdir(parents=True)
     (tmp_path / "home/envs/mine/bin/x").touch()
