@@ -198,9 +198,23 @@ class Planner:
                     known = decisions.get(parent)
                     if known is None or known.verdict is Verdict.RUN:  # has a reason of its own
                         continue
-                    if self._decider.lacks_removed(index, parent):
+                    lacks = self._decider.lacks_removed(index, parent)
+                    if lacks and not self._follows(index, parent, decisions):
                         self._forced.setdefault(parent, Reason("record", "removed", "needed"))
         return len(self._forced) > before
+
+    def _follows(self, index: int, parent: int, decisions: Mapping[int, Decision]) -> bool:
+        """Say whether a job will run only if one above it does: who lacks its files then has them.
+
+        So neither runs when what is above both comes out as it was.
+        """
+        undecided = decisions[index].verdict is decisions[parent].verdict is Verdict.CHECK
+        if not undecided or index in self._forced or index in self.pipes.group_of:
+            return False
+        others = [decisions.get(at) for at in self.dag.parents[index] if at != parent]
+        if any(other and other.verdict in (Verdict.RUN, Verdict.CHECK) for other in others):
+            return False
+        return self._decider.decide(index).verdict is Verdict.SKIP
 
     def _holds(self, loaded: Loaded) -> Callable[[str], bool]:
         config = loaded.workflow.config

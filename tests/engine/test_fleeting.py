@@ -53,6 +53,57 @@ def test_a_job_whose_output_went_runs_for_the_input_that_changed_and_plan_says_s
     assert decisions["call"].verdict is Verdict.CHECK
 
 
+CHAIN = (
+    rule("one", "sort -u source > 1", input=["source"], output=["1"], temporary=True)
+    + rule("two", "cp 1 2", input=["1"], output=["2"], temporary=True)
+    + rule("three", "cat 2 side > 3", input=["2", "side"], output=["3"])
+)
+
+
+@pytest.fixture
+def chain(tmp_path):
+    """A run of a chain of two results that are wanted on the way only, and what reads the last."""
+    (tmp_path / "source").write_text("x\n")
+    (tmp_path / "side").write_text("a\n")
+    assert execute(tmp_path, CHAIN).exit_code == 0
+    assert not (tmp_path / "2").exists()
+    return tmp_path
+
+
+def test_below_a_result_that_came_out_the_same_nothing_of_a_chain_is_made_again(chain):
+    (chain / "source").write_text("x\nx\n")
+    assert execute(chain, CHAIN).exit_code == 0
+    assert started(chain) == ["one"]
+    assert not (chain / "1").exists()
+    assert execute(chain, CHAIN).exit_code == 0
+    assert started(chain) == []
+
+
+def test_below_a_result_that_came_out_otherwise_a_chain_is_made_again(chain):
+    (chain / "source").write_text("y\n")
+    assert execute(chain, CHAIN).exit_code == 0
+    assert started(chain) == ["one", "two", "three"]
+    assert (chain / "3").read_text() == "y\na\n"
+
+
+def test_the_middle_of_a_chain_is_made_again_for_who_changed_beside_it(chain):
+    (chain / "source").write_text("x\nx\n")
+    (chain / "side").write_text("b\n")
+    assert execute(chain, CHAIN).exit_code == 0
+    assert started(chain) == ["one", "two", "three"]
+    assert (chain / "3").read_text() == "x\nb\n"
+
+
+def test_the_middle_of_a_chain_is_made_again_for_who_may_get_new_input_from_elsewhere(chain):
+    more = rule("beside", "cp given side", input=["given"], output=["side"])
+    (chain / "given").write_text("a\n")
+    assert execute(chain, CHAIN + more).exit_code == 0
+    (chain / "source").write_text("x\nx\n")
+    (chain / "given").write_text("c\n")
+    assert execute(chain, CHAIN + more).exit_code == 0
+    assert (chain / "3").read_text() == "x\nc\n"
+
+
 def test_what_is_lost_beside_an_output_that_went_is_missed(tmp_path):
     assert execute(tmp_path, FLEETING + REPORT).exit_code == 0
     (tmp_path / "stats").unlink()
