@@ -173,7 +173,7 @@ class Planner:
             stuck = [parent for parent in parents[index] if parent in blocked]
             names = tuple([jobs[parent].name for parent in above[:_NAMED]])
             decision = self._decider.decide(index, names, present)
-            if stuck and decision.verdict is not Verdict.SKIP:
+            if stuck and (decision.verdict is not Verdict.SKIP or _lacks_files(decision)):
                 reason = Reason("upstream", None, jobs[stuck[0]].name)
                 decision = Decision(index, jobs[index], Verdict.BLOCKED, (reason,))
             decisions[index] = decision
@@ -264,6 +264,11 @@ def _selected(loaded: Loaded, options: PlanOptions) -> tuple[int, ...]:
         starts += jobs_of_module(dag, loaded.workflow.modules, name)
     wanted = ancestors(dag, starts)
     return tuple([at for at in dag.order if at in wanted])
+
+
+def _lacks_files(decision: Decision) -> bool:
+    """Say whether inputs are missing, which for an optional rule only those above may tell."""
+    return any(reason.new == MISSING for reason in decision.reasons)
 
 
 def _around(path: str) -> Iterator[str]:

@@ -186,6 +186,11 @@ def test_a_missing_source_blocks_what_needs_it(here):
     assert reasons(TWO, here, "b") == [("upstream", None, "a")]
 
 
+def test_an_optional_rule_below_a_blocked_one_is_blocked_as_the_run_will_say(tmp_path):
+    text = TWO.replace('shell = "cat a.txt', 'optional = true\nshell = "cat a.txt')
+    assert verdicts(text, tmp_path) == {"a": "blocked", "b": "blocked"}
+
+
 def test_a_missing_optional_input_skips(here):
     text = ONE.replace("shell", "optional = true\nshell").replace("in.txt", "no.txt")
     assert verdicts(text, here) == {"a": "skip"}
