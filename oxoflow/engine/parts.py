@@ -97,48 +97,74 @@ class Parts(Struct, frozen=True):
         self.recorder.events(skips)
 
 
-def open_parts(
-    stack: contextlib.ExitStack,
-    directory: RunDirectory,
-    options: RunOptions,
-    backend: Backend,
-    run_id: str,
-    state: State,
-    loaded: Loaded,
-    planner: Planner,
-    memory_mb: int,
-    stopping: threading.Event,
-    report: Callable[[RunError], None],
-) -> Parts:
-    """Open everything; `stack` closes it. `report` is called, from any thread, on trouble."""
-    root = str(directory.root)
-    events = EventWriter(directory.events)
-    stack.callback(events.close)
-    copier = LogCopier(directory.execution_log)
-    stack.callback(copier.close)
-    recorder = Recorder(
-        state, events, report, _observers(copier, options.observe), planner.renderer.mask
-    )
-    stack.callback(recorder.close)
-    reporter = Reporter(recorder, run_id)
+class Basis(Struct, frozen=True):
+    """What the parts are made from; `report` is called, from any thread, on trouble."""
+
+    directory: RunDirectory
+    options: RunOptions
+    backend: Backend
+    run_id: str
+    state: State
+    loaded: Loaded
+    planner: Planner
+    memory_mb: int
+    stopping: threading.Event
+    report: Callable[[RunError], None]
+
+    @property
+    def root(self) -> str:
+        return str(self.directory.root)
+
+
+def open_parts(stack: contextlib.ExitStack, basis: Basis) -> Parts:
+    """Open everything; `stack` closes it."""
+    recorder, copier = _open_records(stack, basis)
     table = ProcessTable()
     stack.callback(table.close)
-    journal = Journal(directory.started)
+    journal = Journal(basis.directory.started)
     stack.callback(journal.close)
-    watcher = Watcher(table, root)
-    meter = _open_meter(stack, table, journal, copier, watcher, report)
-    variables = rule_variables(
-        options.environ, directory.root, _make_launcher(directory), {MARKER: run_id}
-    )
-    site = _site(planner, variables, root, memory_mb)
+    watcher = Watcher(table, basis.root)
+    meter = _open_meter(stack, table, journal, copier, watcher, basis.report)
+    reporter = Reporter(recorder, basis.run_id)
+    tools = _open_tools(stack, basis, journal, reporter, copier, table, meter)
+    return Parts(table, recorder, reporter, copier, meter, JobRunner(tools), watcher)
+
+
+def _open_records(stack: contextlib.ExitStack, basis: Basis) -> tuple[Recorder, LogCopier]:
+    """Open what remembers: the events, the log of the run, and the writer of both and the state."""
+    events = EventWriter(basis.directory.events)
+    stack.callback(events.close)
+    copier = LogCopier(basis.directory.execution_log)
+    stack.callback(copier.close)
+    observe, mask = _observers(copier, basis.options.observe), basis.planner.renderer.mask
+    recorder = Recorder(basis.state, events, basis.report, observe, mask)
+    stack.callback(recorder.close)
+    return recorder, copier
+
+
+def _open_tools(
+    stack: contextlib.ExitStack,
+    basis: Basis,
+    journal: Journal,
+    reporter: Reporter,
+    copier: LogCopier,
+    table: ProcessTable,
+    meter: Meter,
+) -> JobTools:
+    """Open what jobs are handed: how they are made ready, started, provided for and shared."""
+    directory, options, planner = basis.directory, basis.options, basis.planner
+    root, stopping = basis.root, basis.stopping
+    launcher = _make_launcher(directory)
+    variables = rule_variables(options.environ, directory.root, launcher, {MARKER: basis.run_id})
+    site = _site(planner, variables, root, basis.memory_mb)
     linked = Linked(root, directory.records / "linked")
     store = store_of(options.environ.get("HOME"), directory.records)
-    tools = JobTools(
+    return JobTools(
         planner,
         journal,
-        Preparer(loaded.workflow, planner, site, options.timeout),
+        Preparer(basis.loaded.workflow, planner, site, options.timeout),
         Commands(directory, table, meter, encode(variables)),
-        backend,
+        basis.backend,
         reporter,
         copier,
         options.retry,
@@ -149,10 +175,9 @@ def open_parts(
         _open_provisioner(stack, options, store, directory, stopping),
         ReferenceLocks(store, planner.files, stopping),
         linked,
-        _open_reuse(stack, options, planner, root, run_id, linked),
-        _open_cages(stack, options, run_id),
+        _open_reuse(stack, options, planner, root, basis.run_id, linked),
+        _open_cages(stack, options, basis.run_id),
     )
-    return Parts(table, recorder, reporter, copier, meter, JobRunner(tools), watcher)
 
 
 def _open_meter(

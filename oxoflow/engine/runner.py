@@ -34,7 +34,7 @@ from oxoflow.engine.masking import NO_MASK
 from oxoflow.engine.narration import outcome_words
 from oxoflow.engine.notices import find_notices
 from oxoflow.engine.options import Counts, Outcome, RunOptions, add_counts
-from oxoflow.engine.parts import Parts, open_parts
+from oxoflow.engine.parts import Basis, Parts, open_parts
 from oxoflow.engine.placing import Backend
 from oxoflow.engine.plan import Plan, Planner, later
 from oxoflow.engine.process import adopt_orphans, deny_inspection
@@ -51,9 +51,9 @@ from oxoflow.engine.rundir import (
     boot_id,
     identify,
 )
-from oxoflow.engine.scheduler import Scheduler
+from oxoflow.engine.scheduler import Capacity, Scheduler
 from oxoflow.engine.state import State
-from oxoflow.engine.tasks import make_tasks, needs_work
+from oxoflow.engine.tasks import Tasks, make_tasks, needs_work
 from oxoflow.engine.tidying import tidy
 from oxoflow.engine.undeclared import find_undeclared
 from oxoflow.engine.watchdog import Watchdog
@@ -147,53 +147,70 @@ class _Run:
         rounds: Sequence[_Round],
     ) -> _Round:
         """Plan and run what no earlier round has run, or not yet with what came since."""
+        if not self._options.plan.skip_references:
+            loaded = with_references(loaded, WorkFiles(str(self._directory.root)))
+        if is_asked_for(loaded.jobs):
+            write_checkpoint(self._directory.root, state)
+        agenda = self._plan(state, loaded, rounds)
+        parts = open_parts(
+            stack,
+            Basis(
+                self._directory,
+                self._options,
+                self._backend,
+                self._record.run_id,
+                state,
+                loaded,
+                agenda.planner,
+                agenda.capacity.memory_mb,
+                self._stopping,
+                lambda error: self._words.put(Crash(error)),
+            ),
+        )
+        if not rounds:
+            parts.announce(self._record.run_id, loaded, agenda.plan)
+        parts.announce_jobs(agenda.plan, self._warnings(agenda))
+        return _Round(loaded, agenda.plan, parts, self._drive(agenda, parts))
+
+    def _plan(self, state: State, loaded: Loaded, rounds: Sequence[_Round]) -> _Agenda:
+        """Decide what is to be done, and have it on the disk before the first command."""
         known = rounds[-1].loaded.dag.index if rounds else {}
         failed = {job for each in rounds for job in each.rules.not_done}
-        directory, options = self._directory, self._options
-        if not options.plan.skip_references:
-            loaded = with_references(loaded, WorkFiles(str(directory.root)))
-        if is_asked_for(loaded.jobs):
-            write_checkpoint(directory.root, state)
+        options = self._options
         capacity = find_capacity(loaded.workflow, options.limits)
-        planner = Planner(loaded, state, directory.root, options.plan, capacity)
+        planner = Planner(loaded, state, self._directory.root, options.plan, capacity)
         self._mask = planner.renderer.mask
         plan = later(planner.plan(), planner, known, failed)
         chosen = [decision for decision in plan.decisions if needs_work(decision)]
-        jobs = [decision.job for decision in chosen]
-        check_budget(jobs, options.limits)
+        check_budget([decision.job for decision in chosen], options.limits)
         _mark_planned(state, chosen)
         if chosen:
             self._watchdog.start()
-        tasks = make_tasks(
-            chosen, loaded.dag, capacity, state.records() if chosen else {}, planner.pipes
+        earlier = state.records() if chosen else {}
+        tasks = make_tasks(chosen, loaded.dag, capacity, earlier, planner.pipes)
+        return _Agenda(planner, capacity, plan, chosen, tasks)
+
+    def _warnings(self, agenda: _Agenda) -> tuple[str, ...]:
+        """What may surprise whoever reads the plan."""
+        planner, chosen = agenda.planner, agenda.chosen
+        temporary = Path(self._options.environ.get("TMPDIR") or "/tmp")
+        jobs = [decision.job for decision in chosen]
+        about_host = host_warnings(jobs, self._directory.root, temporary)
+        about_jobs = find_notices(chosen, planner.dag, planner.renderer)
+        return (*planner.pipes.warnings, *agenda.tasks.warnings, *about_host, *about_jobs)
+
+    def _drive(self, agenda: _Agenda, parts: Parts) -> RuleRun:
+        """Run the jobs until none is left, or none may start any more."""
+        scheduler = Scheduler(
+            agenda.tasks.tasks, agenda.tasks.parents, agenda.capacity, now=time.monotonic()
         )
-        parts = open_parts(
-            stack,
-            directory,
-            options,
-            self._backend,
-            self._record.run_id,
-            state,
-            loaded,
-            planner,
-            capacity.memory_mb,
-            self._stopping,
-            lambda error: self._words.put(Crash(error)),
-        )
-        if not known:
-            parts.announce(self._record.run_id, loaded, plan)
-        temporary = Path(options.environ.get("TMPDIR") or "/tmp")
-        warnings = host_warnings(jobs, directory.root, temporary)
-        warnings += find_notices(chosen, loaded.dag, planner.renderer)
-        parts.announce_jobs(plan, (*planner.pipes.warnings, *tasks.warnings, *warnings))
-        scheduler = Scheduler(tasks.tasks, tasks.parents, capacity, now=time.monotonic())
-        rules = RuleRun(tasks, scheduler, capacity, parts, self._setting())
+        rules = RuleRun(agenda.tasks, scheduler, agenda.capacity, parts, self._setting())
         driver = Driver(scheduler, scheduler.width, rules.work, self._words)
         driver.run(rules, self._control)
         rules.abandon()
         if rules.error is not None:
             raise rules.error
-        return _Round(loaded, plan, parts, rules)
+        return rules
 
     def _next(self, done: _Round, reentries: Reentries) -> Loaded | None:
         """Give what finished checkpoints make of the workflow, if the run may go on."""
@@ -328,6 +345,16 @@ class _Run:
             log = LogCopier(self._directory.execution_log)
             log.say(words)
             log.close()
+
+
+class _Agenda(Struct, frozen=True):
+    """What one round is to do: the plan, and of it the decisions that need work, as tasks."""
+
+    planner: Planner
+    capacity: Capacity
+    plan: Plan
+    chosen: Sequence[Decision]
+    tasks: Tasks
 
 
 class _Round(Struct, frozen=True):

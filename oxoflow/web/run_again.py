@@ -12,7 +12,7 @@ from flask import Blueprint, Response, g
 from msgspec.structs import replace
 
 from oxoflow.db.instants import instant
-from oxoflow.db.runs import NewRun, Run
+from oxoflow.db.runs import NewRun, Options, Run
 from oxoflow.errors import Conflict, Unavailable
 from oxoflow.supervisor.launch import selection, sharing
 from oxoflow.supervisor.seed import SEED_FILE, Copy
@@ -48,7 +48,21 @@ def retry(run_id: str) -> Response:
     mode = body.get("mode") or "failed"
     if mode not in MODES:
         raise wrong("mode", f"must be {' or '.join(MODES)}")
-    options = replace(
+    new_id, order = _queue_again(old, _options_again(old, body, mode), mode)
+    return reply(
+        {
+            "run_id": new_id,
+            "status": "started",
+            "execution_order": order,
+            "rules_total": len(order),
+            "retry_of": old.id,
+        }
+    )
+
+
+def _options_again(old: Run, body: Mapping[str, Any], mode: str) -> Options:
+    """The old run's options, with what the request changes."""
+    return replace(
         old.options,
         seeded=True,
         max_jobs=body.get("max_jobs") or old.options.max_jobs,
@@ -56,6 +70,10 @@ def retry(run_id: str) -> Response:
         force=_from_rule(body),
         no_cache=old.options.no_cache or mode == "all",
     )
+
+
+def _queue_again(old: Run, options: Options, mode: str) -> tuple[str, list[str]]:
+    """Queue a new run of the old one's text and files; its id, and its jobs in order."""
     directory = _directory(old)
     text = _text(directory)
     copies = [Copy(str(directory), name, name) for name in old.options.files]
@@ -63,9 +81,8 @@ def retry(run_id: str) -> Response:
     with staged(new_id, text, {}) as stage:
         link(stage.directory, copies, "the run that is repeated")
         found = planned(text, stage.directory, options)
-        order = found["order"]
-        results_of = directory if mode == "failed" else None
-        seed = seed_order(copies, results_of)
+        order: list[str] = found["order"]
+        seed = seed_order(copies, directory if mode == "failed" else None)
         services().workspace.put_record(stage.directory, SEED_FILE, seed)
         new = NewRun(
             id=new_id,
@@ -80,15 +97,7 @@ def retry(run_id: str) -> Response:
         )
         enqueue(new, "retry_run")
         stage.keep()
-    return reply(
-        {
-            "run_id": new_id,
-            "status": "started",
-            "execution_order": order,
-            "rules_total": len(order),
-            "retry_of": old.id,
-        }
-    )
+    return new_id, order
 
 
 @blueprint.get("/api/runs/<run_id>/plan")
