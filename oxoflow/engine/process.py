@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from oxoflow.engine.identity import all_processes, read_stat
 from oxoflow.errors import RunError
@@ -68,21 +68,21 @@ class Exit(Struct, frozen=True):
     timed_out: bool = False
 
 
-class ProcessTable(Struct):
-    """The children of this process. Any thread may call any method."""
+class ProcessTable:
+    """The children of this process. Any thread may call any method.
 
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _turn: threading.Condition = field(default_factory=threading.Condition)  # of the lock
-    _starting: int = 0  # commands that are neither in the table yet nor orphans
-    _looking: int = 0  # threads that wait until there are none; nothing starts meanwhile
-    _live: dict[int, Child] = field(default_factory=dict)
-    _null: int = field(default_factory=lambda: os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-    strangers: frozenset[int] = frozenset()  # children that this process had before
-    _refusing: bool = False
+    `strangers` are the children that it had before.
+    """
 
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
         self.strangers = frozenset(own_children())
+        self._lock = threading.Lock()
         self._turn = threading.Condition(self._lock)
+        self._starting = 0  # commands that are neither in the table yet nor orphans
+        self._looking = 0  # threads that wait until there are none; nothing starts meanwhile
+        self._live: dict[int, Child] = {}
+        self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._refusing = False
 
     def spawn(
         self,
