@@ -7,36 +7,39 @@ Every verb, the command line and the runner come through here; what each step do
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from oxoflow.engine.circles import certain_circles
 from oxoflow.engine.configtext import ConfigTexts
 from oxoflow.engine.dag import Dag, build_dag
 from oxoflow.engine.files import WorkFiles
 from oxoflow.engine.overlaps import overlap_warnings
 from oxoflow.engine.render import command_texts
 from oxoflow.errors import Diagnostic, ParseError, Severity, UsageError, WorkflowError
-from oxoflow.lang.compose import compose
+from oxoflow.lang.compose import merge, settled, unmerged
 from oxoflow.lang.condition import tests_wildcards
 from oxoflow.lang.configrefs import MARK
 from oxoflow.lang.deadline import Deadline
 from oxoflow.lang.declared import check_config
 from oxoflow.lang.expand import expand
 from oxoflow.lang.faults import summary, workflow_failure
+from oxoflow.lang.findings import MORE, bounded
 from oxoflow.lang.grouping import empty_groups
 from oxoflow.lang.model import Job, Module, Workflow
-from oxoflow.lang.parse import decode_text, parse_toml, parse_workflow
+from oxoflow.lang.parse import decode_text, parse_toml, parse_workflow, read_workflow
 from oxoflow.lang.positions import locate, locate_included
-from oxoflow.lang.validate import stops_a_run, validate, without_rules
+from oxoflow.lang.validate import errors_of, stops_a_run, validate, without_rules
 from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.limits import DEFAULT, Limits
 
 EXTENSION = ".oxoflow"
-UNKNOWN_NAME = "E007"
+_CIRCLE = "E006"
 DirectoryView = WorkFiles  # a directory as `lang` sees it: exists, glob, read
 
 
@@ -81,7 +84,7 @@ def load_text(
     """
     modules: tuple[Module, ...] = ()
     try:
-        workflow = compose(
+        merged, problems = merge(
             parse_workflow(text, limits),
             view,
             directory=directory,
@@ -89,9 +92,12 @@ def load_text(
             samples=samples,
             profile=profile,
         )
-        modules = workflow.modules
+        modules = merged.modules
+        if problems:
+            raise unmerged(merged, problems)
         if to_run:
-            _require_soundness(workflow, view)
+            _require_soundness(merged, view)
+        workflow = settled(merged)
         jobs = expand(workflow, view, deadline=deadline)
         if to_run and (MARK in text or workflow.includes):
             _require_config(workflow, jobs)
@@ -148,30 +154,76 @@ def check_text(
 
     `look` lets the checks that ask for files (missing inputs, scripts) use the view.
     """
-    workflow: Workflow | None = None
+    try:
+        workflow, found = read_workflow(text, limits)
+    except ParseError as error:
+        return Checked(None, (), None, tuple(locate(text, error.diagnostics)))
+    sound = not found
+    merged = workflow
+    try:
+        merged, problems = merge(workflow, view, directory=directory, overrides=overrides or {})
+    except WorkflowError as error:
+        problems = _told(error)
+    every = _new(chain(found, problems, errors_of(merged, view if look else None)))
+    found = bounded(every, limits.findings)
+    found += _unfit_values(merged, view) if look else ()
+    composed = settled(merged)
     jobs: tuple[Job, ...] = ()
     dag: Dag | None = None
-    found: list[Diagnostic] = []
+    if sound and not problems:
+        jobs, dag = _joined(composed, view, deadline, found, look=look)
+    elif all(each.code != MORE for each in found):
+        found += certain_circles(composed, view, deadline)
+    placed = _once(locate(text, _new(found), merged.modules))
+    return Checked(composed if sound else None, jobs, dag, tuple(placed))
+
+
+def _joined(
+    workflow: Workflow,
+    view: FileView,
+    deadline: Deadline | None,
+    found: list[Diagnostic],
+    *,
+    look: bool,
+) -> tuple[tuple[Job, ...], Dag | None]:
+    """Give the jobs of a workflow and their DAG, and add what is wrong with them to `found`."""
+    jobs: tuple[Job, ...] = ()
     try:
-        workflow = parse_workflow(text, limits)
-        composed = compose(workflow, view, directory=directory, overrides=overrides or {})
-        workflow = composed
-        found += validate(composed, view=view if look else None)
-        found += _unfit_values(composed, view) if look else ()
-        jobs = expand(composed, view, deadline=deadline)
-        found += [*without_rules(composed), *empty_groups(composed, jobs)] if look else ()
-        if any(each.code == UNKNOWN_NAME for each in found):
-            _dag(composed, _with_known_names(jobs))  # a circle is told as well
-        dag = _dag(composed, jobs)
+        jobs = expand(workflow, view, deadline=deadline)
+        found += [*without_rules(workflow), *empty_groups(workflow, jobs)] if look else ()
+        return jobs, _dag(workflow, jobs)
     except WorkflowError as error:
-        code = "E000" if isinstance(error, ParseError) else "E006"
-        stopped = error.diagnostics or (Diagnostic(Severity.ERROR, code, error.message),)
         known = {(item.code, item.rule) for item in found}
+        stopped = _told(error)
         found += [item for item in stopped if (item.code, item.rule) not in known]
-    unique = {(i.code, i.rule, i.message, i.key, i.file): i for i in reversed(found)}
-    modules = workflow.modules if workflow else ()
-    placed = locate(text, list(unique.values())[::-1], modules)
-    return Checked(workflow, jobs, dag, tuple(placed))
+    if all(item.code != _CIRCLE for item in stopped):
+        found += certain_circles(workflow, view, deadline)
+    return jobs, None
+
+
+def _told(error: WorkflowError) -> list[Diagnostic]:
+    return [*error.diagnostics] or [Diagnostic(Severity.ERROR, _CIRCLE, error.message)]
+
+
+def _new(found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """Yield each finding once."""
+    seen: set[tuple[str | None, ...]] = set()
+    for each in found:
+        mark = (each.code, each.rule, each.message, each.key, each.file)
+        if mark not in seen:
+            seen.add(mark)
+            yield each
+
+
+def _once(placed: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """Leave out what is said of one place in an included file for each time it is included."""
+    seen: set[tuple[Any, ...]] = set()
+    for each in placed:
+        words = each.message.replace(f"'{each.rule}'", "")
+        mark = (each.code, each.file, each.line, each.column, words)
+        if each.file is None or mark not in seen:
+            seen.add(mark)
+            yield each
 
 
 def _unfit_values(workflow: Workflow, view: FileView) -> list[Diagnostic]:
@@ -180,15 +232,6 @@ def _unfit_values(workflow: Workflow, view: FileView) -> list[Diagnostic]:
         replace(each, severity=Severity.WARNING)
         for each in check_config(workflow, view)
         if each.key and workflow.config.get(each.key.removeprefix("config."))
-    ]
-
-
-def _with_known_names(jobs: Sequence[Job]) -> list[Job]:
-    """Give the jobs without what they depend on and nobody is called."""
-    names = {job.name for job in jobs}
-    return [
-        replace(job, depends_on=tuple([name for name in job.depends_on if name in names]))
-        for job in jobs
     ]
 
 

@@ -17,6 +17,7 @@ from oxoflow.lang.defaults import apply_defaults
 from oxoflow.lang.discovery import PatternError, discover_pairs, discover_samples
 from oxoflow.lang.faults import UNUSABLE, error, workflow_failure
 from oxoflow.lang.findings import bounded
+from oxoflow.lang.gaps import NO_SOURCES, together
 from oxoflow.lang.includes import resolve_includes
 from oxoflow.lang.inherit import apply_extends
 from oxoflow.lang.model import Workflow
@@ -53,17 +54,42 @@ def compose(
     profile file. With the view that sees nothing, files are left out without complaint.
     Raises WorkflowError with every problem found.
     """
+    merged, problems = merge(
+        workflow, view, directory=directory, overrides=overrides, samples=samples, profile=profile
+    )
+    if problems:
+        raise unmerged(merged, problems)
+    return settled(merged)
+
+
+def merge(
+    workflow: Workflow,
+    view: FileView,
+    *,
+    directory: str = "",
+    overrides: Mapping[str, str] | None = None,
+    samples: Sequence[str] = (),
+    profile: Mapping[str, Any] | None = None,
+) -> tuple[Workflow, list[Diagnostic]]:
+    """Give the workflow with the files that it names, its rules still as written, and the problems.
+
+    With problems it is what could be merged, and its gaps tell what is missing; samples are chosen
+    only without. Raises WorkflowError for samples that cannot be chosen.
+    """
     chosen = dict(overrides or {})
     workflow, problems = resolve_includes(workflow, view, directory)
     whole = profile is None and not (view is NOTHING and workflow.includes)
-    strays = _strays(workflow, chosen) if whole else ()
+    strays = _strays(workflow, chosen) if whole and not problems else ()
     workflow = replace(
         workflow,
         config={**workflow.config, **chosen},
         warnings=(*workflow.warnings, *strays),
     )
     if view is not NOTHING:
+        unread = len(problems)
         workflow = _read_sources(workflow, view, directory, problems)
+        if len(problems) > unread:
+            workflow = replace(workflow, gaps=together([workflow.gaps, NO_SOURCES]))
     workflow = inject_lists(workflow)
     problems += check_references(workflow)
     if not problems:
@@ -72,15 +98,22 @@ def compose(
         workflow, found = merge_profile(workflow, profile)
         workflow = replace(workflow, config={**workflow.config, **chosen})
         problems += found
-    if problems:
-        known = set(problems)
-        problems += [each for each in validate(workflow) if each not in known]
-        listed = bounded(problems, workflow.limits.findings)
-        raise workflow_failure(locate_included(listed, workflow.modules))
-    workflow = apply_defaults(apply_extends(workflow))
-    if samples:
+    if samples and not problems:
         workflow = select_samples(workflow, samples, view, directory, _ready_samples(view))
-    return workflow
+    return workflow, problems
+
+
+def unmerged(workflow: Workflow, problems: Sequence[Diagnostic]) -> WorkflowError:
+    """Make the exception for problems of merging, with what else is certainly wrong."""
+    known = set(problems)
+    found = [*problems, *[each for each in validate(workflow) if each not in known]]
+    listed = bounded(found, workflow.limits.findings)
+    return workflow_failure(locate_included(listed, workflow.modules))
+
+
+def settled(workflow: Workflow) -> Workflow:
+    """Give a merged workflow with its rules completed from their bases and the defaults."""
+    return apply_defaults(apply_extends(workflow))
 
 
 def _strays(workflow: Workflow, chosen: Mapping[str, str]) -> Iterator[str]:

@@ -15,8 +15,9 @@ from msgspec.structs import replace
 from oxoflow.errors import Diagnostic, ParseError
 from oxoflow.lang.declared import split_config
 from oxoflow.lang.faults import UNUSABLE, error
+from oxoflow.lang.gaps import UNREAD, WHOLE, Gaps, spoken, together
 from oxoflow.lang.model import Include, Module, Rule, Workflow
-from oxoflow.lang.parse import decode_text, parse_workflow
+from oxoflow.lang.parse import decode_text, read_workflow
 from oxoflow.lang.paths import beside, leaves_root, parent, stem
 from oxoflow.lang.positions import locate
 from oxoflow.lang.view import NOTHING, FileView
@@ -40,7 +41,7 @@ class _Loading(Struct):
         """Keep a finding about a file, with its place; None is the workflow's own."""
         if file is not None:
             [problem] = locate(self.texts.get(file, ""), [problem])
-        self.problems.append(replace(problem, file=file))
+        self.problems.append(replace(spoken(problem), file=file))
 
 
 def resolve_includes(
@@ -54,9 +55,9 @@ def resolve_includes(
         return workflow, []
     loading = _Loading(view, directory, workflow.limits)
     merged = _merge_all(workflow, "", ("this file",), loading)
+    for file, problem in _broken_promises(merged):
+        loading.complain(file, problem)
     if not loading.problems:
-        for file, problem in _broken_promises(merged):
-            loading.complain(file, problem)
         merged = replace(merged, warnings=(*merged.warnings, *_undeclared_reads(merged)))
     return merged, loading.problems
 
@@ -69,7 +70,9 @@ def _merge_all(
         found = _load(include, directory, trail, loading)
         if isinstance(found, str):
             loading.complain(file, error(UNUSABLE, found, key=f"include.{entry}.path"))
-        elif found is not None:
+        if isinstance(found, str) or found is None:
+            workflow = replace(workflow, gaps=together([workflow.gaps, UNREAD]))
+        else:
             path, written = found
             module = _merge_all(written, parent(path), (*trail, path), loading)
             record = Module(
@@ -127,11 +130,13 @@ def _load(
 def _parse(path: str, data: bytes, loading: _Loading) -> Workflow | None:
     try:
         loading.texts[path] = decode_text(data)
-        return parse_workflow(loading.texts[path], loading.limits)
+        workflow, faults = read_workflow(loading.texts[path], loading.limits, path)
     except ParseError as failure:
-        for found in failure.diagnostics:
-            loading.complain(path, found)
-        return None
+        workflow, faults = None, list(failure.diagnostics)
+    for fault in faults:
+        if workflow is None or fault.code != "E002":  # the rules that count are looked at later
+            loading.complain(path, fault)
+    return workflow
 
 
 def _merge(host: Workflow, include: Include, module: Workflow, record: Module) -> Workflow:
@@ -154,8 +159,15 @@ def _merge(host: Workflow, include: Include, module: Workflow, record: Module) -
         config=config,
         declared={k: d for k, d in declared.items() if k in host.declared or k not in plain},
         modules=(*host.modules, *modules),
+        gaps=_gaps(host, module, prefix),
         warnings=(*host.warnings, *module.warnings),
     )
+
+
+def _gaps(host: Workflow, module: Workflow, prefix: str) -> Gaps:
+    if module.gaps is WHOLE:
+        return host.gaps
+    return together([host.gaps, module.gaps.of_module(prefix)])
 
 
 def _as_merged(module: Module, prefix: str, present: Collection[str]) -> Module:
@@ -196,8 +208,11 @@ def _prefixed(rule: Rule, prefix: str, own: set[str]) -> Rule:
 def _broken_promises(workflow: Workflow) -> Iterator[tuple[str | None, Diagnostic]]:
     """Check the contracts of 1.7: inputs made by somebody, outputs made by the module itself.
 
-    Each problem comes with the included file that holds the contract, None for the workflow.
+    Nothing is said where there may be outputs that are not known. Each problem comes with the
+    included file that holds the contract, None for the workflow.
     """
+    if workflow.gaps.outputs:
+        return
     outputs = {rule.name: rule.output.paths for rule in workflow.rules}
     made = {path for paths in outputs.values() for path in paths}
     for module in workflow.modules:

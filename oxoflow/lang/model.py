@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from oxoflow.lang.gaps import WHOLE, Gaps
 from oxoflow.limits import DEFAULT, Limits
 
 EMPTY: Mapping[str, Any] = {}
@@ -382,3 +383,4 @@ class Workflow(Struct, frozen=True):
     warnings: tuple[str, ...] = ()  # found while loading, for the run's log
     document: Mapping[str, Any] = field(default_factory=dict)  # the parsed TOML, unknown keys too
     limits: Limits = DEFAULT  # under which it was read, and is put together and expanded
+    gaps: Gaps = WHOLE  # what could not be read; a workflow that runs has none

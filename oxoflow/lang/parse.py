@@ -6,15 +6,27 @@ files. What a table may hold is listed in `tables`; the TOML itself is read in `
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from oxoflow.errors import Diagnostic
-from oxoflow.lang.checks.fatal import fatal_checks
+from oxoflow.lang.checks.fatal import duplicate_names, fatal_checks
 from oxoflow.lang.declared import split_config
 from oxoflow.lang.document import decode_text, parse_toml
 from oxoflow.lang.faults import STRUCTURE, error, parse_failure
 from oxoflow.lang.findings import bounded
+from oxoflow.lang.gaps import (
+    WHOLE,
+    Gaps,
+    certain,
+    spoken,
+    stand_in,
+    together,
+    without_table,
+)
 from oxoflow.lang.model import Rule, Workflow
 from oxoflow.lang.shapes import Fault, Wrong, describe
 from oxoflow.lang.tables import RULE, TOP_LEVEL, WORKFLOW
@@ -24,6 +36,7 @@ from oxoflow.limits import DEFAULT, Limits
 __all__ = ["decode_text", "parse_toml", "parse_workflow", "read_workflow"]
 
 SUPPORTED_FORMAT = "1.0"
+_NO_NAME = "?"  # of a workflow, where its name is missing and that is told
 LANGUAGE_LEVEL = (0, 14, 1)  # the release of the original whose language is read here
 
 
@@ -33,44 +46,78 @@ def parse_workflow(text: str, limits: Limits = DEFAULT) -> Workflow:
     Raises ParseError when the text cannot be loaded: not TOML, wrong types, two rules of one name,
     outputs without a command. It then holds every other error of the text too.
     """
-    workflow, problems = read_workflow(text, limits)
-    if workflow is None:
-        raise parse_failure(bounded(problems, limits.findings))
-    broken = {problem.rule for problem in problems} - {None}
-    fatal = [d for d in fatal_checks(workflow) if d.rule not in broken or d.code == "E006"]
-    if not problems and not fatal:
+    workflow, faults = read_workflow(text, limits)
+    if not faults:
         return workflow
-    said = {(d.code, d.message) for d in fatal}
-    others = [d for d in validate(workflow) if (d.code, d.message) not in said]
-    found = [*problems, *fatal, *[d for d in others if d.rule not in broken]]
-    raise parse_failure(bounded(found, limits.findings))
+    said = {(fault.code, fault.rule, fault.message) for fault in faults}
+    others = [d for d in validate(workflow) if (d.code, d.rule, d.message) not in said]
+    found = bounded([*faults, *others], limits.findings)
+    raise parse_failure([spoken(each) for each in found])
 
 
-def read_workflow(text: str, limits: Limits = DEFAULT) -> tuple[Workflow | None, list[Diagnostic]]:
-    """Read as much as can be read: the workflow without its faulty parts, and the faults.
+def read_workflow(
+    text: str, limits: Limits = DEFAULT, file: str = ""
+) -> tuple[Workflow, list[Diagnostic]]:
+    """Read as much as can be read, and say what keeps the text from being loaded.
 
-    Raises ParseError only when the text is not TOML.
+    What is missing of a faulty workflow stands in its `gaps`; `file` is its path when it is
+    included. Raises ParseError only when the text is not TOML.
     """
     document = parse_toml(text, limits.text)
-    problems: list[Diagnostic] = []
-    arguments = _read_head(document, problems)
+    faults = _Faults(file)
+    arguments = _read_head(document, faults)
     for key, (attribute, shape) in TOP_LEVEL.items():
         if key in document:
             try:
                 value = shape.read(document[key])
             except Wrong as wrong:
-                problems += [_fault(fault, None, key) for fault in wrong.faults]
+                for fault in wrong.faults:
+                    faults.add(_fault(fault, None, key), without_table(key))
             else:
                 if attribute:
                     arguments[attribute] = value
-    arguments["config"], arguments["declared"] = _read_config(document, problems)
-    arguments["rules"] = tuple(_read_rules(document.get("rules", []), problems))
-    if "name" not in arguments:
-        return None, problems
-    return Workflow(document=document, limits=limits, **arguments), problems
+    arguments["config"], arguments["declared"] = _read_config(document, faults)
+    arguments["rules"] = tuple(_read_rules(document.get("rules", []), faults))
+    gaps = together(faults.missing) if faults.missing else WHOLE
+    workflow = Workflow(document=document, limits=limits, gaps=gaps, **arguments)
+    found = [*faults.found, *duplicate_names(workflow)]
+    if found:
+        workflow = _set_apart(workflow, file)
+    return workflow, [*found, *certain(fatal_checks(workflow), workflow.gaps)]
 
 
-def _read_head(document: Mapping[str, Any], problems: list[Diagnostic]) -> dict[str, Any]:
+class _Faults:
+    """What keeps a text from being loaded, and what is not known of it for that."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.found: list[Diagnostic] = []
+        self.missing: list[Gaps] = []
+
+    def add(self, fault: Diagnostic, missing: Gaps = WHOLE) -> None:
+        """Keep a fault and what is missing because of it."""
+        self.found.append(fault)
+        self.missing.append(missing)
+
+
+def _set_apart(workflow: Workflow, file: str) -> Workflow:
+    """Let other names stand in for those that several rules have, so that each can be looked at."""
+    times = Counter([rule.name for rule in workflow.rules])
+    shared = frozenset([name for name, count in times.items() if count > 1])
+    if not shared:
+        return workflow
+    lost = dict(workflow.gaps.keys)  # what one of a name lacks counts as missing from all
+    rules = list(workflow.rules)
+    for number, rule in enumerate(rules):
+        if rule.name in shared:
+            name = stand_in(number, rule.name, file)
+            rules[number] = replace(rule, name=name)
+            lost[name] = lost.get(rule.name, frozenset())
+    gaps = replace(workflow.gaps, shared=shared, keys=lost)
+    return replace(workflow, rules=tuple(rules), gaps=gaps)
+
+
+def _read_head(document: Mapping[str, Any], faults: _Faults) -> dict[str, Any]:
     table = document.get("workflow")
     if type(table) is not dict:
         message = "there is no [workflow] table"
@@ -78,15 +125,17 @@ def _read_head(document: Mapping[str, Any], problems: list[Diagnostic]) -> dict[
             message = f"'workflow' must be a table, not {describe(table)}"
         hint = 'start the file with [workflow] and name = "…"'
         key = None if table is None else "workflow"
-        problems.append(error("S002", message, key=key, suggestion=hint))
-        return {}
-    arguments, faults = WORKFLOW.read_fields(table)
-    for fault in faults:
+        faults.add(error("S002", message, key=key, suggestion=hint), without_table("workflow"))
+        return {"name": _NO_NAME}
+    arguments, wrong = WORKFLOW.read_fields(table)
+    for fault in wrong:
         if fault.path == ("name",) and "name" not in table:
             message = "[workflow] has no name"
-            problems.append(error("S003", message, key="workflow", suggestion='add name = "…"'))
+            faults.add(error("S003", message, key="workflow", suggestion='add name = "…"'))
         else:
-            problems.append(_fault(fault, None, "workflow"))
+            missing = without_table("workflow", str(fault.path[0]))
+            faults.add(_fault(fault, None, "workflow"), missing)
+    arguments.setdefault("name", _NO_NAME)
     arguments["warnings"] = tuple(_version_warnings(arguments))
     return arguments
 
@@ -115,31 +164,46 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def _read_config(
-    document: Mapping[str, Any], problems: list[Diagnostic]
+    document: Mapping[str, Any], faults: _Faults
 ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     table = document.get("config", {})
     if type(table) is dict:
         return split_config(table)
-    problems.append(_fault(Fault((), f"must be a table, not {describe(table)}"), None, "config"))
+    fault = Fault((), f"must be a table, not {describe(table)}")
+    faults.add(_fault(fault, None, "config"), without_table("config"))
     return {}, {}
 
 
-def _read_rules(rules: Any, problems: list[Diagnostic]) -> Iterable[Rule]:
+def _read_rules(rules: Any, faults: _Faults) -> Iterable[Rule]:
     if type(rules) is not list or any(type(rule) is not dict for rule in rules):
         message = f"'rules' must be an array of tables, not {describe(rules)}"
         if type(rules) is list:
             message = "'rules' must hold only tables"
         hint = "write each rule under its own [[rules]] header"
-        problems.append(error("S004", message, key="rules", suggestion=hint))
+        faults.add(error("S004", message, key="rules", suggestion=hint), without_table("rules"))
         return
     read_fields = RULE.read_fields
     for index, table in enumerate(rules):
-        arguments, faults = read_fields(table)
-        name = arguments.get("name")
-        if faults:
-            problems += [_rule_fault(fault, name, index, table) for fault in faults]
-        if name is not None:
-            yield Rule(**arguments)
+        arguments, wrong = read_fields(table)
+        if wrong:
+            _keep_rule_faults(faults, arguments, wrong, index, table)
+        yield Rule(**arguments)
+
+
+def _keep_rule_faults(
+    faults: _Faults,
+    arguments: dict[str, Any],
+    wrong: Iterable[Fault],
+    index: int,
+    table: Mapping[str, Any],
+) -> None:
+    """Keep the faults of a rule, and name the rule if that is one of them."""
+    name = arguments.get("name")
+    arguments.setdefault("name", stand_in(index, file=faults.file))
+    lost = frozenset([str(fault.path[0]) for fault in wrong])
+    missing = Gaps(name is None, "output" in lost, keys={arguments["name"]: lost})
+    for fault in wrong:
+        faults.add(_rule_fault(fault, name, index, table), missing)
 
 
 def _rule_fault(fault: Fault, name: str | None, index: int, table: Mapping[str, Any]) -> Diagnostic:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec.structs import replace
 
 from oxoflow.errors import Diagnostic
+from oxoflow.lang.gaps import spoken, stands_for
 from oxoflow.lang.model import Module
 from oxoflow.lang.toml.literal import Item, read
 from oxoflow.lang.toml.outline import first_keys, landmarks
@@ -38,7 +39,7 @@ def locate(
     index = Index(text if named else "")  # what names nothing stands at the beginning
     if named and modules:
         found = locate_included(found, modules, index)
-    return [each if each.line else _placed(each, index) for each in found]
+    return [each if each.line else _placed(each, index) for each in map(spoken, found)]
 
 
 def locate_included(
@@ -140,6 +141,9 @@ class Index:
         steps = _steps(key)
         if rule is None or steps[:1] == ("rules",):
             return self.nearest(steps)
+        number = stands_for(rule)
+        if number is not None:
+            return self.nearest(("rules", number, *steps))
         base = self._second_rules.get(rule) or self._rules.get(rule)
         return self._stand_in(rule) if base is None else self.nearest((*base, *steps))
 

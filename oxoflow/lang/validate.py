@@ -21,6 +21,7 @@ from oxoflow.lang.checks.names import (
 )
 from oxoflow.lang.checks.rules import (
     checkpoint_checks,
+    default_complaints,
     growing_names,
     path_checks,
     rule_checks,
@@ -29,6 +30,7 @@ from oxoflow.lang.checks.rules import (
 from oxoflow.lang.danger import find_dangers
 from oxoflow.lang.faults import error, warning
 from oxoflow.lang.findings import bounded
+from oxoflow.lang.gaps import WHOLE, certain
 from oxoflow.lang.model import Rule, Workflow
 from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.references import check_references
@@ -41,12 +43,18 @@ _LENIENT_KEYS = frozenset(("name",))
 
 
 def validate(workflow: Workflow, *, view: FileView | None = None) -> list[Diagnostic]:
-    """Give every finding about a workflow, written or composed.
+    """Give every finding about a workflow, written or composed, that holds whatever its gaps are.
 
     Names that an include may bring are not missed while includes are unresolved. With a view,
     absolute inputs that are not there are reported too (E017).
     """
-    return bounded(_found(workflow, view), workflow.limits.findings)
+    return bounded(errors_of(workflow, view), workflow.limits.findings)
+
+
+def errors_of(workflow: Workflow, view: FileView | None = None) -> Iterator[Diagnostic]:
+    """Yield the same, however many there are."""
+    found = _found(workflow, view)
+    return found if workflow.gaps is WHOLE else certain(found, workflow.gaps)
 
 
 def without_rules(workflow: Workflow) -> list[Diagnostic]:
@@ -77,6 +85,7 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
     if not workflow.name.strip():
         hint = "give the workflow a name"
         yield error("E001", "the workflow name is empty", key="workflow.name", suggestion=hint)
+    yield from default_complaints(workflow.defaults)
     yield from check_sources(workflow)
     yield from emptied_sources(workflow)
     for rule in workflow.rules:

@@ -157,7 +157,7 @@ def test_what_is_wrong_in_a_nested_file_is_told_at_its_place_there(tmp_path):
     files = {
         "good": GOOD.replace('"a', '"g').replace('"b', '"h'),
         "deep": '[workflow]\nname = "m"\n[[include]]\npath = "part"\n',
-        "part": '[workflow]\nname = "m"\n[[rules]]\nname = "p"\nshell = "x {config.gone}"\n',
+        "part": '[workflow]\nname = "m"\n[[rules]]\nname = "p"\nshell = "x"\nmemory = "?"\n',
         "broken": "[workflow]\nname = 3x\n",
     }
     for name, text in files.items():
@@ -167,11 +167,11 @@ def test_what_is_wrong_in_a_nested_file_is_told_at_its_place_there(tmp_path):
     )
     view = DirectoryView(str(tmp_path))
     (found,) = check_text(host, view).errors
-    assert (found.code, found.rule, found.file, found.line) == ("E005", "p", "part", 5)
+    assert (found.code, found.rule, found.file, found.line) == ("E004", "p", "part", 6)
     errors = check_text(host + '[[include]]\npath = "broken"\n', view).errors
     assert [(e.file, e.line, e.column) for e in errors if e.code == "S001"] == [("broken", 2, 9)]
     (found,) = [each for each in errors if each.rule == "p"]
-    assert (found.file, found.line) == ("part", 5)
+    assert (found.file, found.line) == ("part", 6)
 
 
 def test_a_circle_is_told_beside_an_unknown_name():

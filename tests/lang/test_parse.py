@@ -176,11 +176,9 @@ def test_all_faults_of_a_text_are_told_at_once_and_errors_of_whole_rules_with_th
         rule("a", threads='"8"', input='"x"')
         + rule("b", output='["o"]')
         + rule("b", depends_on='["nowhere"]', shell='"{config.q}"')
-        + "[[rules]]\nshell = 'x'\n"
     )
     assert {(d.code, d.rule) for d in faults(text)} == {
         ("S009", "a"),
-        ("S005", None),
         ("E006", "b"),
         ("E002", "b"),
         ("E007", "b"),

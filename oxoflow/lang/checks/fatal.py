@@ -17,8 +17,8 @@ from oxoflow.lang.sources import check_constraints
 
 
 def fatal_checks(workflow: Workflow) -> list[Diagnostic]:
-    """Give every reason why this text cannot be loaded."""
-    found = [*_duplicate_names(workflow)]
+    """Give every reason but rules of one name why this text cannot be loaded."""
+    found: list[Diagnostic] = []
     for rule in workflow.rules:
         found += outputs_without_command(rule)
     found += check_execution_groups(workflow)
@@ -27,7 +27,8 @@ def fatal_checks(workflow: Workflow) -> list[Diagnostic]:
     return found
 
 
-def _duplicate_names(workflow: Workflow) -> Iterator[Diagnostic]:
+def duplicate_names(workflow: Workflow) -> Iterator[Diagnostic]:
+    """Find rules of one name: the second and those after it."""
     seen: dict[str, int] = {}
     for index, rule in enumerate(workflow.rules):
         if rule.name in seen:
@@ -40,9 +41,9 @@ def _duplicate_names(workflow: Workflow) -> Iterator[Diagnostic]:
 
 def check_execution_groups(workflow: Workflow) -> Iterator[Diagnostic]:
     """Find groups that name a rule which is not there (1.17)."""
-    if len(workflow.modules) < len(workflow.includes):
+    if len(workflow.modules) < len(workflow.includes) or workflow.gaps.rules:
         return
-    names = {rule.name for rule in workflow.rules}
+    names = {rule.name for rule in workflow.rules}.union(workflow.gaps.shared)
     for index, group in enumerate(workflow.execution_groups):
         for name in group.rules:
             if name not in names:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from oxoflow.errors import Diagnostic, WorkflowError
 from oxoflow.lang.expand import expand
 from oxoflow.lang.faults import error, warning
+from oxoflow.lang.gaps import WHOLE
 from oxoflow.lang.inherit import extends_cycles
 from oxoflow.lang.model import Workflow
 from oxoflow.lang.nearest import Guesser
@@ -18,8 +19,13 @@ _MANY_PARTS = 100  # of a name, between underscores
 
 
 def dependency_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
-    """Find depends_on entries that name neither a rule nor a job (E007)."""
-    names = {rule.name for rule in workflow.rules}
+    """Find depends_on entries that name neither a rule nor a job (E007).
+
+    Where jobs cannot be made, names that may be theirs are let pass.
+    """
+    if workflow.gaps.rules:
+        return
+    names = _rule_names(workflow)
     unknown = [
         (rule.name, index, name)
         for rule in workflow.rules
@@ -29,9 +35,11 @@ def dependency_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic
     if not unknown:
         return
     called = {name for _, _, name in unknown}
-    jobs = _job_names(workflow) if any(_may_be_job(name, names) for name in called) else set()
+    may_be = {name for name in called if _may_be_job(name, names)}
+    jobs = _job_names(workflow) if may_be else None
+    known = may_be if jobs is None else jobs
     for rule, index, name in unknown:
-        if name not in jobs:
+        if name not in known:
             message = f"rule '{rule}' depends on '{name}', which is no rule"
             hint = guess.meant(name, names) or "correct the name or remove it"
             key = f"depends_on.{index}"
@@ -44,22 +52,32 @@ def _may_be_job(name: str, rules: Collection[str]) -> bool:
     return len(places) > _MANY_PARTS or any(name[:place] in rules for place in places)
 
 
-def _job_names(workflow: Workflow) -> set[str]:
-    """Give the names of all jobs, which depends_on may use as well; none if they cannot be made."""
+def _rule_names(workflow: Workflow) -> set[str]:
+    """Give the names by which rules can be called."""
+    return {rule.name for rule in workflow.rules}.union(workflow.gaps.shared)
+
+
+def _job_names(workflow: Workflow) -> set[str] | None:
+    """Give the names of all jobs, which depends_on may use as well; None if they cannot be made."""
+    if workflow.gaps is not WHOLE:
+        return None
     try:
         return {job.name for job in expand(workflow)}
     except WorkflowError:
-        return set()
+        return None
 
 
 def extends_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
     """Find bases that do not exist, and rules that extend themselves in a circle (E008)."""
     rules = {rule.name: rule for rule in workflow.rules}
+    shared = workflow.gaps.shared
     circles = extends_cycles(rules)
     for rule in workflow.rules:
         if rule.extends is None:
             continue
         if rule.extends not in rules:
+            if workflow.gaps.rules or rule.extends in shared:
+                continue
             message = f"rule '{rule.name}' extends '{rule.extends}', which is no rule"
             hint = guess.meant(rule.extends, rules) or "correct the name or remove extends"
         elif rule.name in circles:
@@ -74,6 +92,8 @@ def extends_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
 
 def env_group_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
     """Find rules that name an environment group which is not defined (E010)."""
+    if "env_groups" in workflow.gaps.tables:
+        return
     for rule in workflow.rules:
         if rule.env_group is not None and rule.env_group not in workflow.env_groups:
             message = f"rule '{rule.name}': there is no [env_groups.{rule.env_group}]"
@@ -84,6 +104,8 @@ def env_group_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]
 def resource_group_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
     """Warn of rules that never get the units they ask for: they fail when they start (1.17)."""
     groups = workflow.resource_groups
+    if "resource_groups" in workflow.gaps.tables:
+        return
     for rule in workflow.rules:
         for name, units in rule.resources.groups.items():
             asks = f"rule '{rule.name}': resources.groups asks for {units} of '{name}'"
@@ -100,8 +122,8 @@ def resource_group_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagno
 
 def gather_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
     """Warn where a scatter's gather names no rule: nothing is joined then (1.12)."""
-    names = {rule.name for rule in workflow.rules}
-    for rule in workflow.rules:
+    names = _rule_names(workflow)
+    for rule in () if workflow.gaps.rules else workflow.rules:
         gather = rule.scatter.gather if rule.scatter else None
         if gather and gather not in names:
             message = f"rule '{rule.name}': scatter.gather names '{gather}', which is no rule"

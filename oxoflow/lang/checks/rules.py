@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.condition import complaint, unread_part
 from oxoflow.lang.faults import error, warning
-from oxoflow.lang.model import FileSet, Rule, Workflow
+from oxoflow.lang.model import Defaults, FileSet, Rule, Workflow
 from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.values import parse_duration, parse_memory
 from oxoflow.lang.wildcards import META_PREFIX, PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES, names_in
@@ -88,6 +88,21 @@ def _condition(rule: Rule, when: str) -> Iterator[Diagnostic]:
         message = f"rule '{rule.name}': the condition {odd!r} is not understood"
         message += f" and counts as {counts}"
         yield warning("E002", message, rule=rule.name, key="when", suggestion=_CONDITIONS)
+
+
+def default_complaints(defaults: Defaults) -> Iterator[Diagnostic]:
+    """Find amounts in `[defaults]` that no rule can take over: once, not for each rule."""
+    if defaults.memory is not None:
+        try:
+            parse_memory(defaults.memory)
+        except ValueError as fault:
+            yield error("E004", f"[defaults] memory {fault}", key="defaults.memory")
+    if defaults.time_limit is not None:
+        try:
+            parse_duration(defaults.time_limit)
+        except ValueError as fault:
+            message = f"[defaults] time_limit {fault}; as written, it limits nothing"
+            yield warning("E002", message, key="defaults.time_limit")
 
 
 def _memory(rule: Rule) -> Iterator[Diagnostic]:

@@ -1,0 +1,131 @@
+"""Know what of a text could not be read, so that nothing is told only because that is missing.
+
+Owns the `Gaps` of a workflow, the names that stand in for rules which cannot be called by their
+own, and which findings a gap makes doubtful. A workflow that was read as a whole has none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from oxoflow.errors import Diagnostic
+
+_SOURCES = frozenset(("pairs", "sample_groups", "values", "wildcard_constraints"))
+_OF_WORKFLOW = frozenset(("pairs_file", "sample_groups_file", "pairs_pattern", "sample_pattern"))
+_KEY_GIVERS = frozenset(("config", "references", "reference_dir", "include"))
+_RULE_GIVERS = frozenset(("include", "rules"))
+_INJECTED = re.compile(r"config\.(?:samples_\w|pairs_list)")
+# What a finding about a rule (its code and the key it names, where several share a code) rests on:
+# it is doubtful when one of these keys of the rule could not be read.
+_RESTS_ON: Mapping[tuple[str, str], frozenset[str]] = {
+    ("E002", "output"): frozenset(("shell", "script", "transform")),
+    ("E003", ""): frozenset(("input", "scatter", "transform", "input_groups", "expand_inputs")),
+    ("E013", ""): frozenset(("checkpoint_manifest",)),
+}
+_NONE: frozenset[str] = frozenset()
+_NUMBER, _NAME, _END = "\x00", "\x01", "\x02"  # no text that is read holds a NUL
+_PLACE = rf"{_NUMBER}(\d+) [^{_NAME}]*{_NAME}"  # the number of the rule, and its file
+_STAND_IN = re.compile(rf"{_PLACE}([^{_END}]*){_END}")
+_NAMELESS = re.compile(rf"(?:rule )?'?(?:[^\s']*::)?{_PLACE}{_END}'?")
+
+
+class Gaps(Struct, frozen=True):
+    """What is not known of a workflow."""
+
+    rules: bool = False  # there may be rules whose names are not known
+    outputs: bool = False  # there may be files that are made, and are not known
+    config: bool = False  # there may be config keys that are not known
+    sources: bool = False  # there may be values of wildcards that are not known
+    tables: frozenset[str] = frozenset()  # of the top level
+    keys: Mapping[str, frozenset[str]] = {}  # of each rule that has faulty ones
+    shared: frozenset[str] = frozenset()  # names that several rules have
+
+    def of_module(self, prefix: str) -> Gaps:
+        """Give what is missing of an included file; only its rules and its config count."""
+        keys = {prefix + name: keys for name, keys in self.keys.items()}
+        shared = frozenset([prefix + name for name in self.shared])
+        return Gaps(self.rules, self.outputs, self.config, False, frozenset(), keys, shared)
+
+
+WHOLE = Gaps()
+UNREAD = Gaps(rules=True, outputs=True, config=True)  # of a workflow that lacks an included file
+NO_SOURCES = Gaps(sources=True)
+
+
+def together(parts: Iterable[Gaps]) -> Gaps:
+    """Give everything that is missing from some part."""
+    parts = list(parts)
+    keys: dict[str, frozenset[str]] = {}
+    for part in parts:
+        keys.update(part.keys)
+    return Gaps(
+        rules=any(part.rules for part in parts),
+        outputs=any(part.outputs for part in parts),
+        config=any(part.config for part in parts),
+        sources=any(part.sources for part in parts),
+        tables=_NONE.union(*[part.tables for part in parts]),
+        keys=keys,
+        shared=_NONE.union(*[part.shared for part in parts]),
+    )
+
+
+def without_table(table: str, key: str = "") -> Gaps:
+    """Give what is missing when a table of the top level, or a key of `[workflow]`, is faulty."""
+    return Gaps(
+        rules=table in _RULE_GIVERS,
+        outputs=table in (*_RULE_GIVERS, "references"),
+        config=table in _KEY_GIVERS,
+        sources=table in _SOURCES or (table == "workflow" and (not key or key in _OF_WORKFLOW)),
+        tables=frozenset((table,)),
+    )
+
+
+def stand_in(number: int, name: str = "", file: str = "") -> str:
+    """Name the rule that comes as `number` in its file, from 0: it has no name, or not alone."""
+    return f"{_NUMBER}{number} {file}{_NAME}{name}{_END}"
+
+
+def stands_for(name: str) -> int | None:
+    """Give the number of the rule that such a name stands for, None for every other name."""
+    found = _STAND_IN.search(name)
+    return int(found[1]) if found else None
+
+
+def spoken(diagnostic: Diagnostic) -> Diagnostic:
+    """Give a finding in words for the author, who knows no stand-ins; its key tells the place."""
+    name = diagnostic.rule or ""
+    if _NUMBER not in diagnostic.message and _NUMBER not in name:
+        return diagnostic
+    message = _NAMELESS.sub(lambda found: f"rule number {int(found[1]) + 1}", diagnostic.message)
+    message = _STAND_IN.sub(r"\2", message)
+    number, key = stands_for(name), diagnostic.key
+    if number is not None:
+        key = f"rules.{number}.{key or ''}".rstrip(".")
+        name = _STAND_IN.sub(r"\2", name)
+    rule = None if not name or name.endswith("::") else name
+    return replace(diagnostic, message=message, rule=rule, key=key)
+
+
+def certain(found: Iterable[Diagnostic], gaps: Gaps) -> Iterator[Diagnostic]:
+    """Yield the findings that hold whatever is missing."""
+    for each in found:
+        if not _doubtful(each, gaps):
+            yield each
+
+
+def _doubtful(each: Diagnostic, gaps: Gaps) -> bool:
+    key = each.key or ""
+    lost = gaps.keys.get(each.rule or "", frozenset())
+    if lost and lost & (_RESTS_ON.get((each.code, key)) or _RESTS_ON.get((each.code, ""), _NONE)):
+        return True
+    if each.code == "E002" and key == "name":
+        return stands_for(each.rule or "") is not None
+    if each.code == "E003":
+        return gaps.sources
+    if each.code == "E005":
+        return gaps.config or (gaps.sources and _INJECTED.search(each.message) is not None)
+    return each.code == "E017" and gaps.outputs

@@ -1,0 +1,360 @@
+"""All that is wrong with a text is told in one go, each fault once, and nothing besides.
+
+Every line of a text that has a finding says so itself: a comment `#! CODE` at its end, or several.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from oxoflow.engine.load import check_text
+from oxoflow.errors import Diagnostic
+from tests.lang.build import HEAD, Files
+
+MARK = re.compile(r"#! ([A-Z0-9 ]+)$")
+LOOP = """\
+[[rules]]
+name = "x"
+input = ["y.txt"] #! E006
+output = ["x.txt"]
+shell = "x"
+[[rules]]
+name = "y"
+input = ["x.txt"]
+output = ["y.txt"]
+shell = "y"
+"""
+
+
+def marked(files: dict[str, str]) -> list[tuple[str, int, str]]:
+    """Give (file, line, code) of every mark in the texts."""
+    found = []
+    for name, text in files.items():
+        for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+            for mark in MARK.findall(line):
+                found += [(name, number, code) for code in mark.split()]
+    return sorted(found)
+
+
+def told(files: dict[str, str], *, look: bool = False) -> list[Diagnostic]:
+    """Give what is found in the workflow `w` among the files."""
+    return list(check_text(files["w"], Files(files), look=look).diagnostics)
+
+
+def places(found: list[Diagnostic]) -> list[tuple[str, int, str]]:
+    return sorted([(each.file or "w", each.line or 0, each.code) for each in found])
+
+
+FAULTS = {
+    "a wrong type beside a circle, an unknown key and an unknown rule": """
+[[rules]]
+name = "a"
+threads = "4" #! S009
+output = ["a.txt"]
+shell = "x {config.gone}" #! E005
+[[rules]]
+name = "b"
+input = ["a.txt"]
+depends_on = ["a", "nobody"] #! E007
+shell = "x"
+""",
+    "a rule that cannot be read still has its name and its outputs": """
+[[rules]]
+name = "a"
+input = "in.txt" #! S009
+output = ["/made/a.txt"]
+shell = "x"
+[[rules]]
+name = "b"
+input = ["/made/a.txt"]
+depends_on = ["a", "a_S1"]
+extends = "a"
+scatter = { variable = "v", values = ["1"], gather = "a" }
+shell = "x"
+[[execution_group]]
+name = "g"
+rules = ["a", "b"]
+""",
+    "outputs that cannot be read may be what others ask for": """
+[[rules]]
+name = "a"
+output = "/made/a.txt" #! S009
+shell = "x"
+[[rules]]
+name = "b"
+input = ["/made/a.txt"]
+shell = "x"
+""",
+    "a rule without a name is looked at, and may be the one that is meant": """
+[[rules]] #! S005
+output = ["/made/a.txt"]
+shell = "x {config.gone}" #! E005
+memory = "lots" #! E004
+[[rules]]
+name = "b"
+input = ["/made/a.txt"]
+depends_on = ["nameless"]
+extends = "nameless"
+shell = "x"
+[[execution_group]]
+name = "g"
+rules = ["nameless"]
+""",
+    "two rules of one name are both looked at": """
+[[rules]]
+name = "a"
+output = ["a.txt"]
+shell = "x {config.one}" #! E005
+[[rules]]
+name = "a" #! E006
+output = ["b.txt"]
+shell = "x {config.two}" #! E005
+[[rules]]
+name = "c"
+input = ["a.txt", "b.txt"]
+depends_on = ["a"]
+shell = "x"
+""",
+    "outputs without a command, in a circle": """
+[[rules]]
+name = "a"
+input = ["b"]
+output = ["a"] #! E002
+[[rules]]
+name = "c"
+input = ["a"]
+output = ["d"]
+shell = "x {config.gone}" #! E005
+""",
+    "the command of a rule is there, but cannot be read": """
+[[rules]]
+name = "a"
+output = ["a/{k}"]
+input = ["b/{k}"]
+shell = 5 #! S009
+[[rules]]
+name = "b"
+output = ["b/{k}"]
+input = 5 #! S009
+shell = "x"
+""",
+    "wildcards whose source cannot be read": """
+[[values]]
+name = "k"
+values = "v" #! S009
+[[rules]]
+name = "a"
+input = ["i"]
+output = ["a/{k}"]
+depends_on = ["b_k_v"]
+shell = "x {config.samples_list} {config.samples_lab}"
+[[rules]]
+name = "b"
+output = ["b/{k}"]
+shell = "x"
+""",
+    "config that cannot be read": """
+[[rules]]
+name = "a"
+shell = "x {config.k}"
+when = "config.l"
+""",
+    "includes and environments that cannot be read": """
+[[include]] #! S009
+namespace = "n"
+[env_groups]
+py = 3 #! S009
+[resource_groups]
+db = 4 #! S009
+[[rules]]
+name = "a"
+env_group = "py"
+depends_on = ["n::b"]
+shell = "x {config.k}"
+resources = { groups = { db = 1 } }
+""",
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_is_told_with_what_else_is_wrong_and_nothing_follows_from_it(name):
+    head = "config = 5 #! S009\n" if name.startswith("config") else ""
+    files = {"w": head + HEAD + FAULTS[name] + LOOP}
+    assert places(told(files, look=True)) == marked(files)
+
+
+SOURCES = {
+    "a sheet that is not there": """
+[workflow]
+name = "w"
+sample_groups_file = "gone.tsv" #! E018
+[[rules]]
+name = "a"
+input = ["raw/{sample}.fq", "c/{sample}.txt"] #! E006
+output = ["a/{sample}.txt"]
+depends_on = ["b_lab_S1"]
+shell = "x {config.samples_list} {config.gone}" #! E005
+[[rules]]
+name = "b"
+input = ["a/{sample}.txt"]
+output = ["b/{sample}.txt"]
+shell = "x"
+[[rules]]
+name = "c"
+input = ["b/*.txt"]
+output = ["c/{sample}.txt"]
+shell = "x"
+""",
+    "values that are none": """
+[workflow]
+name = "w"
+[[values]] #! E018
+name = "k"
+[[rules]]
+name = "a"
+input = ["b/{k}"] #! E006
+output = ["a/{k}"]
+depends_on = ["b_k_v"]
+shell = "x"
+[[rules]]
+name = "b"
+input = ["a/{k}"]
+output = ["b/{k}"]
+shell = "x"
+""",
+    "jobs of one name": """
+[workflow]
+name = "w"
+[[sample_groups]]
+name = "g"
+samples = ["s", "s"]
+[[rules]] #! E016
+name = "a"
+output = ["a/{sample}"]
+shell = "x"
+[[rules]]
+name = "b"
+input = ["c"] #! E006
+output = ["b"]
+shell = "x"
+[[rules]]
+name = "c"
+input = ["b"]
+output = ["c"]
+shell = "x"
+""",
+    "a transform without a split": """
+[workflow]
+name = "w"
+[[rules]]
+name = "t"
+input = ["c"]
+output = ["t"]
+transform = { split = { by = "n" }, map = "x" } #! E018
+[[rules]]
+name = "b"
+input = ["c"] #! E006
+output = ["b"]
+shell = "x"
+[[rules]]
+name = "c"
+input = ["b"]
+output = ["c"]
+shell = "x"
+""",
+    "defaults and bases of which many rules take": """
+[workflow]
+name = "w"
+[defaults]
+memory = "lots" #! E004
+time_limit = "soon" #! E002
+[[rules]]
+name = "base"
+memory = "much" #! E004
+retry_delay = "soon" #! E002
+params = { p = "{config.gone}" } #! E005
+resources = { threads = 0, groups = { db = 1 } } #! E002 E010
+shell = "x"
+[[rules]]
+name = "child"
+extends = "base"
+shell = "x"
+[[rules]]
+name = "grandchild"
+extends = "child"
+shell = "x"
+""",
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_what_no_job_can_be_made_of_is_told_beside_circles_and_once(name):
+    files = {"w": SOURCES[name].lstrip()}
+    assert places(told(files, look=True)) == marked(files)
+
+
+NESTED = {
+    "w": """\
+[workflow]
+name = "w"
+[[include]]
+path = "half"
+namespace = "h"
+[[include]]
+path = "deep"
+namespace = "d"
+[[rules]]
+name = "own"
+input = ["h.txt", "/made/elsewhere"] #! E006
+depends_on = ["h::first", "h::twice", "h::unknown", "first"]
+output = ["own.txt"]
+shell = "x {config.known} {config.unknown}"
+""",
+    "half": """\
+[workflow]
+name = "half"
+[config]
+known = 1
+[[rules]]
+name = "first"
+threads = "x" #! S009
+input = ["own.txt"]
+output = ["h.txt"]
+memory = "?" #! E004
+shell = "x"
+[[rules]]
+name = "twice"
+memory = "?" #! E004
+shell = "x"
+[[rules]]
+name = "twice" #! E006
+memory = "?" #! E004
+shell = "x"
+[[rules]] #! S005
+memory = "?" #! E004
+shell = "x"
+""",
+    "deep": """\
+[workflow]
+name = "deep"
+[[include]]
+path = "gone" #! E018
+[[include]]
+path = "half"
+namespace = "h"
+[[rules]]
+name = "a"
+output = ["a"] #! E002
+depends_on = ["gone_rule"]
+""",
+}
+
+
+def test_an_included_file_that_cannot_be_read_as_a_whole_is_looked_at_like_the_others():
+    found = told(NESTED, look=True)
+    assert places(found) == marked(NESTED)
+    named = [each.rule for each in found if each.file == "half" and each.code == "E004"]
+    assert named == ["h::first", "h::twice", "h::twice", None]
+    assert not any(mark in str(found) for mark in ("\\x00", "\\x01", "\\x02"))
