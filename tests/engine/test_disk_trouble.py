@@ -13,6 +13,7 @@ import pytest
 from oxoflow.engine.disk import is_full
 from oxoflow.engine.rundir import RunDirectory, RunState
 from oxoflow.errors import DiskTrouble
+from tests.engine.mounting import mount, mount_memory
 from tests.engine.running import events, execute, processes_in, records, rule, start
 
 WORDS = {
@@ -141,8 +142,7 @@ def memory_disk(tmp_path):
     """A file system of its own, where we may mount one."""
     place = tmp_path / "disk"
     place.mkdir()
-    options = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
-    if subprocess.run(options, stderr=subprocess.DEVNULL).returncode != 0:
+    if not mount_memory(place, "4m"):
         pytest.skip("no file system can be mounted here")
     yield place
     subprocess.run(["umount", str(place)], check=True)
@@ -184,14 +184,15 @@ class LoopDisk:
 
     def make(self) -> bool:
         """Mount it; False where that may not be done."""
+        if not mount_memory(self.back, "3m"):
+            return False
         steps = (
-            ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", self.back],
             ["truncate", "-s", "8M", self.image],
             ["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1", self.image],
-            ["mount", "-o", "loop,commit=1", self.image, self.place],
         )
         quiet = subprocess.DEVNULL
-        return all(subprocess.run(step, stderr=quiet).returncode == 0 for step in steps)
+        made = all(subprocess.run(step, stderr=quiet).returncode == 0 for step in steps)
+        return made and mount("-o", "loop,commit=1", self.image, self.place)
 
     def turn_read_only(self) -> None:
         """What the kernel does when a file system finds itself damaged."""

@@ -11,6 +11,7 @@ from oxoflow.engine.explain import sentence
 from oxoflow.engine.plan import PlanOptions
 from oxoflow.engine.rundir import Launch, RunDirectory, RunState
 from oxoflow.errors import DiskTrouble, GraphError, WorkflowError
+from tests.engine.mounting import mount_memory
 from tests.engine.running import (
     DIAMOND,
     event_of,
@@ -213,8 +214,7 @@ def small_disk(tmp_path):
     """A file system of 1 MiB, where we may mount one."""
     place = tmp_path / "small"
     place.mkdir()
-    options = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
-    if subprocess.run(options, stderr=subprocess.DEVNULL).returncode != 0:
+    if not mount_memory(place, "1m"):
         pytest.skip("no file system can be mounted here")
     yield place
     subprocess.run(["umount", str(place)], check=True)
