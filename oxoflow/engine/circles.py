@@ -36,6 +36,7 @@ _SHAPING = frozenset(
         "script",
     )
 )
+_CODES = ("E006", "E016")  # a circle or too many edges, two jobs of one name
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _OPEN, _CLOSE = "\x03", "\x04"  # stand for the braces of a wildcard that is not filled in
 _WRITTEN = str.maketrans({_OPEN: "{", _CLOSE: "}"})
@@ -44,26 +45,42 @@ _WRITTEN = str.maketrans({_OPEN: "{", _CLOSE: "}"})
 def certain_circles(
     workflow: Workflow, view: FileView, deadline: Deadline | None = None
 ) -> list[Diagnostic]:
-    """Give the circles among the sound rules of a composed workflow."""
+    """Give the circles among the sound rules of a composed workflow, and jobs of one name."""
     lost = workflow.gaps.keys
     sound = [rule for rule in workflow.rules if _SHAPING.isdisjoint(lost.get(rule.name, ()))]
-    jobs = None
+    found: list[Diagnostic] = []
     if not workflow.gaps.sources:
-        jobs = _jobs(replace(workflow, rules=tuple(sound)), view, deadline)
-    if jobs is None:
-        jobs = _jobs(_unfilled(workflow, sound), view, deadline)
+        try:
+            jobs = expand(replace(workflow, rules=tuple(sound)), view, deadline)
+            return _circles(workflow, jobs)
+        except WorkflowError as error:
+            found += _of_the_graph(error)
+    try:
+        return found + _circles(workflow, expand(_unfilled(workflow, sound), view))
+    except WorkflowError as error:
+        return found + _of_the_graph(error)
+
+
+def _circles(workflow: Workflow, jobs: Sequence[Job]) -> list[Diagnostic]:
     try:
         build_dag(
-            with_known_names(jobs or ()),
+            with_known_names(jobs),
             execution_groups=workflow.execution_groups,
             config=workflow.config,
             limits=workflow.limits,
         )
     except GraphError as error:
-        return [
-            replace(each, message=each.message.translate(_WRITTEN)) for each in error.diagnostics
-        ]
+        return _of_the_graph(error)
     return []
+
+
+def _of_the_graph(error: WorkflowError) -> list[Diagnostic]:
+    """Give what an exception says of the graph, with wildcards as they are written."""
+    return [
+        replace(each, message=each.message.translate(_WRITTEN))
+        for each in error.diagnostics
+        if each.code in _CODES
+    ]
 
 
 def with_known_names(jobs: Sequence[Job]) -> list[Job]:
@@ -75,16 +92,6 @@ def with_known_names(jobs: Sequence[Job]) -> list[Job]:
         else job
         for job in jobs
     ]
-
-
-def _jobs(
-    workflow: Workflow, view: FileView, deadline: Deadline | None
-) -> tuple[Job, ...] | None:
-    """Give the jobs, None when there are none to be had: that is told elsewhere."""
-    try:
-        return expand(workflow, view, deadline)
-    except WorkflowError:
-        return None
 
 
 def _unfilled(workflow: Workflow, rules: Sequence[Rule]) -> Workflow:

@@ -164,8 +164,8 @@ def check_text(
         merged, problems = merge(workflow, view, directory=directory, overrides=overrides or {})
     except WorkflowError as error:
         problems = _told(error)
-    every = _new(chain(found, problems, errors_of(merged, view if look else None)))
-    found = bounded(every, limits.findings)
+    every = chain(found, problems, errors_of(merged, view if look else None))
+    found = bounded(_new(_ending(every)), limits.findings)
     found += _unfit_values(merged, view) if look else ()
     composed = settled(merged)
     jobs: tuple[Job, ...] = ()
@@ -195,6 +195,8 @@ def _joined(
     except WorkflowError as error:
         known = {(item.code, item.rule) for item in found}
         stopped = _told(error)
+        if not error.diagnostics and any(error.message in item.message for item in found):
+            stopped = []
         found += [item for item in stopped if (item.code, item.rule) not in known]
     if all(item.code != _CIRCLE for item in stopped):
         found += certain_circles(workflow, view, deadline)
@@ -203,6 +205,14 @@ def _joined(
 
 def _told(error: WorkflowError) -> list[Diagnostic]:
     return [*error.diagnostics] or [Diagnostic(Severity.ERROR, _CIRCLE, error.message)]
+
+
+def _ending(found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """Yield the findings, and as the last of them what ends the search."""
+    try:
+        yield from found
+    except WorkflowError as error:
+        yield from _told(error)
 
 
 def _new(found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from oxoflow.errors import Diagnostic, Severity
-from oxoflow.lang.checks.config import command_texts, config_checks, known_keys
+from oxoflow.lang.checks.config import command_texts, config_checks, known_keys, pair_checks
 from oxoflow.lang.checks.fatal import check_execution_groups
 from oxoflow.lang.checks.files import file_checks
 from oxoflow.lang.checks.names import (
@@ -23,6 +23,7 @@ from oxoflow.lang.checks.rules import (
     checkpoint_checks,
     default_complaints,
     growing_names,
+    pair_conditions,
     path_checks,
     rule_checks,
     sourced_names,
@@ -87,7 +88,10 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
         yield error("E001", "the workflow name is empty", key="workflow.name", suggestion=hint)
     yield from default_complaints(workflow.defaults)
     yield from check_sources(workflow)
-    yield from emptied_sources(workflow)
+    broken = list(pair_conditions(workflow.pairs))
+    yield from broken
+    if not broken:
+        yield from emptied_sources(workflow)
     for rule in workflow.rules:
         yield from rule_checks(rule, sourced, guess)
         if whole:
@@ -95,6 +99,7 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
         if rule.transform:
             yield from check_transform(rule)
     if whole:
+        yield from pair_checks(workflow, guess)
         yield from dependency_checks(workflow, guess)
         yield from extends_checks(workflow, guess)
         yield from gather_checks(workflow, guess)

@@ -245,6 +245,40 @@ input = ["b"]
 output = ["c"]
 shell = "x"
 """,
+    "jobs of one name beside a rule that cannot be read": """
+[workflow]
+name = "w"
+[[sample_groups]]
+name = "g"
+samples = ["s", "s"]
+[[rules]] #! E016
+name = "a"
+output = ["a/{sample}"]
+shell = "x"
+[[rules]]
+name = "b"
+threads = "1" #! S009
+shell = "x"
+""",
+    "pairs with wrong conditions": """
+[workflow]
+name = "w"
+[wildcard_constraints]
+pair_id = "."
+[[pairs]]
+pair_id = "p"
+experiment = "e"
+when = "DEEP" #! E002
+[[pairs]]
+pair_id = "q"
+experiment = "e"
+when = "config.gone && sample = 'x'" #! E005 E002
+[[rules]]
+name = "b"
+output = ["{pair_id}"]
+input = ["c"]
+shell = "x {config.gone}" #! E005
+""",
     "a transform without a split": """
 [workflow]
 name = "w"
@@ -291,7 +325,7 @@ shell = "x"
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_what_no_job_can_be_made_of_is_told_beside_circles_and_once(name):
-    files = {"w": SOURCES[name].lstrip()}
+    files = {"w": SOURCES[name].lstrip().replace("DEEP", "!(" * 5000 + "x" + ")" * 5000)}
     assert places(told(files, look=True)) == marked(files)
 
 

@@ -41,6 +41,18 @@ def config_checks(
             yield warning("E005", message, rule=rule.name, key=field, suggestion=hint)
 
 
+def pair_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
+    """Yield the undefined keys that conditions of pairs ask for."""
+    known = known_keys(workflow)
+    for index, pair in enumerate(workflow.pairs):
+        for key in config_keys(pair.when) if pair.when else ():
+            if key not in known:
+                message = f"pair '{pair.pair_id}': config.{key} is not defined, so the condition "
+                message += "reads it as false"
+                hint = guess.meant(key, known, "config.{}") or _cure(key, late=False)
+                yield warning("E005", message, key=f"pairs.{index}.when", suggestion=hint)
+
+
 def _cure(key: str, late: bool) -> str:
     return sample_list_cure(key, late=late) or f"add {key} = … to [config]"
 

@@ -6,12 +6,12 @@ Owns E002, E003, E004, E009, E013 and E014 (spec/oxo-flow-api.md 5.3).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.condition import complaint, unread_part
 from oxoflow.lang.faults import error, warning
-from oxoflow.lang.model import Defaults, FileSet, Rule, Workflow
+from oxoflow.lang.model import Defaults, FileSet, Pair, Rule, Workflow
 from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.values import parse_duration, parse_memory
 from oxoflow.lang.wildcards import META_PREFIX, PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES, names_in
@@ -81,13 +81,32 @@ def _amounts(rule: Rule) -> Iterator[Diagnostic]:
 
 
 def _condition(rule: Rule, when: str) -> Iterator[Diagnostic]:
+    for make, fault_text, hint in _condition_complaints(when):
+        message = f"rule '{rule.name}': {fault_text}"
+        yield make("E002", message, rule=rule.name, key="when", suggestion=hint)
+
+
+def pair_conditions(pairs: Iterable[Pair]) -> Iterator[Diagnostic]:
+    """Find the conditions of pairs that cannot be evaluated or are not understood (E002)."""
+    for index, pair in enumerate(pairs):
+        for make, fault_text, hint in _condition_complaints(pair.when) if pair.when else ():
+            message, key = f"pair '{pair.pair_id}': {fault_text}", f"pairs.{index}.when"
+            yield make("E002", message, key=key, suggestion=hint)
+
+
+def _condition_complaints(
+    when: str,
+) -> Iterator[tuple[Callable[..., Diagnostic], str, str | None]]:
+    """Give how bad it is, what is wrong with a `when`, and the cure."""
     if fault_text := complaint(when):
-        yield error("E002", f"rule '{rule.name}': {fault_text}", rule=rule.name, key="when")
+        yield error, fault_text, None
     elif odd := unread_part(when):
         counts = "false" if odd.startswith("config.") else "true"
-        message = f"rule '{rule.name}': the condition {odd!r} is not understood"
-        message += f" and counts as {counts}"
-        yield warning("E002", message, rule=rule.name, key="when", suggestion=_CONDITIONS)
+        yield (
+            warning,
+            f"the condition {odd!r} is not understood and counts as {counts}",
+            _CONDITIONS,
+        )
 
 
 def default_complaints(defaults: Defaults) -> Iterator[Diagnostic]:
