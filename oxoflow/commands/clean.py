@@ -20,10 +20,13 @@ from oxoflow.engine.capacity import Limits, find_capacity
 from oxoflow.engine.files import WorkFiles
 from oxoflow.engine.load import Loaded
 from oxoflow.engine.matching import bare, is_glob
+from oxoflow.engine.options import RunOptions
 from oxoflow.engine.pathset import Paths
+from oxoflow.engine.reentry import Reentries
 from oxoflow.engine.render import Renderer
 from oxoflow.engine.rundir import RunDirectory, WorkdirLock, lock_holder
 from oxoflow.engine.select import jobs_called
+from oxoflow.engine.state import State
 
 _OWN = ("chunks", "scratch")  # below .oxo-flow: left-overs that no run needs
 
@@ -34,6 +37,7 @@ def clean_outputs(arguments: Arguments) -> int:
     loaded = load(arguments, place, to_run=False)
     directory = RunDirectory(place.workdir)
     with _lock(directory, arguments.force):
+        loaded = _with_added(loaded, directory)
         found = outputs_of(loaded, place.workdir, arguments.target)
         if arguments.orphans:
             found += list(_orphans(directory))
@@ -51,6 +55,15 @@ def clean_outputs(arguments: Arguments) -> int:
     words = f"{plural(len(found), 'path')}, {sum(sizes.values())} bytes"
     print(f"{words} deleted" if arguments.force else f"{words}; --force deletes them")
     return 0
+
+
+def _with_added(loaded: Loaded, directory: RunDirectory) -> Loaded:
+    """Give the workflow with the samples and pairs that its checkpoints have added."""
+    state = State.view(directory.state)
+    try:
+        return Reentries(state, directory.root, RunOptions(directory.root)).whole(loaded)
+    finally:
+        state.close()
 
 
 @contextlib.contextmanager

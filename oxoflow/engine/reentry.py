@@ -159,6 +159,10 @@ class Reentries:
             self._keep(kept)
         return loaded
 
+    def whole(self, loaded: Loaded) -> Loaded:
+        """Give the workflow with all that checkpoints ever added, for who looks for their files."""
+        return self._grow(loaded, self._records) if self._records else loaded
+
     def grown(self, loaded: Loaded, renderer: Renderer) -> Loaded | None:
         """Give the workflow with what finished checkpoints add; None when that is nothing."""
         files, known = WorkFiles(str(self._root)), None
