@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from oxoflow.commands.arguments import Arguments, Verb
-from oxoflow.commands.loading import find_place
+from oxoflow.commands.loading import find_place, placed, write_text
 from oxoflow.commands.options import FILE, JSON, WORKDIR, flag, value
 from oxoflow.commands.output import plural, print_json
 from oxoflow.engine.load import DirectoryView, directory_of, read_text
-from oxoflow.errors import UsageError
 from oxoflow.lang.compose import compose
 from oxoflow.lang.container import export
 from oxoflow.lang.diff import diff
+from oxoflow.lang.model import Workflow
 from oxoflow.lang.parse import parse_workflow
 from oxoflow.lang.schema import json_schema
 from oxoflow.settings import load_limits
@@ -27,9 +27,8 @@ FORMATS = ("docker", "singularity")
 
 def show_diff(arguments: Arguments) -> int:
     """Print what differs; exit 1 with --check when anything does."""
-    limits = load_limits()
-    first, second = (parse_workflow(read_text(Path(name)), limits) for name in arguments.files)
-    found = diff(first, second)
+    first, second = arguments.files
+    found = diff(_read(first), _read(second))
     if arguments.json:
         rows = [{"category": item.category, "description": item.description} for item in found]
         print_json({"diff_count": len(rows), "diffs": rows})
@@ -40,20 +39,25 @@ def show_diff(arguments: Arguments) -> int:
     return 1 if arguments.check and found else 0
 
 
+def _read(name: str) -> Workflow:
+    text = read_text(Path(name))
+    with placed(text, name):
+        return parse_workflow(text, load_limits())
+
+
 def show_export(arguments: Arguments) -> int:
     """Print or write a container definition."""
     place = find_place(arguments)
-    workflow = compose(
-        parse_workflow(read_text(place.file), load_limits()),
-        DirectoryView(str(place.workdir)),
-        directory=directory_of(place.file, place.workdir),
-    )
+    text = read_text(place.file)
+    with placed(text):
+        workflow = compose(
+            parse_workflow(text, load_limits()),
+            DirectoryView(str(place.workdir)),
+            directory=directory_of(place.file, place.workdir),
+        )
     content = export(workflow, arguments.format)
     if arguments.output:
-        try:
-            Path(arguments.output).write_text(content, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"'{arguments.output}' cannot be written: {error.strerror}") from None
+        write_text(arguments.output, content)
     elif arguments.json:
         print_json({"format": arguments.format, "content": content})
     else:

@@ -6,15 +6,19 @@ Owns the way from arguments to a loaded workflow and its directory; what loading
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from oxoflow.commands.arguments import Arguments, settle_pairs
 from oxoflow.engine.load import Loaded, find_workflow, load_file, read_text
-from oxoflow.errors import UsageError
+from oxoflow.errors import UsageError, WorkflowError
 from oxoflow.lang.parse import parse_workflow
+from oxoflow.lang.positions import locate
 from oxoflow.settings import load_limits
 
 
@@ -39,6 +43,25 @@ def find_place(arguments: Arguments) -> Place:
         raise UsageError(f"workflow file '{file}' not found; check the path")
     file = file.absolute()
     return Place(file, (workdir or file.parent).absolute())
+
+
+@contextlib.contextmanager
+def placed(text: str, file: str | None = None) -> Iterator[None]:
+    """Give the problems of a text that is read in here their lines, and their file."""
+    try:
+        yield
+    except WorkflowError as error:
+        found = locate(text, error.diagnostics)
+        error.diagnostics = tuple(replace(each, file=each.file or file) for each in found)
+        raise
+
+
+def write_text(path: str, text: str) -> None:
+    """Write what `--output` asks for; raises UsageError."""
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"'{path}' cannot be written: {error.strerror}") from None
 
 
 def load(arguments: Arguments, place: Place, *, to_run: bool = True) -> Loaded:

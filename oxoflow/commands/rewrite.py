@@ -12,7 +12,7 @@ from pathlib import Path
 
 from oxoflow.commands.arguments import Arguments, Verb
 from oxoflow.commands.format_large import format_any
-from oxoflow.commands.loading import find_place
+from oxoflow.commands.loading import find_place, placed, write_text
 from oxoflow.commands.options import FILE, JSON, flag, value
 from oxoflow.commands.output import print_json
 from oxoflow.engine.load import read_text
@@ -22,7 +22,8 @@ def show_format(arguments: Arguments) -> int:
     """Format one file."""
     file = find_place(arguments).file
     text = read_text(file)
-    formatted = format_any(text)
+    with placed(text):
+        formatted = format_any(text)
     changed = formatted != text
     if arguments.json:
         print_json({"formatted": formatted, "changed": changed})
@@ -32,7 +33,7 @@ def show_format(arguments: Arguments) -> int:
     elif not (arguments.write or arguments.output):
         sys.stdout.write(formatted)
     if arguments.output:
-        Path(arguments.output).write_text(formatted, encoding="utf-8")
+        write_text(arguments.output, formatted)
     elif arguments.write and changed:
         _replace(file, formatted)
     return 1 if arguments.check and changed else 0

@@ -334,6 +334,16 @@ def test_graph_stats_samples_and_schema_as_json(flow, ox):
     assert "rules" in json.dumps(schema)
 
 
+@pytest.mark.parametrize("words", [["format"], ["export"], ["diff", "main.oxoflow", "bad.oxoflow"]])
+def test_verbs_that_load_no_jobs_name_the_line_of_what_is_wrong(flow, ox, words):
+    text = '[workflow]\nname = "w"\n[[rules]]\nname = "a"\ninput = "x"\n'
+    (flow / "bad.oxoflow").write_text(text)
+    told = ox(*words, *(["bad.oxoflow"] if len(words) == 1 else []), "--json")
+    assert (told.code, [each["line"] for each in told.json["diagnostics"]]) == (2, [5])
+    named = "'bad.oxoflow' line 5" if words[0] == "diff" else "line 5"
+    assert f"({named})" in told.err
+
+
 def test_diff_and_export(flow, ox):
     (flow / "other.oxoflow").write_text(GOOD.replace("q = 20", "q = 30"))
     told = ox("diff", "main.oxoflow", "other.oxoflow")
@@ -348,7 +358,9 @@ def test_diff_and_export(flow, ox):
     assert ox("export", "-f", "singularity", "--json").json["content"].startswith(("Boot", "#"))
     assert ox("export", "-o", "Dockerfile").code == 0
     assert (flow / "Dockerfile").read_text().count("FROM") == 1
-    assert ox("export", "-o", "no/where").code == 2
+    for verb in ("export", "format"):
+        told = ox(verb, "-o", "no/where")
+        assert (told.code, "'no/where' cannot be written" in told.err) == (2, True)
 
 
 @pytest.mark.parametrize("verb", ["graph", "stats", "config", "samples"])
