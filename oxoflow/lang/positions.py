@@ -66,13 +66,23 @@ class _Included:
         self._indexes: dict[str, Index] = {}
 
     def rule_placed(self, diagnostic: Diagnostic) -> Diagnostic:
-        """Place what is said of a rule that stands in one of the files."""
+        """Place what is said of one of the files, or of a rule that stands in one."""
+        if diagnostic.file is not None:
+            return self._file_placed(diagnostic)
         rule = diagnostic.rule
         home = self._homes.get(rule) if rule is not None else None
         if rule is None or home is None:
             return diagnostic
         path = self._index(home).find(home.written[rule], diagnostic.key)
         return self._at(diagnostic, home, path)
+
+    def _file_placed(self, diagnostic: Diagnostic) -> Diagnostic:
+        """Place what is said of a file itself."""
+        homes = [module for module in self._modules if module.path == diagnostic.file]
+        if not homes:
+            return diagnostic
+        path = self._index(homes[0]).find(diagnostic.rule, diagnostic.key)
+        return self._at(diagnostic, homes[0], path)
 
     def key_placed(self, diagnostic: Diagnostic) -> Diagnostic:
         """Place what is said of a config key at the first of the files that sets it."""

@@ -186,3 +186,41 @@ def test_in_any_nest_of_includes_a_finding_points_at_the_text_it_is_about(files)
         meant[line] = meant.get(line, 0) + 1
         assert f'"{each.file or "f0"} ' in line
     assert meant == {f'memory = "{each.memory}"': 1 for each in workflow.rules}
+
+
+def test_what_lint_says_of_a_file_by_itself_it_says_of_it_when_included():
+    part = """\
+[workflow]
+name = "part"
+format_version = "2.0"
+auther = "me"
+sample_pattern = "{sample}.fq"
+[webhook]
+url = "x"
+[defaults]
+thread = 4
+[bogus]
+x = 1
+[cluster]
+backend = "odd"
+[config]
+db_password = "hunter2hunter2"
+[[rules]]
+name = "a"
+shell = "curl -u me api_key=abcdef123456"
+"""
+    host = "# host\n" + HEAD + '[[include]]\npath = "part"\nnamespace = "n"\n[cluster]\n'
+    alone, above = composed(part, {}), composed(host, {"part": part})
+    own = {each for each in places(locate(part, lint(alone, []))) if each[0][0] == "S"}
+    assert len(own) == 7
+    found = locate(host, lint(above, []), above.modules)
+    assert {each for each in places(found) if each[0][0] == "S"} == {
+        (code, rule, "part", line, column) for code, rule, _, line, column in own
+    }
+    assert {each for each in places(found) if each[0] in ("W033", "W034")} == {
+        ("W033", None, "part", 6, 1),
+        ("W034", None, "part", 12, 1),
+        ("W034", None, "part", 8, 1),
+        ("W034", None, "part", 5, 1),
+        ("W034", None, None, 7, 1),
+    }

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from oxoflow.errors import Diagnostic, Severity, WorkflowError
 from oxoflow.lang.checks.names import dependency_checks, extends_checks
 from oxoflow.lang.configrefs import fill, settle
+from oxoflow.lang.gaps import stands_for
 from oxoflow.lang.lints.outputs import Outputs
 from oxoflow.lang.model import SYSTEM, Environment, Rule, Workflow
 from oxoflow.lang.nearest import Guesser
@@ -165,9 +166,22 @@ def written_rules(workflow: Workflow) -> Iterator[tuple[Rule, Mapping[str, Any]]
     yield from zip(workflow.rules, workflow.document.get("rules", ()), strict=False)
     rules = {rule.name: rule for rule in workflow.rules}
     for module in workflow.modules:
-        tables = {table["name"]: table for table in module.document.get("rules", ())}
+        listed = [table for table in module.document.get("rules", ()) if isinstance(table, dict)]
+        tables = {table.get("name"): table for table in listed}
         for name, own in module.written.items():
-            yield rules[name], tables[own]
+            number = stands_for(own)
+            yield rules[name], tables[own] if number is None else listed[number]
+
+
+def documents(workflow: Workflow) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
+    """Yield every text as it was read, each once: the workflow's own, then the included files'."""
+    yield None, workflow.document
+    yield from {module.path: module.document for module in workflow.modules}.items()
+
+
+def table_of(value: Any) -> Mapping[str, Any]:
+    """Return a table, an empty one for what is none."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def warn(

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from oxoflow.errors import Diagnostic
-from oxoflow.lang.lints.advice import note, warn, written_rules
+from oxoflow.lang.lints.advice import documents, note, table_of, warn, written_rules
 from oxoflow.lang.model import Rule, Workflow
 from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.rule_tables import RESOURCES
@@ -42,18 +44,21 @@ _OF_EACH_RULE = "write it under the [rules.resources] of each rule"
 
 
 def document_checks(workflow: Workflow, guesses: Guesser) -> Iterator[Diagnostic]:
-    """Yield what the top level holds that oxoflow does not read."""
-    for key in workflow.document:
+    """Yield what the texts hold that oxoflow does not read, those of included files too."""
+    for file, document in documents(workflow):
+        for found in _of_document(document, guesses):
+            yield replace(found, file=file)
+    yield from _rule_keys(workflow, guesses)
+    yield from _odd_words(workflow)
+
+
+def _of_document(document: Mapping[str, Any], guesses: Guesser) -> Iterator[Diagnostic]:
+    for key in document:
         if key not in KNOWN:
-            yield warn(
-                "S006",
-                f"unknown top-level key '{key}' is ignored",
-                None,
-                key,
-                guesses.meant(key, KNOWN),
-            )
+            message = f"unknown top-level key '{key}' is ignored"
+            yield warn("S006", message, None, key, guesses.meant(key, KNOWN))
     for place, known in (("workflow", WORKFLOW.fields), ("defaults", DEFAULTS.fields)):
-        table = workflow.document.get(place)
+        table = document.get(place)
         for key in table if isinstance(table, dict) else ():
             if key not in known:
                 message = f"unknown key '{key}' in [{place}] is ignored"
@@ -61,25 +66,19 @@ def document_checks(workflow: Workflow, guesses: Guesser) -> Iterator[Diagnostic
                 cure = _OF_EACH_RULE if own else _OF_WORKFLOW.get(key)
                 cure = cure or guesses.meant(key, known)
                 yield warn("S006", message, None, f"{place}.{key}", cure)
-    yield from _rule_keys(workflow, guesses)
-    yield from _odd_words(workflow)
-    version = workflow.format_version
-    if version is not None and not version.startswith("1."):
-        yield warn(
-            "S007",
-            f"format_version '{version}' is newer than this oxoflow reads",
-            None,
-            "workflow.format_version",
-            'write format_version = "1.0"',
-        )
+    yield from _unknown_words(CLUSTER, table_of(document.get("cluster")), "cluster", None)
+    for name, group in table_of(document.get("resource_groups")).items():
+        where = f"resource_groups.{name}"
+        yield from _unknown_words(RESOURCE_GROUP, table_of(group), where, None)
+    version = table_of(document.get("workflow")).get("format_version")
+    if isinstance(version, str) and not version.startswith("1."):
+        message = f"format_version '{version}' is newer than this oxoflow reads"
+        cure = 'write format_version = "1.0"'
+        yield warn("S007", message, None, "workflow.format_version", cure)
 
 
 def _odd_words(workflow: Workflow) -> Iterator[Diagnostic]:
-    """Find words outside of the sets by which the engine goes (1.8, 1.17, 1.19)."""
-    document = workflow.document
-    yield from _unknown_words(CLUSTER, document.get("cluster", {}), "cluster", None)
-    for name, group in document.get("resource_groups", {}).items():
-        yield from _unknown_words(RESOURCE_GROUP, group, f"resource_groups.{name}", None)
+    """Find words of config and rules outside of the sets by which the engine goes (1.8)."""
     for key, declared in workflow.declared.items():
         if declared.range is not None and ".." not in declared.range:
             message = f"config '{key}': the range '{declared.range}' is not known"

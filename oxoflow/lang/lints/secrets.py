@@ -7,10 +7,13 @@ Owns the patterns. They want a word boundary and a minimum length, so that `task
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
+from msgspec.structs import replace
+
 from oxoflow.errors import Diagnostic
-from oxoflow.lang.lints.advice import warn
+from oxoflow.lang.lints.advice import documents, warn
 from oxoflow.lang.model import Workflow
 from oxoflow.lang.patterns import compile_pattern
 
@@ -25,22 +28,17 @@ ASSIGNED = compile_pattern(
 NAME = compile_pattern(r"(?i)(?:^|[_-])(?:password|secret|api_key|access_token|private_key)$")
 HINTS = ("akia", "sk-", "ghp_", "glpat-", "password", "secret", "key", "token")
 LEAST = 6  # characters of a value that may be a secret
-MOST = 64  # findings; a text with more has made its point
+MOST = 64  # findings in one text; one with more has made its point
 
 
 def secret_checks(workflow: Workflow) -> Iterator[Diagnostic]:
-    """Yield a warning for each value of the text that looks like a secret."""
-    for count, (path, what) in enumerate(_suspects(workflow.document)):
-        if count == MOST:
-            return
-        where = ".".join(str(step) for step in path)
-        yield warn(
-            "S008",
-            f"'{where}' seems to hold {what}, readable by everybody who sees this file",
-            None,
-            where,
-            "take it from the environment of the run, or pass it with --config",
-        )
+    """Yield a warning for each value of a text, or of an included one, that seems a secret."""
+    for file, document in documents(workflow):
+        for path, what in islice(_suspects(document), MOST):
+            where = ".".join(str(step) for step in path)
+            message = f"'{where}' seems to hold {what}, readable by everybody who sees this file"
+            cure = "take it from the environment of the run, or pass it with --config"
+            yield replace(warn("S008", message, None, where, cure), file=file)
 
 
 def _suspects(document: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
