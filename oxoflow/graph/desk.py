@@ -17,9 +17,9 @@ from oxoflow.engine.rundir import RunDirectory, log_name
 from oxoflow.graph.asking import Asking
 from oxoflow.graph.attempts import default_seconds
 from oxoflow.graph.journal import Journal, Memory
+from oxoflow.graph.jsontext import parse_json
 from oxoflow.graph.model import Kind
 from oxoflow.graph.nodes.table import runner_of
-from oxoflow.graph.shapes import parse_json
 from oxoflow.graph.supplies import Supplies
 from oxoflow.graph.work import Context, Limits, NodeFailure, Outcome, Token
 

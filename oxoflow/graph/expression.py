@@ -14,6 +14,7 @@ A chain of equal rank is one flat node, so that a long sum is not a deep tree.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -242,7 +243,10 @@ def _number(token: Token) -> int | float:
         if value >= 2**63:
             raise ExpressionError(f"column {token.column}: the number is too large")
         return value
-    return float(token.text)
+    number = float(token.text)
+    if not math.isfinite(number):
+        raise ExpressionError(f"column {token.column}: the number is too large")
+    return number
 
 
 def _unquoted(quoted: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from oxoflow.errors import InvalidInput, UsageError
 from oxoflow.graph import late
-from oxoflow.graph.shapes import parse_json
+from oxoflow.graph.jsontext import parse_json
 
 MAX_BYTES = 16 * 1024 * 1024
 YAML = frozenset({".yaml", ".yml"})

@@ -6,7 +6,6 @@ the graph. A reader returns `BAD` after it has noted a problem; a record with a 
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import uuid
@@ -17,7 +16,7 @@ from typing import Any
 
 from msgspec import Struct
 
-MAX_DEPTH = 100  # of a document; deeper nesting serves nobody and overflows naive readers
+from oxoflow.graph.jsontext import MAX_DEPTH
 
 
 class _Bad(Enum):
@@ -267,25 +266,3 @@ def _whole(item: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def parse_json(content: str | bytes) -> Any:
-    """Parse JSON text strictly: no NaN, no Infinity; raise ValueError with the reason.
-
-    Nesting that overflows the parser is a ValueError like any other.
-    """
-    try:
-        return json.loads(content, parse_constant=_no_constant)
-    except RecursionError:
-        raise ValueError(f"the JSON is nested deeper than {MAX_DEPTH} levels") from None
-    except UnicodeDecodeError:
-        raise ValueError("the text is not UTF-8") from None
-
-
-def _no_constant(word: str) -> Any:
-    raise ValueError(f"{word} is not JSON")
-
-
-def compact(value: Any) -> str:
-    """JSON text without blanks, characters as they are."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -16,7 +16,7 @@ from msgspec import Struct, field
 
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.errors import UsageError
-from oxoflow.graph.shapes import parse_json
+from oxoflow.graph.jsontext import parse_json
 from oxoflow.graph.work import Limits
 
 INPUTS = "inputs.json"

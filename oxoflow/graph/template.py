@@ -6,13 +6,12 @@ before a `}}` counts, and text that opens nothing stays as it is.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from oxoflow.errors import WorkflowError
 from oxoflow.graph.evaluate import step_into
-from oxoflow.graph.shapes import compact
+from oxoflow.graph.jsontext import compact, parse_mended
 
 Lookup = Callable[[str], Any]  # raises KeyError for a name that has no value
 MAX_TEXT = 16 * 1024 * 1024  # characters of a filled text
@@ -67,8 +66,8 @@ def resolve(expression: str, lookup: Lookup) -> Any:
 def parsed(content: str) -> Any:
     """The JSON value that a text spells, or the text itself."""
     try:
-        return json.loads(content, parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        return parse_mended(content)
+    except ValueError:
         return content
 
 
@@ -126,7 +125,3 @@ def _pieces(template: str) -> Iterator[tuple[str, bool]]:
         start = end + 2
     if start < len(template):
         yield template[start:], False
-
-
-def _refuse(word: str) -> Any:
-    raise ValueError(word)

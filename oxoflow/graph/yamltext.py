@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from oxoflow.errors import InvalidInput
-from oxoflow.graph.shapes import MAX_DEPTH
+from oxoflow.graph.jsontext import MAX_DEPTH
 
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

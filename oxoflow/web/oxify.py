@@ -21,7 +21,7 @@ from oxoflow.db.accounts import find_user_named
 from oxoflow.errors import InvalidInput, OxoflowError, Unavailable
 from oxoflow.executions.service import Owner
 from oxoflow.graph import model as m
-from oxoflow.graph.shapes import parse_json
+from oxoflow.graph.jsontext import parse_json
 from oxoflow.graph.validate import validate
 from oxoflow.openapi.contract import complaint
 from oxoflow.settings import Settings

@@ -13,7 +13,7 @@ from flask import Response
 from oxoflow.db.executions import find_execution
 from oxoflow.errors import Unavailable
 from oxoflow.executions import showing
-from oxoflow.graph.shapes import compact
+from oxoflow.graph.jsontext import compact
 from oxoflow.graph.template import parsed
 from oxoflow.web.deeds import deed
 from oxoflow.web.http import reply, services

@@ -8,7 +8,7 @@ import pytest
 
 from oxoflow.errors import InvalidInput
 from oxoflow.graph.document import dump
-from oxoflow.graph.shapes import parse_json
+from oxoflow.graph.jsontext import parse_json
 from oxoflow.graph.validate import read_graph, validate
 from tests.graph.building import code, document, edge, if_else, line, node, node_id
 

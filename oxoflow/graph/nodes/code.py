@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from oxoflow.graph import model as m
+from oxoflow.graph.jsontext import compact, parse_mended
 from oxoflow.graph.nodes.program import Finished, run_program
-from oxoflow.graph.shapes import compact, parse_json
 from oxoflow.graph.template import lookup_path, parsed
 from oxoflow.graph.work import Context, NodeFailure, Outcome
 
@@ -81,7 +81,7 @@ def _python_result(path: Path) -> Any:
     if len(content) > MAX_RESULT:
         raise NodeFailure(f"the result is larger than {MAX_RESULT} bytes", retry=False)
     try:
-        return parse_json(content)
+        return parse_mended(content)
     except ValueError as error:
         raise NodeFailure(f"the result is not JSON: {error}", retry=False) from None
 

@@ -15,12 +15,12 @@ from msgspec import Struct
 
 from oxoflow.graph import model as m
 from oxoflow.graph.exchange import Reply, Request, send
+from oxoflow.graph.jsontext import compact, parse_mended
 from oxoflow.graph.outbound import Guard
 from oxoflow.graph.providers.answer import OWN_KEYS, Answer, Ask, Provider
 from oxoflow.graph.providers.anthropic import Anthropic
 from oxoflow.graph.providers.local import LlamaCpp, Ollama
 from oxoflow.graph.providers.openai import OpenAi
-from oxoflow.graph.shapes import compact, parse_json
 from oxoflow.graph.template import fill_deep, render
 from oxoflow.graph.work import Context, NodeFailure, Outcome
 
@@ -156,7 +156,7 @@ def _call(
 
 def _json(reply: Reply) -> dict[str, Any]:
     try:
-        value = parse_json(reply.read())
+        value = parse_mended(reply.read())
     except ValueError as error:
         raise NodeFailure(f"the model's reply is not JSON: {error}") from None
     if not isinstance(value, dict):

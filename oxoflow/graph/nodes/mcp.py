@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 from oxoflow.graph import model as m
 from oxoflow.graph.exchange import Request, send
+from oxoflow.graph.jsontext import compact, parse_mended
 from oxoflow.graph.nodes.mcppipe import PipeSession
 from oxoflow.graph.outbound import Guard
-from oxoflow.graph.shapes import compact, parse_json
 from oxoflow.graph.work import Context, NodeFailure, Outcome
 
 VERSION = "2025-03-26"
@@ -150,6 +150,6 @@ def _until_reply(lines: Iterable[str], number: Any) -> list[Any]:
 
 def _object(content: bytes) -> Any:
     try:
-        return parse_json(content)
+        return parse_mended(content)
     except ValueError as error:
         raise NodeFailure(f"the tool server's reply is not JSON: {error}") from None

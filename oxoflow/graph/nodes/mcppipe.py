@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from oxoflow.graph.shapes import compact, parse_json
+from oxoflow.graph.jsontext import compact, parse_mended
 from oxoflow.graph.work import Context, NodeFailure
 
 MAX_LINE = 8 * 1024 * 1024
@@ -71,7 +71,7 @@ class PipeSession:
                 continue
             self._rest = rest
             with contextlib.suppress(ValueError):
-                value = parse_json(line)
+                value = parse_mended(line)
                 if isinstance(value, dict):
                     return value
 

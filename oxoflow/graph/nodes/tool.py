@@ -15,9 +15,9 @@ from urllib.parse import quote, urlencode
 
 from oxoflow.graph import model as m
 from oxoflow.graph.exchange import MAX_REDIRECTS, Request, send
+from oxoflow.graph.jsontext import compact
 from oxoflow.graph.nodes.table import load
 from oxoflow.graph.outbound import Guard
-from oxoflow.graph.shapes import compact
 from oxoflow.graph.template import fill_deep, parsed, render, text_of
 from oxoflow.graph.work import Context, NodeFailure, Outcome
 

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct, field
 
+from oxoflow.graph.jsontext import read_json
 from oxoflow.graph.model import Image, Llm
-from oxoflow.graph.shapes import parse_json
 from oxoflow.graph.work import NodeFailure
 
 OWN_KEYS = frozenset({"base_url", "cache", "api_key"})  # of extra_params; never sent in a body
@@ -106,7 +106,7 @@ def events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
             yield DONE
             return
         try:
-            value = parse_json(text)
+            value = read_json(text)
         except ValueError as error:
             raise NodeFailure(f"the model's stream is not JSON: {error}") from None
         if isinstance(value, dict):
