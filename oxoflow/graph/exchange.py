@@ -113,6 +113,7 @@ def send(request: Request, guard: Guard, token: Token, redirects: int = 0) -> It
 
 @contextlib.contextmanager
 def _sent(request: Request, guard: Guard, token: Token) -> Iterator[Reply]:
+    _check_headers(request.headers)
     scheme, host, port, target = _parts(request.url)
     plain = guard.connect(host, port, token)
     connection = http.client.HTTPConnection(host, port)
@@ -134,6 +135,17 @@ def _sent(request: Request, guard: Guard, token: Token) -> Iterator[Reply]:
     finally:
         connection.close()
         plain.close()
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """Refuse a value before the library does, whose message would show it: it may be a key."""
+    for name, value in headers.items():
+        if not value.isprintable() or max(value, default="") > "\xff":
+            raise NodeFailure(
+                f"the header {name} holds a character that HTTP cannot carry; correct the key or "
+                "setting that it comes from",
+                retry=False,
+            )
 
 
 def _secured(plain: socket.socket, host: str) -> socket.socket:

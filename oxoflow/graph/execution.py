@@ -29,6 +29,7 @@ from oxoflow.errors import OxoflowError, UsageError
 from oxoflow.graph.compile import Program, compile_graph
 from oxoflow.graph.desk import ExecutionDesk
 from oxoflow.graph.driver import Driver, Ending, Options
+from oxoflow.graph.hiding import mask_of
 from oxoflow.graph.journal import NAME, Journal, read_journal
 from oxoflow.graph.model import Graph
 from oxoflow.graph.reporting import Reporting
@@ -94,9 +95,9 @@ class _Life:
             deny_inspection()
         if before is not None:
             end_dead_run(job.execution_id, (), directory.logs)
-        secrets = tuple(caller[name] for name in SECRETS if len(caller.get(name, "")) >= 8)
+        self._mask = mask_of(caller.get(name, "").strip() for name in SECRETS)
         self._memory = read_journal(directory.records / NAME)
-        self._journal = Journal(directory.records / NAME, secrets, self._memory.results)
+        self._journal = Journal(directory.records / NAME, self._mask, self._memory.results)
         self._events = EventWriter(directory.events)
         self._receipt: Receipt | None = None
         self._signal = signal.SIGTERM
@@ -116,7 +117,7 @@ class _Life:
         self._desk = desk
         self._reporting = Reporting(
             program, self._events, self._journal, self._memory, desk.asking,
-            directory.control, self._end_processes, secrets, job.on_event,
+            directory.control, self._end_processes, self._mask, job.on_event,
         )  # fmt: skip
         self._program = program
         self._driver = self._new_driver(program, desk)
@@ -171,7 +172,7 @@ class _Life:
         receipt = self._receipt or Receipt()
         record = replace(
             self._record, state=state, exit_code=code, finished_at=timestamp(time.time()),
-            error=ending.error,
+            error=None if ending.error is None else self._mask.text(ending.error),
             ended=tuple({"pid": e.pid, "name": e.name, "signal": e.signal} for e in receipt.ended),
             left=receipt.left,
         )  # fmt: skip
@@ -183,7 +184,7 @@ class _Life:
             "duration_secs": round(seconds, 3),
         }
         if state is RunState.FAILED:
-            data |= {"exit_code": code, "error": (ending.error or "")[:4000]}
+            data |= {"exit_code": code, "error": (record.error or "")[:4000]}
         if state is RunState.CANCELLED:
             data |= {"ended": list(record.ended)[:50], "left": record.left}
         self._tell(Event(LAST[state], data=data))

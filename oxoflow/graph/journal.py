@@ -18,7 +18,9 @@ from typing import Any
 from msgspec import Struct, field
 
 from oxoflow.engine.disk import trouble
+from oxoflow.engine.masking import NO_MASK, Mask
 from oxoflow.graph import model as m
+from oxoflow.graph.hiding import hidden
 from oxoflow.graph.results import How, NodeResult
 from oxoflow.graph.rules import bodies
 
@@ -39,10 +41,10 @@ class Journal:
     """The one writer; any thread may append."""
 
     def __init__(
-        self, path: Path, secrets: tuple[str, ...] = (), ended: Iterable[str] = ()
+        self, path: Path, mask: Mask = NO_MASK, ended: Iterable[str] = ()
     ) -> None:
         self._path = path
-        self._secrets = secrets
+        self._mask = mask
         self._lock = threading.Lock()
         self._pending: list[str] = []
         self.ended = set(ended)  # the nodes with a result; the driver's thread
@@ -74,9 +76,7 @@ class Journal:
         self._add({"failed": at, "attempt": number})
 
     def _add(self, line: Mapping[str, Any]) -> None:
-        text = json.dumps(line, separators=(",", ":"))
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
+        text = json.dumps(hidden(line, self._mask), separators=(",", ":"))
         with self._lock:
             self._pending.append(text + "\n")
 

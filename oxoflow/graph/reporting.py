@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from oxoflow.engine.events import Event, EventWriter
+from oxoflow.engine.masking import NO_MASK, Mask
 from oxoflow.engine.rundir import ControlMessage, read_control
 from oxoflow.graph.asking import Asking
 from oxoflow.graph.compile import Program, Step
 from oxoflow.graph.driver import Driver
+from oxoflow.graph.hiding import hidden
 from oxoflow.graph.journal import Journal, Memory, is_repeatable
 from oxoflow.graph.results import How, NodeResult
 
@@ -38,7 +40,7 @@ class Reporting:
         asking: Asking,
         control: Path,
         on_cancel: Callable[[str], None],
-        secrets: tuple[str, ...] = (),
+        mask: Mask = NO_MASK,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self._program = program
@@ -48,7 +50,7 @@ class Reporting:
         self._asking = asking
         self._control = control
         self._on_cancel = on_cancel
-        self._secrets = secrets
+        self._mask = mask
         self._on_event = on_event
         self._queue: list[Event] = []
         self._must_sync = False
@@ -164,15 +166,11 @@ class Reporting:
         self.tell(Event(type, step.node.id, step.node.name, named))
 
     def _masked(self, event: Event) -> Event:
-        """The event without any secret in it."""
-        if not self._secrets:
+        """The event without any key in it."""
+        if not self._mask:
             return event
-        text = json.dumps(dict(event.data))
-        if not any(secret in text for secret in self._secrets):
-            return event
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return Event(event.type, event.job, event.rule, json.loads(text), event.time)
+        data = hidden(dict(event.data), self._mask)
+        return Event(event.type, event.job, event.rule, data, event.time)
 
     # Control messages
 

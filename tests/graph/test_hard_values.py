@@ -17,6 +17,7 @@ from tests.graph.conftest import Begin
 V1 = "/api/v1"
 NOBODY = "00000000-0000-4000-8000-000000000000"
 HALF = '"\\ud83d"'
+NOTHING: dict[str, Any] = {}
 
 
 @pytest.mark.parametrize("text", ["1e999", "-1e400", '{"a": [1e309]}', "NaN", "Infinity"])
@@ -24,7 +25,7 @@ def test_a_number_that_is_not_finite_is_no_json(text: str) -> None:
     with pytest.raises(ValueError, match=r"is too large a number|is not JSON"):
         parse_json(text)
     assert parsed(text) == text
-    assert resolve(text, {}.__getitem__) == text
+    assert resolve(text, NOTHING.__getitem__) == text
 
 
 def test_a_number_of_very_many_digits_is_refused_without_words_about_the_interpreter() -> None:
@@ -40,7 +41,7 @@ def test_what_a_program_prints_as_a_number_too_large_stays_text(begin: Begin) ->
 
 def test_a_number_too_large_in_a_condition_is_an_error() -> None:
     with pytest.raises(ExpressionError, match="the number is too large"):
-        value_of("1e999 > 1", {}.__getitem__)
+        value_of("1e999 > 1", NOTHING.__getitem__)
 
 
 def test_half_a_character_from_a_program_is_replaced_and_can_be_passed_on(begin: Begin) -> None:

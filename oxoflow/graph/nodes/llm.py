@@ -13,9 +13,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from oxoflow.engine.masking import Mask
 from oxoflow.graph import model as m
 from oxoflow.graph.exchange import Reply, Request, send
-from oxoflow.graph.jsontext import compact, parse_mended
+from oxoflow.graph.hiding import hidden, mask_of
+from oxoflow.graph.jsontext import compact, mended, parse_mended
 from oxoflow.graph.outbound import Guard
 from oxoflow.graph.providers.answer import OWN_KEYS, Answer, Ask, Provider
 from oxoflow.graph.providers.anthropic import Anthropic
@@ -67,18 +69,19 @@ def run_llm(kind: m.Llm, context: Context) -> Outcome:
         )
     ask = _ask(kind, context)
     target = _target(kind, place, context)
+    mask = mask_of((target.key,))
     request = _request(place.provider, ask, target)
     known = context.desk.answers
     name = sha256(request.url.encode() + b"\n" + (request.body or b"")).hexdigest()
     if ask.cache and name in known:
-        return _outcome(kind, ask, known[name], target.key, 0, cached=True)
+        return _outcome(kind, ask, known[name], mask, 0, cached=True)
     try:
         answer, moved = _call(place.provider, ask, request, target, context)
     except NodeFailure as failure:
-        raise _without_key(failure, target.key) from None
+        raise _without_key(failure, mask) from None
     if ask.cache:
         known[name] = answer
-    return _outcome(kind, ask, answer, target.key, moved)
+    return _outcome(kind, ask, answer, mask, moved)
 
 
 def _ask(kind: m.Llm, context: Context) -> Ask:
@@ -100,13 +103,13 @@ def _target(kind: m.Llm, place: Place, context: Context) -> Target:
     """Where to call. The operator's own address is allowed, a node's only if it is listed."""
     extra = fill_deep(kind.extra_params, context.scope.lookup) or {}
     own = context.desk.setting(place.address) or place.default
-    own_key = context.desk.setting(place.key) if place.key else None
+    own_key = (context.desk.setting(place.key) or "").strip() if place.key else None
     given, key = extra.get("base_url"), extra.get("api_key")
     allowed = context.desk.limits.allowed_hosts
     if isinstance(given, str) and given:
         same = own is not None and _origin(given) == _origin(own)
         trusted = same or not context.desk.attended  # on the command line both are the caller's
-        key = key if isinstance(key, str) else own_key if trusted else None
+        key = key.strip() if isinstance(key, str) else own_key if trusted else None
         return Target(given.rstrip("/"), key, Guard.of(allowed))
     if own is None:
         raise NodeFailure(
@@ -165,13 +168,14 @@ def _json(reply: Reply) -> dict[str, Any]:
 
 
 class _Tokens:
-    """Tell tokens as events, several in one, in order."""
+    """Tell tokens as events, several in one, in order; what may be part of a key waits."""
 
     def __init__(
         self, context: Context, key: str | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._context = context
-        self._key = key
+        self._key = key or ""
+        self._mask = mask_of((key,))
         self._clock = clock
         self._parts: list[str] = []
         self._told = 0.0
@@ -180,20 +184,30 @@ class _Tokens:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._tell()
+        self._tell("".join(self._parts))
 
     def add(self, text: str) -> None:
         """One more piece of text."""
         self._parts.append(text)
         if self._clock() - self._told >= TOKEN_SECONDS:
-            self._tell()
+            said = "".join(self._parts)
+            end = len(said) - _unfinished(said, self._key)
+            self._tell(said[:end])
+            self._parts = [said[end:]]
 
-    def _tell(self) -> None:
-        text = _struck("".join(self._parts), self._key)
+    def _tell(self, said: str) -> None:
+        text = self._mask.text(mended(said))
         for piece in _pieces(text, 2000):
             self._context.desk.emit("llm.token", self._context, text=piece)
-        self._parts.clear()
         self._told = self._clock()
+
+
+def _unfinished(text: str, key: str) -> int:
+    """How many characters at the end could be the beginning of the key, or half a character."""
+    for size in range(min(len(key) - 1, len(text)), 0, -1):
+        if text.endswith(key[:size]):
+            return size
+    return int("\ud800" <= text[-1:] <= "\udbff")
 
 
 def _pieces(text: str, size: int) -> Iterable[str]:
@@ -201,14 +215,14 @@ def _pieces(text: str, size: int) -> Iterable[str]:
 
 
 def _outcome(
-    kind: m.Llm, ask: Ask, answer: Answer, key: str | None, moved: int, cached: bool = False
+    kind: m.Llm, ask: Ask, answer: Answer, mask: Mask, moved: int, cached: bool = False
 ) -> Outcome:
     usage = answer.usage
     output: dict[str, Any] = {
         "provider": kind.provider,
         "model": answer.model or kind.model,
         "prompt": ask.prompt,
-        "response": _struck(answer.text, key),
+        "response": answer.text,
         "usage": None if usage is None else usage.as_json(),
         "cached": cached,
     }
@@ -221,14 +235,10 @@ def _outcome(
             "output_tokens": usage.completion,
             "total_tokens": usage.prompt + usage.completion,
         }
-    return Outcome(output, usage=spent)
+    return Outcome(hidden(mended(output), mask), usage=spent)
 
 
-def _struck(text: str, key: str | None) -> str:
-    return text.replace(key, "***") if key else text
-
-
-def _without_key(failure: NodeFailure, key: str | None) -> NodeFailure:
-    failure.message = _struck(failure.message, key)
+def _without_key(failure: NodeFailure, mask: Mask) -> NodeFailure:
+    failure.message = mask.text(failure.message)
     failure.args = (failure.message,)
     return failure

@@ -1,0 +1,39 @@
+"""Keep the keys of models out of what an execution tells: results, events, records and errors.
+
+Owns the walk through a JSON value; the forms in which a key may be spelled are those of
+`engine/masking`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from oxoflow.engine.masking import Mask
+
+SHORTEST = 8  # characters: what is shorter is a word such as EMPTY that stands for no key
+
+
+def mask_of(keys: Iterable[str | None]) -> Mask:
+    """The mask for these keys; it is false when there is nothing to hide."""
+    return Mask(key for key in keys if key and len(key) >= SHORTEST)
+
+
+def hidden(value: Any, mask: Mask) -> Any:
+    """A JSON value without the keys, in texts and in names; itself when there is no key."""
+    if not mask:
+        return value
+    whole = [value]
+    todo: list[tuple[Any, Any]] = [(whole, 0)]
+    while todo:
+        holder, place = todo.pop()
+        item = holder[place]
+        if isinstance(item, str):
+            holder[place] = mask.text(item)
+        elif isinstance(item, dict):
+            holder[place] = made = {mask.text(name): each for name, each in item.items()}
+            todo += [(made, name) for name in made]
+        elif isinstance(item, list | tuple):
+            holder[place] = copied = list(item)
+            todo += [(copied, at) for at in range(len(copied))]
+    return whole[0]
