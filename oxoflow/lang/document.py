@@ -13,6 +13,7 @@ import tomli
 
 from oxoflow.lang.faults import STRUCTURE, error, parse_failure
 from oxoflow.lang.latepattern import late
+from oxoflow.lang.toml.mistakes import invalid
 from oxoflow.lang.toml.scan import statements
 from oxoflow.limits import DEFAULT
 
@@ -49,9 +50,7 @@ def parse_toml(text: str, longest: int = DEFAULT.text) -> dict[str, Any]:
     try:
         document = tomli.loads(text.removeprefix("\ufeff"))
     except tomli.TOMLDecodeError as fault:
-        line, column = getattr(fault, "lineno", None), getattr(fault, "colno", None)
-        message = f"not valid TOML: {fault}"
-        raise parse_failure([error("S001", message, line=line, column=column)]) from None
+        raise parse_failure([invalid(text, fault)]) from None
     except (ValueError, OverflowError, RecursionError) as fault:
         message = f"not usable TOML: {str(fault)[:200]}; simplify the value"
         raise parse_failure([error("S001", message)]) from None

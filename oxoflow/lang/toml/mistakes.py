@@ -1,0 +1,109 @@
+"""Say in the words of somebody who writes workflows what keeps a text from being TOML.
+
+Owns the cure of each complaint of the parser, and better places for the few that it makes only
+when the mistake lies behind it. Reads no value.
+"""
+
+from __future__ import annotations
+
+import re
+
+import tomli
+
+from oxoflow.errors import Diagnostic
+from oxoflow.lang.faults import error
+from oxoflow.lang.toml.scan import Kind, Statement, statements
+
+_RAW = "put the text between ''' and ''', where every character stays as it is"
+_QUOTE = 'write text in quotes: key = "text"'
+_COMPLAINT = re.compile(r" \(at (?:line|end)[^()]*\)\Z")
+# How a complaint of the parser begins, and the cure.
+_CURES = (
+    ("Unescaped '\\'", f"write \\\\ for a backslash, or {_RAW}"),
+    ("Invalid hex value", f"write \\\\ for a backslash, or {_RAW}"),
+    ("Unclosed array", "write a comma between two elements, and ] after the last one"),
+    ("Unclosed inline table", "write a comma between two keys, and } after the last one"),
+    ("Illegal character '\\n'", 'end the string with its quote, or put it between """ and """'),
+    ("Illegal character", "remove the character"),
+    ("Unterminated string", "end the string as it begins"),
+    ("Invalid value", f"{_QUOTE}; true and false are small"),
+    ("Expected newline or end of document", f'write \\" for a quote inside "…", or {_RAW}'),
+    ("Expected '=' after a key", "write key = value"),
+    ("Expected ']' at the end of a table", "write [table]"),
+    ("Expected ']]' at the end of an array", "write [[table]]"),
+    ("Invalid initial character for a key", "write key = value, the key in letters and digits"),
+    ("Invalid statement", "write [table], [[table]], key = value, or # before a comment"),
+    ("Cannot overwrite a value", "remove one of the two, or give it another key"),
+    ("Cannot declare", "write it once, with all of its keys"),
+    ("Cannot mutate", "write all of it in one place"),
+    ("Duplicate inline table key", "remove one of the two"),
+)
+_BARE_WORD = re.compile(r"=[ \t]*+[0-9][\w.]*+[ \t]*+(?:#.*)?\Z")
+_TUPLE = re.compile(r"\((?:'[^']*'(?:, )?)+,?\)")
+
+
+def invalid(text: str, fault: tomli.TOMLDecodeError) -> Diagnostic:
+    """Make the finding about a text that `tomli` refused."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    message = str(fault)
+    line, column = getattr(fault, "lineno", None), getattr(fault, "colno", None)
+    cure = next((cure for start, cure in _CURES if message.startswith(start)), None)
+    said = _COMPLAINT.sub("", message)
+    if said == "Unterminated string":
+        line, column = _opening(text)
+    elif line is not None and said == "Cannot overwrite a value":
+        again = _statement(text, line)
+        if again is not None:
+            line, column = _place(text, again.start)
+            said = f"{_called(again)} stands twice"
+    elif line is not None and said.startswith("Cannot declare"):
+        found = _TUPLE.search(said)
+        names = re.findall(r"'([^']*)'", found[0]) if found else []
+        said = f"[{'.'.join(names)}] stands twice"
+        column = 1 + len(_line(text, line)) - len(_line(text, line).lstrip())
+    elif column is not None and said.startswith(("Unescaped", "Invalid hex")):
+        column = max(column - 2, 1)  # the parser stands behind the backslash and its letter
+    elif line is not None and _BARE_WORD.search(_line(text, line)):
+        cure = _QUOTE
+    place = f" (at line {line}, column {column})" if line else ""
+    message = f"not valid TOML: {said}{place}"
+    return error("S001", message, line=line, column=column, suggestion=cure)
+
+
+def _line(text: str, number: int) -> str:
+    """Give one line of a text, from 1, without its end."""
+    start = 0
+    for _ in range(number - 1):
+        start = text.find("\n", start) + 1
+    end = text.find("\n", start)
+    return text[start : end if end >= 0 else len(text)]
+
+
+def _place(text: str, offset: int) -> tuple[int, int]:
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+
+
+def _opening(text: str) -> tuple[int, int]:
+    """Give the place of the quotes that open the string that never ends: the last of the text."""
+    return _place(text, max(text.rfind('"""'), text.rfind("'''"), 0))
+
+
+def _statement(text: str, line: int) -> Statement | None:
+    """Give the key or header that ends in a line."""
+    offset = 0
+    for _ in range(line):
+        offset = text.find("\n", offset) + 1 or len(text)
+    last = None
+    for each in statements(text):
+        if each.start >= offset:
+            break
+        if each.kind not in (Kind.COMMENT, Kind.BLANK):
+            last = each
+    return last
+
+
+def _called(statement: Statement) -> str:
+    name = ".".join(statement.key)
+    if statement.kind is Kind.PAIR:
+        return f"the key '{name}' of one table"
+    return f"[[{name}]]" if statement.kind is Kind.ELEMENT else f"[{name}]"
