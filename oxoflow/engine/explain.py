@@ -25,6 +25,13 @@ _STATES: Mapping[str | None, str] = {
     "started": "it was interrupted while it ran",
     "failed": "it failed or was stopped the last time",
     "removed": "its temporary outputs were deleted and are needed again",
+    "running": "it is running now",
+    "ahead": "it has not run yet",
+}
+# What the state of a job means while a run is at work on it.
+IN_RUN: Mapping[Reason, Reason] = {
+    Reason("record", "started"): Reason("record", "running"),
+    Reason("record", "planned"): Reason("record", "ahead"),
 }
 _SHOWN = 300  # characters of a value
 _LINE = 160  # characters of a reason in a list
@@ -170,6 +177,7 @@ _SENTENCES: Mapping[str, Callable[[Reason, str, Verdict], str]] = {
     "when": _when,
     "command": _command,
     "checkpoint": lambda reason, name, verdict: awaited_words(reason),
+    "later": lambda reason, name, verdict: awaited_words(reason),
     "cache": lambda reason, name, verdict: f"its result will be taken from {reason.new}",
     "forced": lambda reason, name, verdict: "it was asked for with --rerun or --force",
     "script": _kept("its script changed"),
@@ -181,8 +189,9 @@ _SENTENCES: Mapping[str, Callable[[Reason, str, Verdict], str]] = {
 
 
 def _change(reason: Reason) -> str:
-    old = "nothing" if reason.old is None else _short(reason.old)
-    new = "nothing" if reason.new is None else _short(reason.new)
+    start = _where_to_look(reason.old or "", reason.new or "")
+    old = "nothing" if reason.old is None else _short(reason.old, start)
+    new = "nothing" if reason.new is None else _short(reason.new, start)
     if "\n" in old or "\n" in new:
         return f":\n      before: {_indent(old)}\n      now:    {_indent(new)}"
     return f": {old} → {new}"
@@ -192,7 +201,14 @@ def _indent(text: str) -> str:
     return text.strip("\n").replace("\n", "\n              ")
 
 
-def _short(text: str) -> str:
+def _where_to_look(old: str, new: str) -> int:
+    """Give from where two long texts are shown, so that their first difference is seen."""
+    ahead = _shared(old, new)
+    return ahead - _SHOWN // 3 if ahead > _SHOWN // 2 and max(len(old), len(new)) > _SHOWN else 0
+
+
+def _short(text: str, start: int = 0) -> str:
+    text = "…" * (start > 0) + text[start:]
     text = " ".join([_short_hash(word) for word in text.split(" ")])
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 

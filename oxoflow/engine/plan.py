@@ -267,8 +267,8 @@ def _selected(loaded: Loaded, options: PlanOptions) -> tuple[int, ...]:
 
 
 def _lacks_files(decision: Decision) -> bool:
-    """Say whether inputs are missing, which for an optional rule only those above may tell."""
-    return any(reason.new == MISSING for reason in decision.reasons)
+    """Say whether a job is skipped for want of inputs, which those above it were to make."""
+    return any(reason.new == MISSING or reason.part == "later" for reason in decision.reasons)
 
 
 def _around(path: str) -> Iterator[str]:

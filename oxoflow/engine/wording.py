@@ -28,15 +28,15 @@ def skip_reason(decision: Decision) -> str:
         return f"optional inputs missing: {', '.join(_missing(decision))}"
     if first.part == "command":
         return "nothing to run"
-    if first.part == "checkpoint":
+    if first.part in ("checkpoint", "later"):
         return awaited_words(first)
-    if first.part == "later":
-        return f"it waits for jobs that files have yet to call for, which make '{first.new}'"
     return "already completed"
 
 
 def awaited_words(reason: Reason) -> str:
-    """Say of a job for unknown samples what it waits for."""
+    """Say of a job what it waits for: samples to be found, or jobs that files call for."""
+    if reason.part == "later":
+        return f"it waits for jobs that files have yet to call for, which make '{reason.new}'"
     return f"it waits for the samples or pairs that checkpoint '{reason.new}' finds"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import pytest
 from msgspec.structs import replace
@@ -189,6 +190,31 @@ def test_a_missing_source_blocks_what_needs_it(here):
 def test_an_optional_rule_below_a_blocked_one_is_blocked_as_the_run_will_say(tmp_path):
     text = TWO.replace('shell = "cat a.txt', 'optional = true\nshell = "cat a.txt')
     assert verdicts(text, tmp_path) == {"a": "blocked", "b": "blocked"}
+
+
+def test_only_what_no_blocked_job_is_above_waits_for_jobs_that_files_have_yet_to_call_for(tmp_path):
+    finder = """
+[[rules]]
+name = "find"
+output_pattern = "found/{part}.txt"
+shell = "touch found/1.txt"
+
+[[rules]]
+name = "use"
+input = ["found/{part}.txt", "b.txt"]
+output = ["used/{part}.txt"]
+shell = "cat {input} > {output}"
+"""
+    assert verdicts(finder + TWO, tmp_path) == {"find": "run", "a": "blocked", "b": "blocked"}
+    gather = """
+[[rules]]
+name = "gather"
+input = ["used/*.txt"]
+output = ["all.txt"]
+shell = "cat {input} > {output}"
+"""
+    awaited = decisions(finder + gather, tmp_path)["gather"]
+    assert verdict_words(awaited, None).startswith("it waits for jobs that files have yet to call")
 
 
 def test_a_missing_optional_input_skips(here):
@@ -389,6 +415,16 @@ def test_a_list_shows_of_long_commands_only_where_they_differ(here, old, new, to
     job = decisions(TWO, here)["a"].job
     decision = Decision(0, job, Verdict.RUN, (Reason("command", old, new),))
     assert verdict_words(decision, load(TWO).dag) == f"its command changed: {told}"
+
+
+def test_why_shows_of_long_commands_the_part_in_which_they_differ(here):
+    job, dag = decisions(TWO, here)["a"].job, load(TWO).dag
+    old = "tool --list " + " ".join([f"sample{at}.bam" for at in range(200)])
+    for new in (f"{old} --strict", old.replace("e150.", "e150.sorted."), f"#\n{old}"):
+        decision = Decision(0, job, Verdict.RUN, (Reason("command", old, new),))
+        before, now = re.split(r" → |\n +now: ", explain(decision, dag).partition("changed")[2])
+        assert before.removeprefix(":").strip() != now.strip()
+    assert explain(decision, dag).count("sample0.bam") == 2
 
 
 def test_the_nearest_output_is_never_one_of_the_rule_that_lacks_the_input(here):
