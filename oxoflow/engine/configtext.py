@@ -11,23 +11,28 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from oxoflow.errors import Diagnostic, Severity, WorkflowError
-from oxoflow.lang.configrefs import MARK, fill, keys_in, sample_list_cure, settle
+from oxoflow.lang.configrefs import MARK, REFERENCE, fill, keys_in, sample_list_cure, settle
 from oxoflow.lang.nearest import most_alike
 from oxoflow.lang.values import command_text, config_text
 
 
 class ConfigTexts:
-    """The configuration of one workflow. Read by many threads, changed by none."""
+    """The configuration of one workflow. Read by many threads, changed by none of them."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.written = {key: config_text(value) for key, value in config.items()}
+        self._whole: dict[str, bool] = {}  # of keys that were asked for
         self._for_paths = settle(self.written)
+        self._alone = {f"{MARK}{key}}}": text for key, text in self._for_paths.items()}
         words = {key: command_text(value) for key, value in config.items() if type(value) is list}
         self._for_commands = settle({**self.written, **words}) if words else self._for_paths
 
     def path(self, text: str) -> str:
         """Expand references as output paths and edges read them."""
-        return fill(text, self._for_paths) if MARK in text else text
+        if MARK not in text:
+            return text
+        value = self._alone.get(text)  # many jobs read one file that the config names
+        return fill(text, self._for_paths) if value is None else value
 
     def command(self, text: str) -> str:
         """Expand references as commands read them: arrays become words."""
@@ -47,6 +52,17 @@ class ConfigTexts:
                 found[key] = None
                 waiting.extend(keys_in([self.written.get(key, "")]))
         return tuple(found)
+
+    def defines(self, text: str) -> bool:
+        """Say whether every key that a text names is set, also through other values."""
+        return MARK not in text or all(map(self._is_whole, REFERENCE.findall(text)))
+
+    def _is_whole(self, key: str) -> bool:
+        whole = self._whole.get(key)
+        if whole is None:
+            read = self.keys_read([f"{MARK}{key}}}"])
+            whole = self._whole[key] = all(each in self.written for each in read)
+        return whole
 
     def require_defined(self, rule: str, texts: Iterable[tuple[str, str | None]]) -> None:
         """Raise WorkflowError for the first key that a rule reads and nobody sets (E005).

@@ -320,9 +320,17 @@ def _require_config(workflow: Workflow, jobs: Sequence[Job]) -> None:
             continue
         seen.add(mark)
         rule = job.rule
-        texts.require_defined(rule.name, command_texts(job))
-        texts.require_defined(rule.name, [("input", path) for path in job.input.paths])
-        texts.require_defined(rule.name, [("output", path) for path in job.output.paths])
-        texts.require_defined(rule.name, [("envvars", text) for text in rule.envvars.values()])
         params = [text for text in rule.params.values() if isinstance(text, str)]
-        texts.require_defined(rule.name, [("params", text) for text in params])
+        others = (
+            ("input", job.input.paths),
+            ("output", job.output.paths),
+            ("envvars", rule.envvars.values()),
+            ("params", params),
+        )
+        written = [text for _, text in command_texts(job) if text]
+        for _, values in others:
+            written += values
+        if not texts.defines("\n".join(written)):
+            texts.require_defined(rule.name, command_texts(job))
+            for field, values in others:
+                texts.require_defined(rule.name, [(field, text) for text in values])

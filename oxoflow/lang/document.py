@@ -19,9 +19,9 @@ from oxoflow.limits import DEFAULT
 
 MAX_DEPTH = 64  # levels; what reads values calls itself once a level
 _CONTAINERS = frozenset((dict, list))
-# Reading a dotted key costs the square of its parts: two searches, of which the first, quick one
-# finds nothing in what people write, decide whether the keys must be counted.
-_MANY_DOTS = late(rf"(?m)^[^\n.]*+(?:\.[^\n.]*+){{{MAX_DEPTH}}}")
+# Reading a dotted key costs the square of its parts. A key stands in one line, and hardly a line
+# that people write is long and full of dots.
+_LONG_LINE = re.compile(rf"\n([^\n]{{{2 * MAX_DEPTH},}})")
 _LONG_KEY = late(
     rf"(?<![\w.-])(?:(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}"
 )
@@ -71,7 +71,8 @@ def _require_encodable(text: str) -> None:
 
 def _require_short_keys(text: str) -> None:
     """Refuse dotted keys of more parts than values may have levels."""
-    if not _MANY_DOTS.search(text) or not _LONG_KEY.search(text):
+    lines = _LONG_LINE.findall(f"\n{text}")
+    if not any(line.count(".") >= MAX_DEPTH and _LONG_KEY.search(line) for line in lines):
         return
     for statement in statements(text):
         inline = statement.value[:1] in ("[", "{") and _LONG_KEY.search(statement.value)
@@ -93,12 +94,10 @@ def _require_shallow(document: dict[str, Any]) -> None:
 def _deeper_than(value: Any, depth: int) -> bool:
     level = [value] if type(value) in _CONTAINERS else []
     for _ in range(depth):
-        level = [
-            inner
-            for item in level
-            for inner in (item.values() if type(item) is dict else item)
-            if type(inner) in _CONTAINERS
-        ]
+        inner: list[Any] = []
+        for item in level:
+            inner += item.values() if type(item) is dict else item
+        level = [each for each in inner if type(each) in _CONTAINERS]
         if not level:
             return False
     return True

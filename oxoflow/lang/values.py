@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -102,6 +103,7 @@ def parse_duration(text: str, *, plain: bool = False) -> float:
     )
 
 
+@lru_cache(maxsize=1024)
 def parse_memory(text: str) -> int:
     """Give whole megabytes of `8G`, `8GB`, `1.5G`, `500` (MB) or `2T` (1.10). Raises ValueError."""
     match = _MEMORY.fullmatch(text.strip())

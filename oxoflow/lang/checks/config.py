@@ -6,11 +6,11 @@ condition or a list merely comes out empty (design.md 10).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.condition import config_keys
-from oxoflow.lang.configrefs import MARK, keys_in, sample_list_cure
+from oxoflow.lang.configrefs import MARK, REFERENCE, keys_in, sample_list_cure
 from oxoflow.lang.faults import error, warning
 from oxoflow.lang.model import Rule, Workflow
 from oxoflow.lang.nearest import Guesser
@@ -20,11 +20,11 @@ _PREFIX = "config."
 
 
 def config_checks(
-    rule: Rule, known: Collection[str], guess: Guesser, *, late: bool = False
+    rule: Rule, known: frozenset[str], guess: Guesser, *, late: bool = False
 ) -> Iterator[Diagnostic]:
     """Yield the undefined keys of one rule, each once; `late` when a checkpoint finds samples."""
     told: set[str] = set()
-    texts = rule_texts(rule) if _may_hold_keys(rule) else ()
+    texts = rule_texts(rule) if _may_miss_keys(rule, known) else ()
     for field, text in texts:
         if MARK in text:
             for key in keys_in([text]):
@@ -57,13 +57,17 @@ def _cure(key: str, late: bool) -> str:
     return sample_list_cure(key, late=late) or f"add {key} = … to [config]"
 
 
-def _may_hold_keys(rule: Rule) -> bool:
-    """Say, without naming any text, whether one of a plain rule's holds a key; True if unsure."""
-    if rule.envvars or rule.params or rule.expand_inputs or rule.transform:
+def _may_miss_keys(rule: Rule, known: frozenset[str]) -> bool:
+    """Say, without naming any text, whether a plain rule's hold an unknown key; True if unsure."""
+    if rule.expand_inputs or rule.transform:
         return True
-    paths = (*rule.input.paths, *rule.output.paths)
-    texts = (rule.shell, rule.script, rule.log, rule.pre_exec, rule.on_success, rule.on_failure)
-    return MARK in "\n".join([*paths, *filter(None, texts), rule.checkpoint_manifest or ""])
+    texts = [rule.shell, rule.script, rule.log, rule.pre_exec, rule.on_success, rule.on_failure]
+    texts += (rule.checkpoint_manifest, *rule.input.paths, *rule.output.paths)
+    if rule.envvars or rule.params:
+        values = (*rule.envvars.values(), *rule.params.values())
+        texts += [value for value in values if isinstance(value, str)]
+    whole = "\n".join(filter(None, texts))
+    return MARK in whole and not known.issuperset(REFERENCE.findall(whole))
 
 
 def rule_texts(rule: Rule) -> Iterator[tuple[str, str]]:

@@ -26,12 +26,14 @@ _DURATION = re.compile(r"\d{1,12}[smhdSMHD]", re.ASCII)
 
 def rule_checks(rule: Rule, sourced: frozenset[str], guess: Guesser) -> Iterator[Diagnostic]:
     """Yield E002 to E004 of one rule; `sourced` are the placeholders that have values."""
-    yield from name_complaints(rule)
+    if not rule.name.isalnum():
+        yield from name_complaints(rule)
     yield from outputs_without_command(rule)
     yield from _amounts(rule)
     if rule.input.paths:
         yield from _loose_wildcards(rule, sourced, guess)
-    yield from _memory(rule)
+    if rule.memory is not None or rule.resources.memory is not None:
+        yield from _memory(rule)
 
 
 def name_complaints(rule: Rule) -> Iterator[Diagnostic]:
@@ -40,8 +42,6 @@ def name_complaints(rule: Rule) -> Iterator[Diagnostic]:
         hint = "give the rule a name"
         yield error("E002", "a rule has a blank name", rule=rule.name, key="name", suggestion=hint)
         return
-    if rule.name.isalnum():
-        return
     odd = [c for c in rule.name if not c.isalnum() and c not in _NAME_MARKS]
     if odd:
         message = f"rule '{rule.name}': the name holds {odd[0]!r}"
@@ -49,12 +49,13 @@ def name_complaints(rule: Rule) -> Iterator[Diagnostic]:
         yield error("E002", message, rule=rule.name, key="name", suggestion=hint)
 
 
-def outputs_without_command(rule: Rule) -> Iterator[Diagnostic]:
+def outputs_without_command(rule: Rule) -> tuple[Diagnostic, ...]:
     """Find a rule whose outputs nothing makes (E002)."""
-    if rule.output.paths and rule.shell is None and rule.script is None and not rule.transform:
-        message = f"rule '{rule.name}' has outputs, but nothing that makes them"
-        hint = "add shell, script or transform, or remove the outputs"
-        yield error("E002", message, rule=rule.name, key="output", suggestion=hint)
+    if not rule.output.paths or rule.shell is not None or rule.script is not None or rule.transform:
+        return ()
+    message = f"rule '{rule.name}' has outputs, but nothing that makes them"
+    hint = "add shell, script or transform, or remove the outputs"
+    return (error("E002", message, rule=rule.name, key="output", suggestion=hint),)
 
 
 def _amounts(rule: Rule) -> Iterator[Diagnostic]:
@@ -179,6 +180,8 @@ def growing_names(workflow: Workflow) -> frozenset[str]:
 
 def path_checks(rule: Rule) -> Iterator[Diagnostic]:
     """Find paths that climb out of the working directory (E009)."""
+    if ".." not in "\n".join((*rule.input.paths, *rule.output.paths)):
+        return
     sets: tuple[tuple[str, FileSet], ...] = (("input", rule.input), ("output", rule.output))
     for key, files in sets:
         for index, path in enumerate(files.paths):
