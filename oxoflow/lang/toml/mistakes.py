@@ -16,6 +16,7 @@ from oxoflow.lang.toml.scan import Kind, Statement, statements
 
 _RAW = "put the text between ''' and ''', where every character stays as it is"
 _QUOTE = 'write text in quotes: key = "text"'
+_LONGEST = 1 << 20  # characters of a text that is gone through for a better place
 _COMPLAINT = re.compile(r" \(at (?:line|end)[^()]*\)\Z")
 # How a complaint of the parser begins, and the cure.
 _CURES = (
@@ -51,7 +52,7 @@ def invalid(text: str, fault: tomli.TOMLDecodeError) -> Diagnostic:
     said = _COMPLAINT.sub("", message)
     if said == "Unterminated string":
         line, column = _opening(text)
-    elif line is not None and said == "Cannot overwrite a value":
+    elif line is not None and said == "Cannot overwrite a value" and len(text) <= _LONGEST:
         again = _statement(text, line)
         if again is not None:
             line, column = _place(text, again.start)
