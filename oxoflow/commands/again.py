@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from oxoflow.commands.arguments import Arguments, Verb, settle_pairs
-from oxoflow.commands.control import is_paused, send
+from oxoflow.commands.control import is_paused, is_suspended, send, wake
 from oxoflow.commands.invocation import Invocation, from_settings
 from oxoflow.commands.options import (
     CONFIG_FILE,
@@ -41,9 +41,11 @@ def resume_run(arguments: Arguments) -> int:
     directory = here(arguments)
     if lock_holder(directory.lock) is not None:
         record = directory.read_run()
-        if record is None or not is_paused(directory):
+        suspended = record is not None and is_suspended(record)
+        if record is None or not (suspended or is_paused(directory)):
             raise UsageError(f"the run in '{directory.root}' is at work; see 'oxoflow status'")
         send(directory, record, "resume")
+        wake(record)
         print("resumed")
         return 0
     return carry_out(_replayed(arguments, directory), as_json=arguments.json)

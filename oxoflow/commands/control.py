@@ -1,11 +1,14 @@
 """Ask and steer the run of a directory: `status`, `pause`, `cancel`.
 
 Owns the three verbs. They talk to a run through `.oxo-flow/control/` and learn from its records;
-they signal no process but what a dead runner left.
+they signal no process but what a dead runner left, and a runner that a signal stopped, to wake it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
+import signal
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +22,8 @@ from oxoflow.commands.results import here, record_row
 from oxoflow.engine.ending import Receipt
 from oxoflow.engine.events import timestamp
 from oxoflow.engine.failures import STOPPED
+from oxoflow.engine.identity import read_stat
+from oxoflow.engine.process import signal_exactly
 from oxoflow.engine.records import Record
 from oxoflow.engine.recovery import end_abandoned
 from oxoflow.engine.rundir import RunDirectory, RunRecord, RunState, lock_holder, write_control
@@ -28,6 +33,7 @@ from oxoflow.errors import RunError, UsageError
 _WAIT_SECONDS = 12.0  # a cancel is confirmed within 7 s
 _LOOK_SECONDS = 0.05
 _SHOWN = 20
+_RUN_STARTED = b'"type":"run_started"'
 
 
 def show_status(arguments: Arguments) -> int:
@@ -37,7 +43,7 @@ def show_status(arguments: Arguments) -> int:
     holder = lock_holder(directory.lock)
     state = State.view(directory.state)
     try:
-        jobs = state.records()
+        jobs = _of_last_run(directory, state.records())
         errors = {
             name: state.detail(name).error for name, job in jobs.items() if job.status == "failed"
         }
@@ -49,6 +55,21 @@ def show_status(arguments: Arguments) -> int:
     else:
         print("\n".join(_status_lines(found)))
     return 1 if found["state"] in ("failed", "lost") else 0
+
+
+def _of_last_run(directory: RunDirectory, records: dict[str, Record]) -> dict[str, Record]:
+    """Leave out what the last run was not about: rules that are gone, jobs it did not ask for."""
+    try:
+        content = directory.events.read_bytes()
+    except OSError:
+        return records
+    began = content.rfind(_RUN_STARTED)
+    names: set[str] = set()
+    for line in content[max(0, began) :].splitlines():
+        if b'"type":"jobs_planned"' in line:
+            with contextlib.suppress(ValueError, KeyError, TypeError, IndexError):  # a torn line
+                names.update(job[0] for job in json.loads(line)["data"]["jobs"])
+    return {name: job for name, job in records.items() if name in names} if names else records
 
 
 def _status(
@@ -71,6 +92,7 @@ def _status(
     return {
         "workdir": str(directory.root),
         "state": state,
+        "suspended": record is not None and holder is not None and is_suspended(record),
         "run_id": record.run_id if record else None,
         "pid": holder,
         "started_at": record.started_at if record else None,
@@ -111,6 +133,8 @@ def _status_lines(found: Mapping[str, Any]) -> list[str]:
     }
     state = found["state"]
     lines = [f"{found['workdir']}: {words.get(state, f'the last run ended: {state}')}"]
+    if found["suspended"]:
+        lines[0] += f", which a signal stopped (Ctrl-Z?): 'kill -CONT {found['pid']}' wakes it"
     told = {f"job '{row['job']}' failed: {row['error']}" for row in found["failed"][:_SHOWN]}
     if found["error"] and found["error"] not in told:
         lines.append(f"  {found['error']}")
@@ -131,9 +155,21 @@ def is_paused(directory: RunDirectory) -> bool:
         content = directory.events.read_bytes()
     except OSError:
         return False
-    began = content.rfind(b'"type":"run_started"')
+    began = content.rfind(_RUN_STARTED)
     paused = content.rfind(b'"type":"run_paused"')
     return paused > max(began, content.rfind(b'"type":"run_resumed"'))
+
+
+def is_suspended(record: RunRecord) -> bool:
+    """Say whether a signal, as Ctrl-Z sends one, keeps a runner from doing anything."""
+    stat = read_stat(record.pid)
+    return stat is not None and stat.start_time == record.start_time and stat.state in "Tt"
+
+
+def wake(record: RunRecord) -> None:
+    """Let a runner go on that a signal stopped: it could not hear what it is told."""
+    if is_suspended(record):
+        signal_exactly(record.pid, record.start_time, signal.SIGCONT)
 
 
 def live_run(directory: RunDirectory) -> RunRecord:
@@ -164,6 +200,7 @@ def cancel_run(arguments: Arguments) -> int:
         return _end_lost(arguments, directory)
     record = live_run(directory)
     send(directory, record, "cancel")
+    wake(record)
     deadline = time.monotonic() + _WAIT_SECONDS
     while lock_holder(directory.lock) is not None:
         if time.monotonic() > deadline:

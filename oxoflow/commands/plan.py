@@ -20,7 +20,7 @@ from oxoflow.commands.options import CACHING, COMPOSING, FILE, JSON, PLANNING, f
 from oxoflow.commands.output import plural
 from oxoflow.engine.capacity import Limits, find_capacity
 from oxoflow.engine.deciding import Decision, Reason, Verdict
-from oxoflow.engine.explain import explain, verdict_words
+from oxoflow.engine.explain import IN_RUN, explain, verdict_words
 from oxoflow.engine.linked import Linked
 from oxoflow.engine.load import DirectoryView, Loaded
 from oxoflow.engine.notices import find_notices
@@ -29,7 +29,7 @@ from oxoflow.engine.plan import Plan, Planner, PlanOptions
 from oxoflow.engine.reentry import Reentries
 from oxoflow.engine.references import with_references
 from oxoflow.engine.reuse import Caching, Reuse, origin_words
-from oxoflow.engine.rundir import RunDirectory
+from oxoflow.engine.rundir import RunDirectory, lock_holder
 from oxoflow.engine.select import jobs_called
 from oxoflow.engine.state import State
 from oxoflow.engine.tasks import needs_work
@@ -79,7 +79,8 @@ def show_plan(arguments: Arguments) -> int:
     if arguments.json:
         print(json.dumps(plan_json(plan, planner), indent=1))
         return 0
-    plan = replace(plan, decisions=tuple(_masked(d, planner) for d in plan.decisions))
+    live = lock_holder(RunDirectory(place.workdir).lock) is not None
+    plan = replace(plan, decisions=tuple(_shown(d, planner, live) for d in plan.decisions))
     if arguments.why:
         lines = [explain(d, loaded.dag, accepted[d.job.name]) for d in plan.decisions]
     else:
@@ -88,12 +89,16 @@ def show_plan(arguments: Arguments) -> int:
     return 0
 
 
-def _masked(decision: Decision, planner: Planner) -> Decision:
-    """Mask whole values, before their words cut them: a part of a secret would not be known."""
+def _shown(decision: Decision, planner: Planner, live: bool) -> Decision:
+    """Mask whole values, before their words cut them: a part of a secret would not be known.
+
+    What a `live` run is at work on was not interrupted.
+    """
     masked = planner.renderer.masked
+    found = [IN_RUN.get(reason, reason) if live else reason for reason in decision.reasons]
     reasons = tuple(
         Reason(reason.part, reason.old and masked(reason.old), reason.new and masked(reason.new))
-        for reason in decision.reasons
+        for reason in found
     )
     return replace(decision, reasons=reasons) if reasons else decision
 

@@ -229,7 +229,7 @@ class WorkdirLock:
 def lock_holder(path: Path) -> int | None:
     """The pid of the process that holds a lock file; takes nothing. None when it is free."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
