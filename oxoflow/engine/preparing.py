@@ -85,6 +85,8 @@ class Preparer(Struct):
         timeout, delay = self._times(rule)
         protected = self._protected(job)
         files = rendered.outputs if rendered.log is None else (*rendered.outputs, rendered.log)
+        if rule.output_pattern:
+            files += self.planner.renderer.own_paths(job, (rule.output_pattern,))
         return Prepared(
             rendered=rendered,
             argv=family.argv(command),

@@ -248,6 +248,12 @@ def test_files_that_a_rule_finds_get_their_jobs_in_the_same_run(tmp_path):
     assert {"split", "use_c"} <= set(started(tmp_path))
 
 
+def test_the_directory_in_which_a_rule_is_to_find_files_is_made_in_advance(tmp_path):
+    parts(tmp_path, "a", "b")
+    assert execute(tmp_path, PARTS.replace("mkdir -p parts; ", "")).exit_code == 0
+    assert (tmp_path / "used/b").read_text() == "b"
+
+
 GATHERED = (
     rule("sum", "cat {input} > {output}", input=["used/*"], output=["sum"])
     + rule("tell", "cp {input} {output}", input=["sum"], output=["told"])
