@@ -7,9 +7,12 @@ touches the run.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import threading
 import time
+import unicodedata
+from collections.abc import Callable
 from typing import TextIO
 
 from oxoflow.commands.eta import Estimator
@@ -20,6 +23,7 @@ _REDRAW_SECONDS = 0.2
 _ESTIMATE_SECONDS = 2.0
 _RUNNING_SHOWN = 6
 _BAR, _SHORTEST_BAR = 24, 6
+_WITHOUT_CURSOR = ("dumb", "unknown")  # kinds of terminal
 
 
 class PlainDisplay:
@@ -121,10 +125,11 @@ class LiveDisplay:
         running = list(self._running.items())
         for job, since in running[:_RUNNING_SHOWN]:
             lasted = duration_words(now - since)
-            lines.append(f"  {_shortened(job, width - len(lasted) - 5)}  {lasted}")
+            name = _shortened(_printable(job), width - len(lasted) - 5)
+            lines.append(f"  {name}  {lasted}")
         if len(running) > _RUNNING_SHOWN:
             lines.append(f"  and {len(running) - _RUNNING_SHOWN} more")
-        return [line[: width - 1] for line in lines]
+        return [_fitting(line, width - 1) for line in lines]
 
     def _estimate_words(self, now: float) -> list[str]:
         if self._stopping:
@@ -153,13 +158,45 @@ def _bar(share: float, room: int) -> str:
 
 def _shortened(name: str, room: int) -> str:
     """Leave out the middle of a long name: its end tells it from its like."""
-    if len(name) <= room:
+    if _columns(name) <= room:
         return name
     tail = max(1, 2 * (room - 1) // 3)
-    return f"{name[: max(0, room - 1 - tail)]}…{name[-tail:]}"
+    end = _fitting(name[::-1], tail)[::-1]
+    return f"{_fitting(name, room - 1 - tail)}…{end}"
+
+
+def _fitting(text: str, room: int) -> str:
+    """Give as much of a text's beginning as so many columns hold."""
+    used, at = 0, 0
+    while at < len(text) and used + _columns(text[at]) <= room:
+        used += _columns(text[at])
+        at += 1
+    return text[:at]
+
+
+def _columns(text: str) -> int:
+    """Count the columns that a text takes: two a wide letter, none a combining mark."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
+
+
+def _printable(name: str) -> str:
+    """Replace what would move the cursor: lines must be as wide as they are counted."""
+    if name.isprintable():
+        return name
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 Display = PlainDisplay | LiveDisplay
+
+
+def open_display(out: TextIO, estimator: Callable[[], Estimator]) -> Display:
+    """Show a run in the way that suits what it is shown on."""
+    if out.isatty() and os.environ.get("TERM") not in _WITHOUT_CURSOR:
+        return LiveDisplay(out, estimator())
+    return PlainDisplay(out)
 
 
 def _say(out: TextIO, text: str) -> None:

@@ -6,6 +6,7 @@ Owns the verb `run` and the way every verb that runs goes; the run itself is `en
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from oxoflow.backends.local import LocalBackend
 from oxoflow.commands.arguments import Arguments, Verb
-from oxoflow.commands.display import Display, LiveDisplay, PlainDisplay
+from oxoflow.commands.display import Display, open_display
 from oxoflow.commands.eta import Estimator
 from oxoflow.commands.invocation import Invocation, from_arguments
 from oxoflow.commands.loading import find_place
@@ -162,14 +163,15 @@ def _options(
 
 
 def _display(loaded: Loaded, directory: RunDirectory, invocation: Invocation) -> Display:
-    if not sys.stdout.isatty():
-        return PlainDisplay(sys.stdout)
-    state = State.view(directory.state)
-    try:
-        past = {name: row.wall_s for name, row in state.records().items() if row.wall_s}
-    finally:
-        state.close()
-    return LiveDisplay(sys.stdout, Estimator(loaded.dag, past, invocation.jobs))
+    def estimator() -> Estimator:
+        state = State.view(directory.state)
+        try:
+            past = {name: row.wall_s for name, row in state.records().items() if row.wall_s}
+        finally:
+            state.close()
+        return Estimator(loaded.dag, past, invocation.jobs)
+
+    return open_display(sys.stdout, estimator)
 
 
 class _Tails:
@@ -190,7 +192,7 @@ def _print_summary(outcome: Outcome, name: str, tails: _Tails, directory: RunDir
             if line != f"oxoflow: {error}":  # what we wrote into its log has just been said
                 print(f"    {_ESCAPES.sub('', line)}")
         if any(path.is_file() and path.stat().st_size for path in directory.job_logs(job)):
-            print(f"    (all of it: oxoflow logs {job})")
+            print(f"    (all of it: oxoflow logs {shlex.quote(job)})")
     if len(outcome.failures) > _FAILURES_SHOWN:
         print(f"\nand {len(outcome.failures) - _FAILURES_SHOWN} more failures: oxoflow status")
     print(f"{name}: {outcome_words(outcome)}")

@@ -2,10 +2,11 @@
 
 import io
 import time
+import unicodedata
 
 import pytest
 
-from oxoflow.commands.display import LiveDisplay
+from oxoflow.commands.display import LiveDisplay, PlainDisplay, open_display
 from oxoflow.engine.events import Event
 from oxoflow.engine.failures import STOPPED
 
@@ -70,3 +71,32 @@ def test_a_narrow_terminal_keeps_the_estimate_and_the_ends_of_long_names(display
     assert max(len(head), len(long)) < 60
     monkeypatch.setenv("COLUMNS", "75")
     assert display._lines(now)[0].startswith("[")
+
+
+@pytest.mark.parametrize("name", ["日本" * 30, "한글_시료_" * 9, "e\u0301" * 60, "a" * 70 + "日"])
+def test_no_line_is_wider_than_the_terminal_however_wide_its_letters_are(
+    display, monkeypatch, name
+):
+    monkeypatch.setenv("COLUMNS", "40")
+    display.observe(Event("rule_started", name, "align"))
+    line = display._lines(time.monotonic())[-1]
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in line)
+    thin = sum(unicodedata.combining(letter) > 0 for letter in line)
+    assert 35 < len(line) + wide - thin < 40
+    assert line.endswith("s")
+    assert "…" in line
+
+
+def test_a_name_cannot_steer_the_terminal(display):
+    display.observe(Event("rule_started", "a\tb\x1b[2Jc\rd", "align"))
+    assert display._lines(time.monotonic())[-1].startswith("  a?b?[2Jc?d  ")
+
+
+@pytest.mark.parametrize(("term", "kind"), [("dumb", PlainDisplay), ("xterm", LiveDisplay)])
+def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(monkeypatch, term, kind):
+    monkeypatch.setenv("TERM", term)
+    out = io.StringIO()
+    monkeypatch.setattr(out, "isatty", lambda: True)
+    made = open_display(out, Guess)
+    made.close()
+    assert isinstance(made, kind)
