@@ -1,4 +1,4 @@
-"""List, or with --force delete, the files that a workflow makes (`clean`).
+"""List, or with --yes delete, the files that a workflow makes (`clean`).
 
 Owns what counts as made by a workflow and what must never be deleted (spec/oxoflow-format.md
 5.12; oxo-flow-api.md 5.11): nothing outside the directory, nothing protected, nothing in use.
@@ -32,7 +32,7 @@ _OWN = ("chunks", "scratch")  # below .oxo-flow: left-overs that no run needs
 
 
 def clean_outputs(arguments: Arguments) -> int:
-    """Show what would go; with --force delete it."""
+    """Show what would go; with --yes delete it."""
     place = find_place(arguments)
     loaded = load(arguments, place, to_run=False)
     directory = RunDirectory(place.workdir)
@@ -53,7 +53,7 @@ def clean_outputs(arguments: Arguments) -> int:
     for path in found:
         print(path)
     words = f"{plural(len(found), 'path')}, {sum(sizes.values())} bytes"
-    print(f"{words} deleted" if arguments.force else f"{words}; --force deletes them")
+    print(f"{words} deleted" if arguments.force else f"{words}; --yes deletes them")
     return 0
 
 
@@ -138,7 +138,7 @@ def _delete(path: Path) -> None:
 
 VERBS: Mapping[str, Verb] = {
     "clean": Verb(
-        "List the files that a workflow makes; with --force delete them.",
+        "List the files that a workflow makes; with --yes delete them.",
         (
             FILE,
             *COMPOSING,
