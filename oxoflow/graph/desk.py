@@ -6,7 +6,8 @@ shared by all its drivers; every method may be called from any thread.
 
 from __future__ import annotations
 
-import threading
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from oxoflow.graph.nodes.table import runner_of
 from oxoflow.graph.supplies import Supplies
 from oxoflow.graph.work import Context, Limits, NodeFailure, Outcome, Token
 
+SCRATCH = "scratch"
 PLACES = {"files": "files", "logs": ".oxo-flow/logs", "runs": "runs"}
 
 
@@ -57,8 +59,6 @@ class ExecutionDesk:
         self._tell = tell
         self._settings = settings
         self._library = library
-        self._lock = threading.Lock()
-        self._scratch = 0
 
     def emit(self, type: str, context: Context, **data: Any) -> None:
         """Tell the world what a node does."""
@@ -131,14 +131,14 @@ class ExecutionDesk:
         return self._supplies.collections.get(name)
 
     def scratch(self, context: Context) -> Path:
-        """A fresh private directory."""
-        with self._lock:
-            self._scratch += 1
-            number = self._scratch
-        name = f"{number}-{log_name(context.at)[:80]}"
-        path = self._directory.records / "scratch" / name
-        path.mkdir(mode=0o700, parents=True)
-        return path
+        """A fresh private directory, whatever an earlier life left beside it."""
+        place = self._directory.records / SCRATCH
+        place.mkdir(exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f"{log_name(context.at)[:80]}-", dir=place))
+
+    def clear_scratch(self) -> None:
+        """Remove what nodes of an earlier life left; to be called before any node runs."""
+        shutil.rmtree(self._directory.records / SCRATCH, ignore_errors=True)
 
     def place(self, name: str) -> Path:
         """A lasting directory of the execution."""

@@ -115,6 +115,8 @@ class _Life:
             library=job.library,
         )
         self._desk = desk
+        if before is not None:
+            desk.clear_scratch()
         self._reporting = Reporting(
             program, self._events, self._journal, self._memory, desk.asking,
             directory.control, self._end_processes, self._mask, job.on_event,
