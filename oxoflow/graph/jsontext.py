@@ -15,12 +15,16 @@ MAX_DEPTH = 100  # of a document; deeper nesting serves nobody and overflows nai
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")  # may be a pair, and then it is fine
 
 
+class Unkeepable(ValueError):
+    """A text that is JSON and spells something that cannot be kept."""
+
+
 def parse_json(content: str | bytes) -> Any:
     """The value of a JSON text, strictly; raise ValueError with the reason."""
     text = _decoded(content)
     value = read_json(text)
     if _HALF.search(text) and not _is_whole(value):
-        raise ValueError("half of a surrogate pair (\\ud800 to \\udfff) is no text")
+        raise Unkeepable("half of a surrogate pair (\\ud800 to \\udfff) is no text")
     return value
 
 
@@ -44,7 +48,7 @@ def read_json(text: str) -> Any:
         raise
     except ValueError as error:
         if "digits" in str(error):  # the interpreter's word about a limit of its own
-            raise ValueError("a whole number has too many digits") from None
+            raise Unkeepable("a whole number has too many digits") from None
         raise
 
 
@@ -64,7 +68,7 @@ def compact(value: Any) -> str:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text[:40]} is too large a number")
+        raise Unkeepable(f"{text[:40]} is too large a number")
     return number
 
 

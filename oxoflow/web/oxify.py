@@ -21,7 +21,7 @@ from oxoflow.db.accounts import find_user_named
 from oxoflow.errors import InvalidInput, OxoflowError, Unavailable
 from oxoflow.executions.service import Owner
 from oxoflow.graph import model as m
-from oxoflow.graph.jsontext import parse_json
+from oxoflow.graph.jsontext import Unkeepable, parse_json
 from oxoflow.graph.validate import validate
 from oxoflow.openapi.contract import complaint
 from oxoflow.settings import Settings
@@ -151,6 +151,8 @@ def body(may_be_empty: bool = False) -> dict[str, Any]:
         return {}
     try:
         value = parse_json(raw)
+    except Unkeepable as error:
+        raise InvalidInput("Invalid request body", str(error)) from None
     except ValueError as error:
         raise Refusal(400, "ParseError", f"The body is not JSON: {error}") from None
     assert request.url_rule is not None  # a view is running

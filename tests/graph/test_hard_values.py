@@ -79,7 +79,8 @@ def test_a_body_with_half_a_character_or_a_number_too_large_is_refused(
     refused = client.post(path, data=body % HALF if "%s" in body else body)
     assert refused.status_code == 400
     said: Any = json.loads(refused.data)
-    assert said["error"] == "ParseError"
+    assert said["error"] == "ValidationError"
+    assert said["message"].startswith("Invalid request body: ")
     assert set(said) == {"error", "message"}
 
 
