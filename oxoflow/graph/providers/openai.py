@@ -57,8 +57,7 @@ class OpenAi:
     def read(self, reply: Mapping[str, Any]) -> Answer:
         message = _message(reply)
         text = message.get("content")
-        calls = message.get("tool_calls")
-        calls = tuple(call for call in calls if isinstance(call, dict)) if calls else ()
+        calls = tuple(_objects(message.get("tool_calls")))
         if not isinstance(text, str) and not calls:
             raise missing("choices[0].message.content")
         return Answer(text if isinstance(text, str) else "", _model(reply), _usage(reply), calls)
@@ -70,13 +69,13 @@ class OpenAi:
         for event in events(lines):
             ended = ended or event is DONE
             model, usage = model or _model(event), _usage(event) or usage
-            for choice in event.get("choices") or ():
+            for choice in _objects(event.get("choices")):
                 ended = ended or bool(choice.get("finish_reason"))
-                delta = choice.get("delta") or {}
+                delta = _object(choice.get("delta"))
                 if isinstance(delta.get("content"), str) and delta["content"]:
                     parts.append(delta["content"])
                     on_token(delta["content"])
-                for piece in delta.get("tool_calls") or ():
+                for piece in _objects(delta.get("tool_calls")):
                     _join(calls.setdefault(whole(piece.get("index")), {}), piece)
         made = tuple(calls[at] for at in sorted(calls))
         return Answer("".join(parts), model, usage, made, ended)
@@ -98,11 +97,20 @@ def _url(image: Image) -> str:
 
 def _message(reply: Mapping[str, Any]) -> Mapping[str, Any]:
     choices = reply.get("choices")
-    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-        message = choices[0].get("message")
-        if isinstance(message, dict):
-            return message
-    raise missing("choices[0].message")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    message = _object(first).get("message")
+    if not isinstance(message, dict):
+        raise missing("choices[0].message")
+    return message
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    """The objects of a list; none when it is no list."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _model(reply: Mapping[str, Any]) -> str | None:
@@ -121,6 +129,6 @@ def _join(call: dict[str, Any], piece: Mapping[str, Any]) -> None:
     """Add a piece of a tool call to what came before: arguments arrive bit by bit."""
     call |= {key: piece[key] for key in ("id", "type") if piece.get(key)}
     function = call.setdefault("function", {"name": "", "arguments": ""})
-    given = piece.get("function") or {}
+    given = _object(piece.get("function"))
     for key in ("name", "arguments"):
-        function[key] += given.get(key) or ""
+        function[key] += given[key] if isinstance(given.get(key), str) else ""
