@@ -65,9 +65,9 @@ def _compiled(code: str) -> CodeType:
 
 
 def _tell() -> None:
-    """Print the traceback without the frames of this file."""
+    """Print the traceback from the code on: what read it is no business of its author."""
     kind, error, trace = sys.exc_info()
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+    while trace is not None and trace.tb_frame.f_code.co_filename != NAME:
         trace = trace.tb_next
     traceback.print_exception(kind, error, trace)
 
