@@ -185,7 +185,7 @@ def test_files_are_written_read_and_listed_in_the_executions_own_place(begin: Be
         ("fs_read", {"path": "link"}, "lies outside"),
         ("fs_write", {"path": "../x", "content": ""}, "lies outside"),
         ("fs_write", {"path": "{root}/x", "content": ""}, "lies outside"),
-        ("fs_write", {"path": "x"}, "'content' must be text"),
+        ("fs_write", {"path": "x"}, "'content' is missing"),
         ("fs_list", {"path": "/"}, "lies outside"),
         ("fs_read", {"path": "none"}, "No such file"),
         ("fs_read", {"path": 5}, "must be a path"),

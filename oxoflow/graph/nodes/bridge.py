@@ -37,7 +37,9 @@ def run_oxo(kind: m.Tool, context: Context) -> Outcome:
     result = run(text, settings, context)
     if result.get("state") != "success":
         said = result.get("error") or "see its log"
-        raise NodeFailure(f"run {result.get('child')} ended {result.get('state')}: {said}")
+        if result.get("child") is None:  # there never was a run
+            raise NodeFailure(f"the workflow was not run: {said}")
+        raise NodeFailure(f"run {result['child']} ended {result.get('state')}: {said}")
     output = {"run_id": result.get("child"), "state": "success"}
     return Outcome(output | {"outputs": result.get("outputs")})
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from oxoflow.graph import model as m
+from oxoflow.graph.template import text_of
 from oxoflow.graph.work import Context, NodeFailure, Outcome
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -48,15 +49,15 @@ def _read(path: str, parameters: dict[str, Any], context: Context) -> dict[str, 
 
 
 def _write(path: str, parameters: dict[str, Any], context: Context) -> dict[str, Any]:
-    content = parameters.get("content")
-    if not isinstance(content, str):
-        raise NodeFailure("the parameter 'content' must be text", retry=False)
+    if parameters.get("content") is None:
+        raise NodeFailure("the parameter 'content' is missing", retry=False)
+    content = text_of(parameters["content"]).encode()  # a placeholder alone keeps its JSON type
     place = _place(path, context, writing=True)
     place.parent.mkdir(parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     with open(os.open(place, flags, 0o644), "wb") as handle:
-        handle.write(content.encode("utf-8"))
-    return {"path": path, "size": len(content.encode("utf-8"))}
+        handle.write(content)
+    return {"path": path, "size": len(content)}
 
 
 def _list(path: str, parameters: dict[str, Any], context: Context) -> dict[str, Any]:
@@ -68,7 +69,8 @@ def _list(path: str, parameters: dict[str, Any], context: Context) -> dict[str, 
             is_file = entry.is_file(follow_symlinks=False)
             size = entry.stat(follow_symlinks=False).st_size if is_file else None
             kind = "file" if is_file else "directory" if entry.is_dir() else "other"
-            entries.append({"name": entry.name, "type": kind, "size": size})
+            name = os.fsencode(entry.name).decode("utf-8", "replace")
+            entries.append({"name": name, "type": kind, "size": size})
     return {"path": path, "entries": sorted(entries, key=lambda entry: str(entry["name"]))}
 
 
