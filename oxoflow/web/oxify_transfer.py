@@ -18,6 +18,7 @@ from oxoflow.graph import late
 from oxoflow.graph import model as m
 from oxoflow.graph.reading import parse_text
 from oxoflow.graph.renewing import renewed
+from oxoflow.graph.shapes import Problems, label
 from oxoflow.web.deeds import deed
 from oxoflow.web.http import compact, reply, services
 from oxoflow.web.oxify import (
@@ -61,7 +62,7 @@ def bring_in() -> Response:
     given = body()
     form, content = given["format"], given["content"]
     graph = _from_rules(content) if form.lower() == "oxoflow" else _from_file(content, form)
-    name = given.get("new_name")
+    name = _new_name(given.get("new_name"))
     if given.get("generate_new_id", True):
         graph = renewed(graph, lambda: str(uuid.uuid4()), name)
     elif name is not None:
@@ -69,6 +70,15 @@ def bring_in() -> Response:
     row = save_graph(graph)
     said = "Workflow imported successfully"
     return reply({"id": row.id, "name": row.name, "message": said}, 201)
+
+
+def _new_name(given: str | None) -> str | None:
+    """The name that a graph is to get; what no graph can be called is InvalidInput."""
+    problems: Problems = []
+    name = None if given is None else label(given, "new_name", problems)
+    if problems:
+        raise InvalidInput(str(problems[0]))
+    return name
 
 
 def _from_file(content: str, form: str) -> m.Graph:

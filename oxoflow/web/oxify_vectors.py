@@ -122,11 +122,16 @@ def add(name: str) -> Response:
 
 def _entry(item: dict[str, Any], collection: Collection) -> Entry:
     entry_id, vector = item["id"], _numbers(item["vector"], "vector")
-    if vector and len(vector) != collection.dimension:
-        raise InvalidInput(
-            f"'{entry_id[:60]}' has {len(vector)} dimensions, the collection {collection.dimension}"
-        )
+    if vector:
+        _check_length(vector, entry_id, collection)
     return Entry(entry_id[:200], vector, item.get("metadata") or {})
+
+
+def _check_length(vector: list[float], name: str, collection: Collection) -> None:
+    if len(vector) != collection.dimension:
+        raise InvalidInput(
+            f"'{name[:60]}' has {len(vector)} dimensions, the collection {collection.dimension}"
+        )
 
 
 def _numbers(values: list[Any], name: str) -> list[float]:
@@ -141,6 +146,7 @@ def search(name: str) -> Response:
     given = body()
     collection = _own(name)
     vector, top_k = _numbers(given["query"], "query"), given["top_k"]
+    _check_length(vector, "query", collection)
     least = given.get("score_threshold")
     if least is not None:
         least = _numbers([least], "score_threshold")[0]
@@ -149,7 +155,7 @@ def search(name: str) -> Response:
     return reply([hit_json(hit, "metadata") for hit in hits])
 
 
-@blueprint.delete("/api/v1/vectors/collections/<name>/vectors/<entry_id>")
+@blueprint.delete("/api/v1/vectors/collections/<name>/vectors/<path:entry_id>")
 def forget(name: str, entry_id: str) -> Response:
     """Remove one entry."""
     collection, what = _own(name), deed("delete_vector", f"{entry_id[:100]} of {name}")

@@ -91,3 +91,25 @@ def test_tool_servers_are_registered_once_and_forgotten(client: FlaskClient) -> 
     assert client.delete(f"{base}/unregister", json={"server_id": "calc"}).status_code == 404
     for bad in ({"server_id": "fs"}, {"command": []}, {"server_type": "pipe"}):
         assert client.post(f"{base}/register", json=given | bad).status_code == 400
+
+
+def test_a_search_with_a_vector_of_another_length_is_refused(client: FlaskClient) -> None:
+    place = "/api/v1/vectors/collections"
+    client.post(place, json={"name": "sops", "dimension": 2, "provider": "sqlite"})
+    answer = client.post(f"{place}/sops/search", json={"query": [1], "top_k": 1})
+    assert answer.status_code == 400
+    assert answer.json == {
+        "error": "ValidationError",
+        "message": "'query' has 1 dimensions, the collection 2",
+    }
+
+
+def test_an_entry_whose_id_holds_a_slash_can_be_taken_out(client: FlaskClient) -> None:
+    place = "/api/v1/vectors/collections"
+    client.post(place, json={"name": "sops", "dimension": 0, "provider": "sqlite"})
+    entry = {"id": "sops/pcr.md#1", "vector": [], "metadata": {"text": "PCR"}}
+    assert client.post(f"{place}/sops/vectors", json={"vectors": [entry]}).status_code == 201
+    assert client.delete(f"{place}/sops/vectors/sops%2Fpcr.md%231").status_code == 204
+    assert client.delete(f"{place}/sops/vectors/sops%2Fpcr.md%231").status_code == 404
+    found = client.get(f"{place}/sops")
+    assert (found.json or {})["vector_count"] == 0

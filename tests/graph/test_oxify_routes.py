@@ -327,3 +327,15 @@ def test_an_atomic_batch_does_all_or_nothing(client: FlaskClient) -> None:
 def test_batches_have_limits(client: FlaskClient, ids: Any) -> None:
     assert client.post("/api/v1/workflows/batch/get", json={"ids": ids}).status_code == 400
     assert client.delete("/api/v1/workflows/batch", json={"ids": ids}).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 256])
+def test_an_import_under_a_name_that_no_graph_can_have_is_refused(
+    client: FlaskClient, name: str
+) -> None:
+    body = {"content": json.dumps(line()), "format": "json", "new_name": name}
+    for more in ({}, {"generate_new_id": False}):
+        answer = client.post("/api/v1/workflows/import", json=body | more)
+        assert answer.status_code == 400
+        message = "new_name: must have 1 to 255 characters besides blanks"
+        assert answer.json == {"error": "ValidationError", "message": message}
