@@ -36,9 +36,10 @@ _NAMELESS = re.compile(rf"(?:rule )?'?(?:[^\s']*::)?{_PLACE}{_END}'?")
 class Gaps(Struct, frozen=True):
     """What is not known of a workflow."""
 
-    rules: bool = False  # there may be rules whose names are not known
+    rules: frozenset[str] = frozenset()  # with which names of rules that are not known may begin
     outputs: bool = False  # there may be files that are made, and are not known
     config: bool = False  # there may be config keys that are not known
+    includes: bool = False  # files that cannot be read were included, and count here
     sources: bool = False  # there may be values of wildcards that are not known
     tables: frozenset[str] = frozenset()  # of the top level
     keys: Mapping[str, frozenset[str]] = {}  # of each rule that has faulty ones
@@ -48,11 +49,17 @@ class Gaps(Struct, frozen=True):
         """Give what is missing of an included file; only its rules and its config count."""
         keys = {prefix + name: keys for name, keys in self.keys.items()}
         shared = frozenset([prefix + name for name in self.shared])
-        return Gaps(self.rules, self.outputs, self.config, False, frozenset(), keys, shared)
+        rules = frozenset([prefix + start for start in self.rules])
+        return Gaps(rules, self.outputs, self.config, self.includes, keys=keys, shared=shared)
+
+    def may_name(self, name: str) -> bool:
+        """Say whether a name that nobody is known by may still be that of a rule."""
+        return name in self.shared or name.startswith(tuple(self.rules))
 
 
 WHOLE = Gaps()
-UNREAD = Gaps(rules=True, outputs=True, config=True)  # of a workflow that lacks an included file
+ANY = frozenset(("",))
+UNREAD = Gaps(ANY, outputs=True, config=True, includes=True)  # of an included file
 NO_SOURCES = Gaps(sources=True)
 
 
@@ -63,9 +70,10 @@ def together(parts: Iterable[Gaps]) -> Gaps:
     for part in parts:
         keys.update(part.keys)
     return Gaps(
-        rules=any(part.rules for part in parts),
+        rules=_NONE.union(*[part.rules for part in parts]),
         outputs=any(part.outputs for part in parts),
         config=any(part.config for part in parts),
+        includes=any(part.includes for part in parts),
         sources=any(part.sources for part in parts),
         tables=_NONE.union(*[part.tables for part in parts]),
         keys=keys,
@@ -76,7 +84,7 @@ def together(parts: Iterable[Gaps]) -> Gaps:
 def without_table(table: str, key: str = "") -> Gaps:
     """Give what is missing when a table of the top level, or a key of `[workflow]`, is faulty."""
     return Gaps(
-        rules=table in _RULE_GIVERS,
+        rules=ANY if table in _RULE_GIVERS else _NONE,
         outputs=table in (*_RULE_GIVERS, "references"),
         config=table in _KEY_GIVERS,
         sources=table in _SOURCES or (table == "workflow" and (not key or key in _OF_WORKFLOW)),

@@ -71,7 +71,8 @@ def _merge_all(
         if isinstance(found, str):
             loading.complain(file, error(UNUSABLE, found, key=f"include.{entry}.path"))
         if isinstance(found, str) or found is None:
-            workflow = replace(workflow, gaps=together([workflow.gaps, UNREAD]))
+            unread = UNREAD.of_module(_prefix(include))
+            workflow = replace(workflow, gaps=together([workflow.gaps, unread]))
         else:
             path, written = found
             module = _merge_all(written, parent(path), (*trail, path), loading)
@@ -142,8 +143,9 @@ def _parse(path: str, data: bytes, loading: _Loading) -> Workflow | None:
 def _merge(host: Workflow, include: Include, module: Workflow, record: Module) -> Workflow:
     """Append what the host does not have: the host wins, then params, then the module (3.4)."""
     own = {rule.name for rule in module.rules}
-    prefix = f"{include.namespace}::" if include.namespace else ""
-    rules = [_prefixed(rule, prefix, own) for rule in module.rules] if prefix else module.rules
+    prefix = _prefix(include)
+    gaps = module.gaps
+    rules = [_prefixed(r, prefix, own, gaps) for r in module.rules] if prefix else module.rules
     present = {rule.name for rule in host.rules}
     params, declared_params = split_config(include.params)
     plain = {**params, **host.config}
@@ -162,6 +164,10 @@ def _merge(host: Workflow, include: Include, module: Workflow, record: Module) -
         gaps=_gaps(host, module, prefix),
         warnings=(*host.warnings, *module.warnings),
     )
+
+
+def _prefix(include: Include) -> str:
+    return f"{include.namespace}::" if include.namespace else ""
 
 
 def _gaps(host: Workflow, module: Workflow, prefix: str) -> Gaps:
@@ -187,11 +193,14 @@ def _first_of_each(rules: Iterable[Rule], present: set[str]) -> Iterable[Rule]:
             yield rule
 
 
-def _prefixed(rule: Rule, prefix: str, own: set[str]) -> Rule:
-    """Rename a rule and what it calls by name inside its own file: `ns::name` is tried first."""
+def _prefixed(rule: Rule, prefix: str, own: set[str], gaps: Gaps) -> Rule:
+    """Rename a rule and what it calls by name inside its own file: `ns::name` is tried first.
+
+    What the file may lack by its `gaps` counts as its own, so that nobody misses it.
+    """
 
     def named(name: str) -> str:
-        return prefix + name if name in own else name
+        return prefix + name if name in own or gaps.may_name(name) else name
 
     scatter = rule.scatter
     if scatter and scatter.gather:

@@ -19,6 +19,7 @@ from oxoflow.lang.document import decode_text, parse_toml
 from oxoflow.lang.faults import STRUCTURE, error, parse_failure
 from oxoflow.lang.findings import bounded
 from oxoflow.lang.gaps import (
+    ANY,
     WHOLE,
     Gaps,
     certain,
@@ -28,8 +29,9 @@ from oxoflow.lang.gaps import (
     without_table,
 )
 from oxoflow.lang.model import Rule, Workflow
+from oxoflow.lang.nearest import most_alike
 from oxoflow.lang.shapes import Fault, Wrong, describe
-from oxoflow.lang.tables import RULE, TOP_LEVEL, WORKFLOW
+from oxoflow.lang.tables import KNOWN, RULE, TOP_LEVEL, WORKFLOW
 from oxoflow.lang.validate import validate
 from oxoflow.limits import DEFAULT, Limits
 
@@ -125,6 +127,9 @@ def _read_head(document: Mapping[str, Any], faults: _Faults) -> dict[str, Any]:
             message = f"'workflow' must be a table, not {describe(table)}"
         hint = 'start the file with [workflow] and name = "…"'
         key = None if table is None else "workflow"
+        near = None if table is not None else _meant(document)
+        if near is not None:
+            hint, key = f"did you mean [workflow] where [{near}] stands?", near
         faults.add(error("S002", message, key=key, suggestion=hint), without_table("workflow"))
         return {"name": _NO_NAME}
     arguments, wrong = WORKFLOW.read_fields(table)
@@ -138,6 +143,13 @@ def _read_head(document: Mapping[str, Any], faults: _Faults) -> dict[str, Any]:
     arguments.setdefault("name", _NO_NAME)
     arguments["warnings"] = tuple(_version_warnings(arguments))
     return arguments
+
+
+def _meant(document: Mapping[str, Any]) -> str | None:
+    """Give the table that was probably meant as [workflow]."""
+    unknown = [key for key in document if key not in KNOWN and type(document[key]) is dict]
+    alike = [key for key in unknown if most_alike(key, ["workflow"])]
+    return alike[0] if alike else None
 
 
 def _version_warnings(arguments: Mapping[str, Any]) -> Iterable[str]:
@@ -201,7 +213,8 @@ def _keep_rule_faults(
     name = arguments.get("name")
     arguments.setdefault("name", stand_in(index, file=faults.file))
     lost = frozenset([str(fault.path[0]) for fault in wrong])
-    missing = Gaps(name is None, "output" in lost, keys={arguments["name"]: lost})
+    unnamed = ANY if name is None else frozenset[str]()
+    missing = Gaps(unnamed, "output" in lost, keys={arguments["name"]: lost})
     for fault in wrong:
         faults.add(_rule_fault(fault, name, index, table), missing)
 

@@ -72,8 +72,13 @@ def wrong(expected: str, value: Any, suggestion: str | None = None) -> Wrong:
 def _string(value: Any) -> str:
     if type(value) is str:
         return value
-    hint = None if isinstance(value, (list, dict)) else f'write "{scalar_text(value)}" in quotes'
+    hint = None if isinstance(value, (list, dict)) else f'write "{_quotable(value)}" in quotes'
     raise wrong("a string", value, hint)
+
+
+def _quotable(value: Any) -> str:
+    """Give a value as its author wrote it: 1.0 stays 1.0."""
+    return toml_text(value) if type(value) is float else scalar_text(value)
 
 
 def _boolean(value: Any) -> bool:
@@ -86,7 +91,9 @@ def _boolean(value: Any) -> bool:
 def _integer(value: Any) -> int:
     if type(value) is int and -(2**63) <= value < 2**63:
         return value
-    hint = f"write {value} without quotes" if str(value).isdigit() else None
+    hint = "write a whole number, such as 4"
+    if str(value).isdigit():
+        hint = f"write {value} without quotes"
     raise wrong("an integer", value, hint)
 
 
@@ -94,7 +101,7 @@ def _count(value: Any) -> int:
     if type(value) is int and 0 <= value < 2**32:
         return value
     if type(value) is int:
-        raise wrong("an integer from 0 to 4294967295", value)
+        raise wrong("an integer from 0 to 4294967295", value, "write a number of that size")
     return _integer(value)
 
 
@@ -265,7 +272,8 @@ class Table(Generic[T]):
                     extra[key] = item
                 continue
             if reader[0] in arguments:
-                faults.append(Fault((key,), f"says the same as another key: {self._aliases(key)}"))
+                text = f"says the same as another key: {self._aliases(key)}"
+                faults.append(Fault((key,), text, "write one of them"))
                 continue
             try:
                 arguments[reader[0]] = reader[1](item)

@@ -50,6 +50,7 @@ __all__ = [
     "CLUSTER",
     "COMBINE",
     "ENVIRONMENT",
+    "KNOWN",
     "OTHER_TOP_LEVEL",
     "PAIR",
     "PROFILE_DEFAULTS",
@@ -223,3 +224,4 @@ TOP_LEVEL: Mapping[str, tuple[str, Shape[Any]]] = {
 }
 # Read elsewhere, but known: no S006 for these.
 OTHER_TOP_LEVEL = ("workflow", "config", "rules", "ai", "webhook", "webhooks")
+KNOWN = frozenset((*TOP_LEVEL, *OTHER_TOP_LEVEL))

@@ -79,7 +79,7 @@ def stops_a_run(found: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
     guess = Guesser()
-    whole = len(workflow.modules) >= len(workflow.includes)
+    whole = len(workflow.modules) >= len(workflow.includes) or workflow.gaps.includes
     sourced = sourced_names(workflow)
     known = known_keys(workflow)
     late = any(rule.checkpoint and rule.checkpoint_manifest for rule in workflow.rules)

@@ -329,6 +329,40 @@ def test_what_no_job_can_be_made_of_is_told_beside_circles_and_once(name):
     assert places(told(files, look=True)) == marked(files)
 
 
+MISSING = {
+    "w": """\
+[workflow]
+name = "w"
+[[include]]
+path = "gone" #! E018
+namespace = "g"
+[[include]]
+path = "here"
+namespace = "h"
+[[rules]]
+name = "a"
+input = ["/made/elsewhere"]
+depends_on = ["g::x", "h::y", "h::z"] #! E007
+extends = "z" #! E008
+shell = "x {config.k}"
+[[execution_group]]
+name = "e"
+rules = ["g::x", "h::z"] #! E018
+""",
+    "here": """\
+[workflow]
+name = "here"
+[[rules]]
+name = "y"
+shell = "x"
+""",
+}
+
+
+def test_a_file_that_is_not_there_may_bring_rules_of_its_namespace_and_no_others():
+    assert places(told(MISSING, look=True)) == marked(MISSING)
+
+
 NESTED = {
     "w": """\
 [workflow]
@@ -342,7 +376,7 @@ namespace = "d"
 [[rules]]
 name = "own"
 input = ["h.txt", "/made/elsewhere"] #! E006
-depends_on = ["h::first", "h::twice", "h::unknown", "first"]
+depends_on = ["h::first", "h::twice", "h::unknown"]
 output = ["own.txt"]
 shell = "x {config.known} {config.unknown}"
 """,

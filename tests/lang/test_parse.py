@@ -231,3 +231,23 @@ def test_versions_from_elsewhere_only_warn(line: str, words: str):
 @pytest.mark.parametrize("line", ['format_version = "1.0"', 'min_version = "0.9.4"'])
 def test_versions_that_are_understood_are_quiet(line: str):
     assert parse_workflow(HEAD + line).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "hint"),
+    [
+        ('[worflow]\nname = "w"\n', "worflow", "did you mean [workflow] where [worflow] stands?"),
+        ('[metadata]\nname = "w"\n', None, "start the file with [workflow]"),
+        (HEAD + "version = 1.0\n", "workflow.version", 'write "1.0" in quotes'),
+        (HEAD + rule("a", retries='"three"'), "retries", "write a whole number, such as 4"),
+        (
+            HEAD + '[[pairs]]\npair_id = "p"\nexperiment = "e"\ntumor = "t"\n',
+            "pairs.0.tumor",
+            "write one of them",
+        ),
+    ],
+)
+def test_a_structural_fault_comes_with_its_cure(text, key, hint):
+    (found,) = faults(text)
+    assert found.key == key
+    assert hint in found.suggestion

@@ -41,12 +41,12 @@ def duplicate_names(workflow: Workflow) -> Iterator[Diagnostic]:
 
 def check_execution_groups(workflow: Workflow) -> Iterator[Diagnostic]:
     """Find groups that name a rule which is not there (1.17)."""
-    if len(workflow.modules) < len(workflow.includes) or workflow.gaps.rules:
+    if len(workflow.modules) < len(workflow.includes) and not workflow.gaps.includes:
         return
-    names = {rule.name for rule in workflow.rules}.union(workflow.gaps.shared)
+    names = {rule.name for rule in workflow.rules}
     for index, group in enumerate(workflow.execution_groups):
         for name in group.rules:
-            if name not in names:
+            if name not in names and not workflow.gaps.may_name(name):
                 message = f"execution group '{group.name}' names the unknown rule '{name}'"
                 key = f"execution_group.{index}.rules"
                 hint = "correct the name or remove it"

@@ -23,14 +23,12 @@ def dependency_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic
 
     Where jobs cannot be made, names that may be theirs are let pass.
     """
-    if workflow.gaps.rules:
-        return
-    names = _rule_names(workflow)
+    names = {rule.name for rule in workflow.rules}
     unknown = [
         (rule.name, index, name)
         for rule in workflow.rules
         for index, name in enumerate(rule.depends_on)
-        if name not in names
+        if name not in names and not workflow.gaps.may_name(name)
     ]
     if not unknown:
         return
@@ -52,11 +50,6 @@ def _may_be_job(name: str, rules: Collection[str]) -> bool:
     return len(places) > _MANY_PARTS or any(name[:place] in rules for place in places)
 
 
-def _rule_names(workflow: Workflow) -> set[str]:
-    """Give the names by which rules can be called."""
-    return {rule.name for rule in workflow.rules}.union(workflow.gaps.shared)
-
-
 def _job_names(workflow: Workflow) -> set[str] | None:
     """Give the names of all jobs, which depends_on may use as well; None if they cannot be made."""
     if workflow.gaps is not WHOLE:
@@ -70,13 +63,12 @@ def _job_names(workflow: Workflow) -> set[str] | None:
 def extends_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
     """Find bases that do not exist, and rules that extend themselves in a circle (E008)."""
     rules = {rule.name: rule for rule in workflow.rules}
-    shared = workflow.gaps.shared
     circles = extends_cycles(rules)
     for rule in workflow.rules:
         if rule.extends is None:
             continue
         if rule.extends not in rules:
-            if workflow.gaps.rules or rule.extends in shared:
+            if workflow.gaps.may_name(rule.extends):
                 continue
             message = f"rule '{rule.name}' extends '{rule.extends}', which is no rule"
             hint = guess.meant(rule.extends, rules) or "correct the name or remove extends"
@@ -122,10 +114,10 @@ def resource_group_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagno
 
 def gather_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
     """Warn where a scatter's gather names no rule: nothing is joined then (1.12)."""
-    names = _rule_names(workflow)
-    for rule in () if workflow.gaps.rules else workflow.rules:
+    names = {rule.name for rule in workflow.rules}
+    for rule in workflow.rules:
         gather = rule.scatter.gather if rule.scatter else None
-        if gather and gather not in names:
+        if gather and gather not in names and not workflow.gaps.may_name(gather):
             message = f"rule '{rule.name}': scatter.gather names '{gather}', which is no rule"
             hint = guess.meant(gather, names) or "correct the name, or nothing is gathered"
             yield warning("E007", message, rule=rule.name, key="scatter.gather", suggestion=hint)

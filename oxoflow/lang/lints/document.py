@@ -21,16 +21,14 @@ from oxoflow.lang.shapes import Table
 from oxoflow.lang.tables import (
     CLUSTER,
     DEFAULTS,
-    OTHER_TOP_LEVEL,
+    KNOWN,
     RESOURCE_GROUP,
     RULE,
-    TOP_LEVEL,
     WORKFLOW,
 )
 
 # Keys of rules in later versions of the format that have no effect here.
 LATER = {"report": "no report shows captions of rules; leave it for other programs"}
-KNOWN = frozenset((*TOP_LEVEL, *OTHER_TOP_LEVEL))
 _WORDS = frozenset(("backend", "wait", "shadow", "checksum"))
 # Keys that other texts about the format mention, or that it had once; what to write instead.
 CURES = {

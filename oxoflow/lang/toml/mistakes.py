@@ -64,7 +64,11 @@ def invalid(text: str, fault: tomli.TOMLDecodeError) -> Diagnostic:
         column = 1 + len(_line(text, line)) - len(_line(text, line).lstrip())
     elif column is not None and said.startswith(("Unescaped", "Invalid hex")):
         column = max(column - 2, 1)  # the parser stands behind the backslash and its letter
-    elif line is not None and _BARE_WORD.search(_line(text, line)):
+    elif (
+        line is not None
+        and said.startswith("Expected newline")
+        and _BARE_WORD.search(_line(text, line))
+    ):
         cure = _QUOTE
     place = f" (at line {line}, column {column})" if line else ""
     message = f"not valid TOML: {said}{place}"
