@@ -52,16 +52,17 @@ def certain_circles(
     if not workflow.gaps.sources:
         try:
             jobs = expand(replace(workflow, rules=tuple(sound)), view, deadline)
-            return _circles(workflow, jobs)
+            return circles_among(workflow, jobs)
         except WorkflowError as error:
             found += _of_the_graph(error)
     try:
-        return found + _circles(workflow, expand(_unfilled(workflow, sound), view))
+        return found + circles_among(workflow, expand(_unfilled(workflow, sound), view))
     except WorkflowError as error:
         return found + _of_the_graph(error)
 
 
-def _circles(workflow: Workflow, jobs: Sequence[Job]) -> list[Diagnostic]:
+def circles_among(workflow: Workflow, jobs: Sequence[Job]) -> list[Diagnostic]:
+    """Give the circle of jobs of which some may wait for what is not there."""
     try:
         build_dag(
             with_known_names(jobs),

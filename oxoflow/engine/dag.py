@@ -64,6 +64,7 @@ def build_dag(
     """
     jobs = tuple(jobs)
     index = _index(jobs)
+    _require_known_names(jobs, index)
     texts = ConfigTexts(config or {})
     outputs = OutputIndex(
         (tidy(texts.path(path)), at) for at, job in enumerate(jobs) for path in job.output.paths
@@ -183,6 +184,20 @@ def _file_parents(
     return parents
 
 
+def _require_known_names(jobs: tuple[Job, ...], index: Mapping[str, int]) -> None:
+    for job in jobs:
+        for name in job.depends_on:
+            if name not in index:
+                known = sorted({*index, *(other.rule.name for other in jobs)})
+                raise _fault(
+                    "E007",
+                    job.rule.name,
+                    f"rule '{job.rule.name}': depends_on names '{name}', which is no rule"
+                    f"{nearest(name, known)}; correct the name or remove it",
+                    "depends_on",
+                )
+
+
 def _add_named_parents(
     jobs: tuple[Job, ...],
     index: Mapping[str, int],
@@ -193,16 +208,7 @@ def _add_named_parents(
         if job.depends_on:
             room.take(len(job.depends_on), job, "depends_on")
         for name in job.depends_on:
-            parent = index.get(name)
-            if parent is None:
-                known = sorted({*index, *(other.rule.name for other in jobs)})
-                raise _fault(
-                    "E007",
-                    job.rule.name,
-                    f"rule '{job.rule.name}': depends_on names '{name}', which is no rule"
-                    f"{nearest(name, known)}; correct the name or remove it",
-                    "depends_on",
-                )
+            parent = index[name]
             if parent != at:
                 found = parents[at] or set()
                 found.add(parent)

@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from oxoflow.engine.circles import certain_circles
+from oxoflow.engine.circles import certain_circles, circles_among
 from oxoflow.engine.configtext import ConfigTexts
 from oxoflow.engine.dag import Dag, build_dag
 from oxoflow.engine.files import WorkFiles
@@ -199,7 +199,10 @@ def _joined(
             stopped = []
         found += [item for item in stopped if (item.code, item.rule) not in known]
     if all(item.code != _CIRCLE for item in stopped):
-        found += certain_circles(workflow, view, deadline)
+        if jobs:
+            found += circles_among(workflow, jobs)
+        else:
+            found += certain_circles(workflow, view, deadline)
     return jobs, None
 
 
