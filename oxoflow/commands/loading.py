@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from oxoflow.commands.arguments import Arguments, settle_pairs
+from oxoflow.engine.files import absolute
 from oxoflow.engine.load import Loaded, find_workflow, load_file, read_text
 from oxoflow.errors import UsageError, WorkflowError
 from oxoflow.lang.parse import parse_workflow
@@ -41,8 +42,8 @@ def find_place(arguments: Arguments) -> Place:
         file = Path(named) if named else find_workflow(Path.cwd())
     if not file.exists():
         raise UsageError(f"workflow file '{file}' not found; check the path")
-    file = file.absolute()
-    return Place(file, (workdir or file.parent).absolute())
+    file = absolute(file.parent) / file.name
+    return Place(file, absolute(workdir or file.parent))
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from oxoflow.engine.accept import accept
 from oxoflow.engine.capacity import Limits, find_capacity
 from oxoflow.engine.dag import nearest
 from oxoflow.engine.events import timestamp
+from oxoflow.engine.files import absolute
 from oxoflow.engine.plan import Planner, PlanOptions
 from oxoflow.engine.records import Record
 from oxoflow.engine.rundir import RunDirectory, WorkdirLock
@@ -38,7 +39,7 @@ def here(arguments: Arguments) -> RunDirectory:
     root = Path(arguments.workdir or ".")
     if not root.is_dir():
         raise UsageError(f"--workdir '{root}' is no directory; correct the path")
-    return RunDirectory(root.absolute())
+    return RunDirectory(absolute(root))
 
 
 def show_records(arguments: Arguments) -> int:

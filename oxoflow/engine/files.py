@@ -14,6 +14,7 @@ import stat
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 
 from oxoflow.engine.counting import count_lines
 from oxoflow.engine.matching import is_glob
@@ -249,6 +250,11 @@ def _same(known: FileHash, status: os.stat_result) -> bool:
         and known.ctime_ns == status.st_ctime_ns
         and known.inode == status.st_ino
     )
+
+
+def absolute(path: Path) -> Path:
+    """Give a path from the root; `..` behind a link means what it means to the system."""
+    return path.resolve() if ".." in path.parts else path.absolute()
 
 
 class Listing:

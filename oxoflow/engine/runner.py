@@ -25,7 +25,7 @@ from oxoflow.engine.deciding import Decision, Verdict
 from oxoflow.engine.driving import Crash, Driver
 from oxoflow.engine.ending import Receipt, end_run, has_leftovers
 from oxoflow.engine.events import EventWriter, timestamp
-from oxoflow.engine.files import WorkFiles
+from oxoflow.engine.files import WorkFiles, absolute
 from oxoflow.engine.hooks import hook_of, run_hook
 from oxoflow.engine.identity import new_id
 from oxoflow.engine.load import Loaded
@@ -68,7 +68,7 @@ def run(load: Callable[[], Loaded], options: RunOptions, backend: Backend) -> Ou
     Raises WorkdirLocked when another run is at work there, and any other OxoflowError when the run
     cannot begin or go on; these are in run.json and among the events as well.
     """
-    directory = RunDirectory(Path(os.path.abspath(options.workdir)))
+    directory = RunDirectory(absolute(options.workdir))
     directory.create()
     lock = WorkdirLock(directory.lock)
     lock.acquire()

@@ -89,3 +89,18 @@ def test_who_may_only_read_is_told_of_a_run_too(under_way, here, monkeypatch):
     monkeypatch.undo()
     (here / "go").touch()
     wait_until(lambda: lock_holder(here / ".oxo-flow/lock") is None)
+
+
+def test_a_path_through_a_link_and_up_again_means_what_the_system_means(here, ox):
+    for place in ("real/inside", "elsewhere"):
+        (here / place).mkdir(parents=True)
+    (here / "elsewhere/link").symlink_to(here / "real/inside")
+    write(here / "real", RULE.format(name="a", shell="touch a.txt"))
+    assert ox("run", "elsewhere/link/../main.oxoflow").code == 0
+    assert (here / "real/a.txt").exists()
+    assert ox("status", "--workdir", "elsewhere/link/..").out.startswith(f"{here}/real: ")
+    shared = here / "real/main.oxoflow"
+    (here / "own").mkdir()
+    (here / "own/main.oxoflow").symlink_to(shared)
+    assert ox("run", "elsewhere/../own/main.oxoflow").code == 0
+    assert (here / "own/a.txt").exists()
