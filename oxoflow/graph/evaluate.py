@@ -154,7 +154,7 @@ def _unary(symbol: str, value: Any) -> Any:
 
 def _binary(symbol: str, left: Any, right: Any) -> Any:
     if symbol in ("==", "!="):
-        return _equal(left, right) is (symbol == "==")
+        return equal(left, right) is (symbol == "==")
     if isinstance(left, str) and isinstance(right, str) and symbol in ("+", "<", "<=", ">", ">="):
         if symbol == "+" and len(left) + len(right) > MAX_TEXT:
             raise ExpressionError(f"a text longer than {MAX_TEXT} characters")
@@ -193,15 +193,18 @@ def _power(base: Any, exponent: Any) -> Any:
     return _bounded(result)
 
 
-def _equal(left: Any, right: Any) -> bool:
-    """JSON equality: 1 equals 1.0, but never true."""
-    if _is_number(left) and _is_number(right):
-        return bool(left == right)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(_equal, left, right))
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(_equal(left[key], right[key]) for key in left)
-    return type(left) is type(right) and bool(left == right)
+def equal(left: Any, right: Any) -> bool:
+    """JSON equality: 1 equals 1.0, but never true, however deep."""
+    todo = [(left, right)]
+    while todo:
+        one, two = todo.pop()
+        if isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
+            todo += zip(one, two, strict=True)
+        elif isinstance(one, dict) and isinstance(two, dict) and one.keys() == two.keys():
+            todo += ((one[key], two[key]) for key in one)
+        elif one != two or _is_number(one) is not _is_number(two):
+            return False
+    return True
 
 
 def _length(value: Any) -> int:
@@ -242,7 +245,7 @@ def _contains(whole: Any, part: Any) -> bool:
     if isinstance(whole, str) and isinstance(part, str):
         return part in whole
     if isinstance(whole, list):
-        return any(_equal(item, part) for item in whole)
+        return any(equal(item, part) for item in whole)
     if isinstance(whole, dict) and isinstance(part, str):
         return part in whole
     raise ExpressionError(f"contains() cannot look for {kind_of(part)} in {kind_of(whole)}")

@@ -13,6 +13,7 @@ from flask import Response
 from oxoflow.db.executions import find_execution
 from oxoflow.errors import Unavailable
 from oxoflow.executions import showing
+from oxoflow.graph.evaluate import equal
 from oxoflow.graph.jsontext import compact
 from oxoflow.graph.template import parsed
 from oxoflow.web.deeds import deed
@@ -69,7 +70,7 @@ def _verdict(
         error = state.get("Failed") if isinstance(state, dict) else state
         return {"passed": False, "output": None, "error": error}
     output = _output(detail["variables"])
-    passed = expected is None or _same(output, expected)
+    passed = expected is None or is_same(output, expected)
     error = None if passed else "The output is not what was expected"
     return {"passed": passed, "output": output, "error": error}
 
@@ -79,10 +80,10 @@ def _output(variables: dict[str, Any]) -> str:
     return next((compact(variables[name]) for name in ANSWERS if name in variables), "{}")
 
 
-def _same(output: str, expected: str) -> bool:
+def is_same(output: str, expected: str) -> bool:
     """Equal as trimmed text or as JSON; a text answer may be given without its quotes."""
     if output.strip() == expected.strip():
         return True
     value = parsed(output)
-    same_json: bool = value == parsed(expected) and type(value) is type(parsed(expected))
-    return same_json or (isinstance(value, str) and value.strip() == expected.strip())
+    bare = isinstance(value, str) and value.strip() == expected.strip()
+    return bare or equal(value, parsed(expected))
