@@ -328,13 +328,15 @@ class Decider:
         return None
 
     def _changes(self, case: _Case, inputs: Mapping[str, str]) -> tuple[Reason, ...]:
-        """Compare with the parts of the last result; without inputs, only what else differs."""
+        """Compare with the parts of the last result; of inputs that are to come, the names."""
+        before = self._state.detail(case.job.name).parts
+        if case.waiting:
+            inputs = self.fingerprinter.named_inputs(case.job, before)
         parts = self.fingerprinter.parts(case.job, case.outputs, inputs)
-        found = differences(self._state.detail(case.job.name).parts, parts)
         return tuple(
             Reason(item.part, item.old, item.new)
-            for item in found
-            if not (case.waiting and item.part.startswith(("input.", "depends_on.")))
+            for item in differences(before, parts)
+            if not (case.waiting and item.part.startswith("depends_on."))
         )
 
 

@@ -5,6 +5,7 @@ Owns the sentences, and nothing else: every reason has one here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 
 from oxoflow.engine.contents import MISSING_IN_IT
@@ -127,6 +128,9 @@ def _output(reason: Reason, name: str, verdict: Verdict) -> str:
 def _input(reason: Reason, name: str, verdict: Verdict) -> str:
     if reason.new == "missing" and verdict in (Verdict.SKIP, Verdict.BLOCKED):
         return f"{'optional ' * (verdict is Verdict.SKIP)}input '{name}' is missing"
+    unreadable = (reason.new or "").removeprefix("unreadable:")
+    if unreadable.isdigit():
+        return f"input '{name}' cannot be read: {os.strerror(int(unreadable))}"
     if reason.old is None:
         return f"input '{name}' is new"
     if reason.new is None:

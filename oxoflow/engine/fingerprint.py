@@ -26,6 +26,7 @@ from oxoflow.engine.render import Renderer
 from oxoflow.lang.model import Environment, EnvironmentKind, Job, Workflow
 from oxoflow.lang.values import config_text
 
+TO_COME = "not made yet"
 CHANGED = "changed while the job ran"
 AWAITED = "depends_on "  # before the name of a job that is waited for
 STREAMED = "pipe "  # before the key of the job that streams an input
@@ -157,6 +158,17 @@ class Fingerprinter:
                 yield from found or [path]
             else:
                 yield path
+
+    def named_inputs(self, job: Job, parts: str | None) -> dict[str, str]:
+        """Give the inputs by name while they are to be made, those of old parts as they were.
+
+        Which files a glob or a directory will mean is not known before.
+        """
+        before: dict[str, str] = json.loads(parts).get("input", {}) if parts else {}
+        paths = self._renderer.input_files(job)
+        if job.input.pattern is not None or any(map(is_glob, paths)):
+            return before
+        return {path: before.get(path, TO_COME) for path in paths}
 
     def _glob(self, path: str) -> list[str]:
         """Give the files that a glob means: those that are there, and those deleted on purpose."""

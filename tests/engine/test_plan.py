@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from oxoflow.engine.accept import accept
 from oxoflow.engine.deciding import Decision, Reason, Verdict
-from oxoflow.engine.explain import explain, verdict_words
+from oxoflow.engine.explain import explain, sentence, verdict_words
 from oxoflow.engine.load import DirectoryView
 from oxoflow.engine.records import Failed, Planned, Started
 from oxoflow.engine.state import State
@@ -130,6 +130,37 @@ def test_what_does_not_decide_about_a_result_re_runs_nothing(here, old, new):
     changed = ONE.replace(old, new)
     assert changed != ONE
     assert verdicts(changed, here) == {"a": "skip"}
+
+
+def test_another_input_is_named_as_the_cause_while_it_is_to_be_made(here):
+    def text(*samples):
+        named = ", ".join(f'"{sample}"' for sample in samples)
+        return f"""
+[[sample_groups]]
+name = "g"
+samples = [{named}]
+[[rules]]
+name = "each"
+input = ["in.txt"]
+output = ["{{sample}}.txt"]
+shell = "cp in.txt {{output}}"
+[[rules]]
+name = "all"
+expand_inputs = [{{ pattern = "{{s}}.txt", variables = {{ s = "config.samples_list" }} }}]
+output = ["all"]
+shell = "cat {{input}} > all"
+"""
+
+    carry_out(text("A", "B"), here)
+    found = decisions(text("A", "C"), here)["all"]
+    assert [each.part for each in found.reasons] == ["input.B.txt", "input.C.txt", "command"]
+    words = explain(found, load(text("A", "C")).dag)
+    assert "  - input 'B.txt' is no longer read\n  - input 'C.txt' is new\n" in words
+
+
+def test_an_input_that_cannot_be_read_is_called_so():
+    reason = Reason("input.a", "1" * 64, "unreadable:13")
+    assert sentence(reason, Verdict.RUN) == "input 'a' cannot be read: Permission denied"
 
 
 def test_params_are_named_as_the_cause(here):
