@@ -27,6 +27,8 @@ from oxoflow.engine.render import Renderer
 from oxoflow.engine.rundir import RunDirectory, WorkdirLock, lock_holder
 from oxoflow.engine.select import jobs_called
 from oxoflow.engine.state import State
+from oxoflow.lang.discovery import as_glob
+from oxoflow.lang.model import Job
 
 _OWN = ("chunks", "scratch")  # below .oxo-flow: left-overs that no run needs
 
@@ -90,7 +92,7 @@ def outputs_of(loaded: Loaded, workdir: Path, targets: Iterable[str] = ()) -> li
     kept = Paths(path for job in loaded.jobs for path in renderer.protected(job))
     found: dict[str, None] = {}
     for job in jobs:
-        for path in renderer.output_files(job):
+        for path in (*renderer.output_files(job), *_found_by(job, renderer)):
             if "{" in path or "://" in path:
                 continue
             matches = files.glob(path) if is_glob(path) and not files.exists(path) else [path]
@@ -99,6 +101,13 @@ def outputs_of(loaded: Loaded, workdir: Path, targets: Iterable[str] = ()) -> li
                 if not spared and os.path.lexists(workdir / match):
                     found[match] = None
     return list(found)
+
+
+def _found_by(job: Job, renderer: Renderer) -> Iterator[str]:
+    """Give the glob of what an `output_pattern` finds."""
+    if job.rule.output_pattern:
+        for path in renderer.own_paths(job, (job.rule.output_pattern,)):
+            yield as_glob(path)
 
 
 def _is_inside(workdir: Path, path: str) -> bool:
