@@ -31,6 +31,8 @@ _NUMBER, _NAME, _END = "\x00", "\x01", "\x02"  # no text that is read holds a NU
 _PLACE = rf"{_NUMBER}(\d+) [^{_NAME}]*{_NAME}"  # the number of the rule, and its file
 _STAND_IN = re.compile(rf"{_PLACE}([^{_END}]*){_END}")
 _NAMELESS = re.compile(rf"(?:rule )?'?(?:[^\s']*::)?{_PLACE}{_END}'?")
+_MARK = "\x05"  # with the number of an entry of an array: a text that nobody writes
+_MARKED = re.compile(rf"'?{_MARK}(\d+)'?")
 
 
 class Gaps(Struct, frozen=True):
@@ -103,9 +105,22 @@ def stands_for(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def entry_mark(number: int) -> str:
+    """Give a text for one that cannot be read, in the entry that comes as `number`, from 0."""
+    return f"{_MARK}{number}"
+
+
+def is_mark(text: str) -> bool:
+    """Say whether a text stands for one that cannot be read."""
+    return text.startswith(_MARK)
+
+
 def spoken(diagnostic: Diagnostic) -> Diagnostic:
     """Give a finding in words for the author, who knows no stand-ins; its key tells the place."""
     name = diagnostic.rule or ""
+    if _MARK in diagnostic.message:
+        words = _MARKED.sub(lambda found: f"number {int(found[1]) + 1}", diagnostic.message)
+        diagnostic = replace(diagnostic, message=words)
     if _NUMBER not in diagnostic.message and _NUMBER not in name:
         return diagnostic
     message = _NAMELESS.sub(lambda found: f"rule number {int(found[1]) + 1}", diagnostic.message)

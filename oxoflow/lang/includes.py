@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from oxoflow.errors import Diagnostic, ParseError
 from oxoflow.lang.declared import split_config
 from oxoflow.lang.faults import UNUSABLE, error
-from oxoflow.lang.gaps import UNREAD, WHOLE, Gaps, spoken, together
+from oxoflow.lang.gaps import UNREAD, WHOLE, Gaps, is_mark, spoken, together
 from oxoflow.lang.model import Include, Module, Rule, Workflow
 from oxoflow.lang.parse import decode_text, read_workflow
 from oxoflow.lang.paths import beside, leaves_root, parent, stem
@@ -67,6 +67,8 @@ def _merge_all(
 ) -> Workflow:
     file = trail[-1] if len(trail) > 1 else None
     for entry, include in enumerate(workflow.includes):
+        if is_mark(include.path):  # that its path cannot be read is told
+            continue
         found = _load(include, directory, trail, loading)
         if isinstance(found, str):
             loading.complain(file, error(UNUSABLE, found, key=f"include.{entry}.path"))

@@ -16,6 +16,7 @@ from oxoflow.errors import Diagnostic
 from oxoflow.lang.checks.fatal import duplicate_names, fatal_checks
 from oxoflow.lang.declared import split_config
 from oxoflow.lang.document import decode_text, parse_toml
+from oxoflow.lang.entries import sound_entries
 from oxoflow.lang.faults import STRUCTURE, error, parse_failure
 from oxoflow.lang.findings import bounded
 from oxoflow.lang.gaps import (
@@ -75,6 +76,9 @@ def read_workflow(
             except Wrong as wrong:
                 for fault in wrong.faults:
                     faults.add(_fault(fault, None, key), without_table(key))
+                value = sound_entries(key, document[key])
+                if attribute and value:
+                    arguments[attribute] = value
             else:
                 if attribute:
                     arguments[attribute] = value

@@ -88,29 +88,34 @@ def check_references(workflow: Workflow) -> list[Diagnostic]:
     problems: list[Diagnostic] = []
     seen: set[str] = set()
     for index, reference in enumerate(workflow.references):
-        for complaint, cure in _complaints(reference, seen):
+        for key, complaint, cure in _complaints(reference, seen):
             message = f"reference '{reference.name}' {complaint}"
-            key = f"references.{index}"
+            key = f"references.{index}.{key}"
             problems.append(error(UNUSABLE, message, key=key, suggestion=cure))
         seen.add(reference.name)
     return problems
 
 
-def _complaints(reference: Reference, seen: set[str]) -> Iterable[tuple[str, str]]:
+def _complaints(reference: Reference, seen: set[str]) -> Iterable[tuple[str, str, str]]:
+    """Give the key that is meant, what is wrong, and the cure."""
     if not reference.name.strip():
-        yield "has an empty name", 'write name = "…"'
+        yield "name", "has an empty name", 'write name = "…"'
     if reference.name in seen:
-        yield "is defined twice", "rename one of the two"
+        yield "name", "is defined twice", "rename one of the two"
     if not reference.output.strip():
-        yield "has an empty output", 'write output = "…"'
+        yield "output", "has an empty output", 'write output = "…"'
     build = reference.build.strip()
     if not build:
-        yield "has an empty build", f"write a command or one of: {', '.join(TEMPLATES)}"
+        yield "build", "has an empty build", f"write a command or one of: {', '.join(TEMPLATES)}"
     elif _TEMPLATE_NAME.fullmatch(build):
         if build not in TEMPLATES:
-            yield f"names the unknown template '{build}'", f"use one of: {', '.join(TEMPLATES)}"
+            yield (
+                "build",
+                f"names the unknown template '{build}'",
+                f"use one of: {', '.join(TEMPLATES)}",
+            )
         elif not reference.source:
-            yield f"uses the template '{build}' without a source", 'write source = "…"'
+            yield "build", f"uses the template '{build}' without a source", 'write source = "…"'
 
 
 def derive_references(workflow: Workflow) -> Workflow:

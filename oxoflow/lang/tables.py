@@ -50,6 +50,8 @@ __all__ = [
     "CLUSTER",
     "COMBINE",
     "ENVIRONMENT",
+    "EXECUTION_GROUP",
+    "INCLUDE",
     "KNOWN",
     "OTHER_TOP_LEVEL",
     "PAIR",
@@ -61,6 +63,7 @@ __all__ = [
     "SCATTER",
     "TOP_LEVEL",
     "TRANSFORM",
+    "VALUE_TABLE",
     "WORKFLOW",
 ]
 

@@ -161,6 +161,43 @@ name = "a"
 shell = "x {config.k}"
 when = "config.l"
 """,
+    "arrays of which one entry cannot be read": """
+[[values]]
+name = "k"
+values = [[1]] #! S009
+[[values]] #! E018
+name = "k" #! E018
+[[values]] #! E018
+name = 5 #! S009
+[[pairs]] #! S009
+pair_id = "p"
+when = "((config.gone)" #! E002
+[[pairs]]
+pair_id = "q`q`" #! E011
+experiment = "e"
+[[sample_groups]]
+name = "g"
+samples = ["a", 1] #! S009
+[[sample_groups]]
+name = "h"
+metadata = { threads = "x" } #! E018
+[[references]]
+name = "r"
+source = 1 #! S009
+build = "bwa_index"
+output = "r.bwt"
+[[references]]
+name = "r" #! E018
+build = "bwa_indx" #! E018
+output = "q.bwt"
+[[execution_group]]
+name = "g"
+rules = ["x"]
+mode = "both" #! S009
+[[execution_group]]
+name = "h"
+rules = ["z"] #! E018
+""",
     "includes and environments that cannot be read": """
 [[include]] #! S009
 namespace = "n"
