@@ -28,7 +28,7 @@ from oxoflow.openapi.shapes import (
 TAG, TITLE = "oxify", "OxiFY API"
 LONGEST_TEST_MS = 600_000
 PAGING = (
-    Query("limit", "At most so many; 1000 when absent, 10000 at most.", WHOLE),
+    Query("limit", "At most so many; all when absent.", WHOLE),
     Query("offset", "How many to leave out at the beginning.", WHOLE),
 )
 MESSAGE = answer_object(message=TEXT)

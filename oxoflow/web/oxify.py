@@ -183,18 +183,18 @@ def graph_of(document: Any) -> m.Graph:
     return report.graph
 
 
-def page(default: int = 1000) -> tuple[int, int]:
-    """`limit` and `offset` of the query."""
-    return _number("limit", default, 10_000), _number("offset", 0, 10**9)
+def page() -> tuple[int, int]:
+    """`limit` and `offset` of the query; without a limit, -1, which is none to the database."""
+    return _number("limit", -1), _number("offset", 0)
 
 
-def _number(name: str, default: int, most: int) -> int:
+def _number(name: str, default: int) -> int:
     text = request.args.get(name)
     if text is None:
         return default
     if not re.fullmatch(r"\d{1,10}", text, re.ASCII):
         raise InvalidInput(f"'{name}' must be a whole number from 0")
-    return min(int(text), most)
+    return int(text)
 
 
 def attempt(do: Callable[[], dict[str, Any]]) -> tuple[dict[str, Any] | None, str | None]:

@@ -1,18 +1,22 @@
 """The routes of saved graphs, without any execution; every answer is held to the contract."""
 
 import json
+import sqlite3
 import uuid
 from typing import Any
 
 import pytest
 import yaml
 from flask.testing import FlaskClient
+from msgspec.structs import replace
 
+from oxoflow.db.graphs import find_graph, insert_graph
 from oxoflow.graph.reading import parse_text
 from oxoflow.graph.renewing import renewed
 from oxoflow.graph.supplies import read_supplies
 from oxoflow.graph.validate import read_graph
 from oxoflow.openapi.contract import path_of
+from oxoflow.web.services import Services
 from tests.graph.building import code, document, if_else, line, node, node_id
 from tests.web.conftest import MakeApp
 
@@ -67,6 +71,24 @@ def test_lists_are_in_order_of_making_and_paged(client: FlaskClient) -> None:
     paged = client.get("/api/v1/workflows?limit=1&offset=1").json
     assert [each["metadata"]["id"] for each in paged["workflows"]] == ids[1:2]
     assert paged["total"] == 3
+
+
+def test_a_list_comes_whole_unless_a_part_is_asked_for(
+    client: FlaskClient, services: Services
+) -> None:
+    def work(connection: sqlite3.Connection) -> None:
+        row = find_graph(connection, None, first)
+        assert row is not None
+        for _ in range(1200):
+            insert_graph(connection, replace(row, id=str(uuid.uuid4())))
+
+    first = save(client, line())
+    services.db.write(work)
+    every = client.get("/api/v1/workflows").json
+    assert (len(every["workflows"]), every["total"]) == (1201, 1201)
+    part = client.get("/api/v1/workflows?limit=1100&offset=200").json
+    assert (len(part["workflows"]), part["total"]) == (1001, 1201)
+    assert client.get("/api/v1/workflows?limit=0").json["workflows"] == []
 
 
 def test_a_put_replaces_all_but_id_and_creation(client: FlaskClient) -> None:
