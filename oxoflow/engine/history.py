@@ -16,7 +16,8 @@ from typing import Any
 from msgspec import Struct
 
 from oxoflow.engine.events import timestamp
-from oxoflow.engine.files import RECORDS, WorkFiles
+from oxoflow.engine.files import DIRECTORY_SIZE, RECORDS, WorkFiles
+from oxoflow.engine.matching import bare
 from oxoflow.engine.records import Detail, FileHash, OutputRecord, Record
 from oxoflow.engine.state import State
 
@@ -113,12 +114,16 @@ class History:
         return self._reader.digest(output.path, status)
 
     def with_content(self, digest: str, size: int) -> list[OutputRecord]:
-        """The recorded outputs with this content, newest first."""
+        """The recorded outputs, and files in those, with this content, newest first."""
         found = [
             output
             for output in self.outputs.values()
             if output.size in (size, -1) and self.content(output) == digest
         ]
+        for known in self._files.values():
+            holder = self._holder(known.path) if known.sha256 == digest else None
+            if holder is not None:
+                found.append(OutputRecord(known.path, holder.job, known.size, known.mtime_ns))
         return sorted(found, key=lambda output: -output.mtime_ns)
 
     def moved(self, status: os.stat_result) -> list[OutputRecord]:
@@ -129,6 +134,30 @@ class History:
             if (output.size, output.mtime_ns) == (status.st_size, status.st_mtime_ns)
             and self.content(output) is None
         ]
+
+    def in_directory(self, path: str, size: int) -> OutputRecord | None:
+        """A file of a recorded directory, known by its name and size; None when it held no such."""
+        holder = self._holder(path)
+        listing = self._state.contents(holder.path) if holder is not None else None
+        if holder is None or listing is None:
+            return None
+        inside = os.path.relpath(path, bare(holder.path))
+        same = json.loads(listing).get(inside) == size
+        return OutputRecord(path, holder.job, size, holder.mtime_ns) if same else None
+
+    def _holder(self, path: str) -> OutputRecord | None:
+        """The recorded directory that a file lies in, if no job made the file by itself."""
+        if path in self.outputs:
+            return None
+        above = path.rpartition("/")[0]
+        while above and above not in self._directories:
+            above = above.rpartition("/")[0]
+        return self._directories.get(above)
+
+    @cached_property
+    def _directories(self) -> dict[str, OutputRecord]:
+        found = self.outputs.values()
+        return {bare(output.path): output for output in found if output.size == DIRECTORY_SIZE}
 
     def readers(self, digest: str) -> list[str]:
         """The jobs that read a content."""

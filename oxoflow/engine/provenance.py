@@ -59,12 +59,14 @@ def trace(file: Path, histories: Sequence[History]) -> Provenance:
         raise UsageError(f"'{file}' cannot be read: {error.strerror}; name a file") from None
     for history in histories:
         found = _closest(file, history, history.with_content(digest, status.st_size))
-        note = None
+        note: str | None = None
         if not found:
             found = _closest(file, history, history.moved(status))
-            note = (
-                "known by its size and time only; its content was not recorded" if found else None
-            )
+            note = "known by its size and time only; its content was not recorded"
+        if not found:
+            inside = history.in_directory(_own_path(file, history), status.st_size)
+            found = [inside] if inside is not None else []
+            note = "known by its name and size only; its content was not recorded"
         if found:
             walk = _Walk(histories)
             maker = walk.step(history, found[0].job)
@@ -76,14 +78,18 @@ def trace(file: Path, histories: Sequence[History]) -> Provenance:
 
 def _closest(file: Path, history: History, found: list[OutputRecord]) -> list[OutputRecord]:
     """The recorded outputs that a file may be: its own path first, then its own name."""
-    own = os.path.relpath(os.path.abspath(file), history.root)
+    own = _own_path(file, history)
     return sorted(found, key=lambda o: (o.path != own, os.path.basename(o.path) != file.name))
+
+
+def _own_path(file: Path, history: History) -> str:
+    return os.path.relpath(os.path.abspath(file), history.root)
 
 
 def _unknown(file: Path, digest: str, size: int, histories: Sequence[History]) -> Provenance:
     note, readers = "no recorded job made this content", []
     for history in histories:
-        own = history.outputs.get(os.path.relpath(os.path.abspath(file), history.root))
+        own = history.outputs.get(_own_path(file, history))
         if own is not None:
             note = f"job '{own.job}' made a file here, but its content has changed since"
         readers += [f"{history.root}: {job}" for job in history.readers(digest)]

@@ -64,6 +64,25 @@ def test_a_renamed_and_a_copied_file_are_known_by_their_content(run, history_of,
         assert found.steps[0].made.job == "two"
 
 
+def test_a_file_in_a_directory_that_a_job_made_is_traced_to_that_job(tmp_path, history_of):
+    here = tmp_path / "run"
+    here.mkdir()
+    text = rule("index", "mkdir -p idx/sub; date +%N > idx/sub/f; echo > idx/g", output=["idx/"])
+    assert execute(here, text).exit_code == 0
+    found = trace(here / "idx/sub/f", [history_of(here)])
+    assert [step.made.job for step in found.steps] == ["index"]
+    assert found.recorded_as == "idx/sub/f"
+    assert "by its name and size only" in found.file.note
+    reads = rule("read", "wc idx/sub/f > read", input=["idx"], output=["read"])
+    assert execute(here, text + reads).exit_code == 0
+    shutil.copyfile(here / "idx/sub/f", tmp_path / "sent")
+    found = trace(tmp_path / "sent", [history_of(here)])
+    assert [step.made.job for step in found.steps] == ["index"]
+    assert (found.recorded_as, found.file.note) == ("idx/sub/f", None)
+    (here / "idx/new").write_text("mine")
+    assert trace(here / "idx/new", [history_of(here)]).steps == ()
+
+
 def test_a_source_says_who_read_it(run, history_of):
     found = trace(run / "src", [history_of(run)])
     assert found.steps == ()
