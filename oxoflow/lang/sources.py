@@ -6,7 +6,7 @@ Owns spec/oxoflow-format.md 2.3 and the checks of 1.13 to 1.16. Knows no rule.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -234,22 +234,34 @@ def _check_metadata(workflow: Workflow) -> Iterable[Diagnostic]:
 
 def _check_names(workflow: Workflow) -> Iterable[Diagnostic]:
     """Refuse names that a shell would run or that no file may carry (S15)."""
-    for table, index, text in _wildcard_texts(workflow):
+    for key, text in _wildcard_texts(workflow):
         if _SHELL_MARKS.search(text):
             message = (
-                f"[[{table}]] has the value {text[:60]!r}, which holds a command substitution, a "
-                "line break or a NUL; use plain names"
+                f"[[{key.partition('.')[0]}]] has the value {text[:60]!r}, which holds a command "
+                "substitution, a line break or a NUL; use plain names"
             )
-            yield error("E011", message, key=f"{table}.{index}")
+            yield error("E011", message, key=key)
 
 
-def _wildcard_texts(workflow: Workflow) -> Iterable[tuple[str, int, str]]:
+def _wildcard_texts(workflow: Workflow) -> Iterable[tuple[str, str]]:
+    """Give every value that comes from a table, with its key."""
     for index, pair in enumerate(workflow.pairs):
-        for text in (pair.pair_id, pair.experiment, pair.control, *pair.metadata.values()):
-            yield "pairs", index, text
+        yield f"pairs.{index}.pair_id", pair.pair_id
+        yield f"pairs.{index}.experiment", pair.experiment
+        yield f"pairs.{index}.control", pair.control
+        for key, text in pair.metadata.items():
+            yield f"pairs.{index}.metadata.{key}", text
     for index, group in enumerate(workflow.groups):
-        for text in (group.name, *group.samples, *group.metadata.values()):
-            yield "sample_groups", index, text
+        yield f"sample_groups.{index}.name", group.name
+        for number, text in _odd_ones(group.samples):
+            yield f"sample_groups.{index}.samples.{number}", text
+        for key, text in group.metadata.items():
+            yield f"sample_groups.{index}.metadata.{key}", text
     for index, table in enumerate(workflow.values):
-        for text in table.values:  # those of [config] are the author's to write
-            yield "values", index, text
+        for number, text in _odd_ones(table.values):  # those of [config] are the author's to write
+            yield f"values.{index}.values.{number}", text
+
+
+def _odd_ones(texts: Sequence[str]) -> Iterable[tuple[int, str]]:
+    """Give the texts with their numbers, none of them when they are harmless together."""
+    return enumerate(texts) if _SHELL_MARKS.search(" ".join(texts)) else ()
