@@ -16,7 +16,7 @@ from msgspec import Struct, field
 
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.errors import UsageError
-from oxoflow.graph.jsontext import parse_json
+from oxoflow.graph.jsontext import parse_mended
 from oxoflow.graph.work import Limits
 
 INPUTS = "inputs.json"
@@ -85,7 +85,7 @@ def read_object(path: Path) -> dict[str, Any] | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(descriptor, "rb") as handle:
             content = handle.read(MAX_BYTES + 1)
-        value = parse_json(content) if len(content) <= MAX_BYTES else None
+        value = parse_mended(content) if len(content) <= MAX_BYTES else None
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
