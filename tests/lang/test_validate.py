@@ -33,6 +33,9 @@ CLEAN = [
     + rule("a", input='["i"]', output='["{k}"]', shell='"x"'),
     '[[pairs]]\npair_id = "p"\nexperiment = "e"\nmetadata = { kit = "x" }\n'
     + rule("a", input='["i"]', output='["{pair_id}{kit}"]', shell='"x"'),
+    rule("c", output='["m"]', shell='"x"', checkpoint="true", checkpoint_manifest='"m"')
+    + rule("a", input='["{experiment}"]', output='["{pair_id}"]', shell='"x"')
+    + rule("b", input='["i"]', output='["{group}/{sample}"]', shell='"x"'),
     rule("a", input='["i"]', output='["{config.d}/o"]', shell='"x"') + '[config]\nd = "d"\n',
     rule("a", memory='"8GB"', retry_delay='"10s"', resources='{ memory = "1.5G" }'),
     rule("a", resources='{ time_limit = "24:00:00" }'),

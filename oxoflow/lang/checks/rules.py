@@ -159,7 +159,7 @@ def _loose_wildcards(rule: Rule, sourced: frozenset[str], guess: Guesser) -> Ite
 
 
 def sourced_names(workflow: Workflow) -> frozenset[str]:
-    """Give the placeholders that have values, also those from files not read yet."""
+    """Give the placeholders that have values, also those from files not read yet or to be made."""
     names = {table.name for table in workflow.values}
     if workflow.pairs or workflow.pairs_file or workflow.pairs_pattern:
         names.update(PAIR_NAMES)
@@ -169,6 +169,8 @@ def sourced_names(workflow: Workflow) -> frozenset[str]:
         names.update(key for group in workflow.groups for key in group.metadata)
     for rule in workflow.rules:
         names.update(PLACEHOLDER.findall(rule.output_pattern or ""))
+        if rule.checkpoint and rule.checkpoint_manifest:  # it may find the first of them
+            names.update(SAMPLE_NAMES, PAIR_NAMES)
     return frozenset(names)
 
 
