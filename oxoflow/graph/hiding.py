@@ -12,11 +12,12 @@ from typing import Any
 from oxoflow.engine.masking import Mask
 
 SHORTEST = 8  # characters: what is shorter is a word such as EMPTY that stands for no key
+SAID_BACK = 4  # in the words of the very server that got the key, where a chance hit is unlikely
 
 
-def mask_of(keys: Iterable[str | None]) -> Mask:
+def mask_of(keys: Iterable[str | None], shortest: int = SHORTEST) -> Mask:
     """The mask for these keys; it is false when there is nothing to hide."""
-    return Mask(key for key in keys if key and len(key) >= SHORTEST)
+    return Mask(key for key in keys if key and len(key) >= shortest)
 
 
 def hidden(value: Any, mask: Mask) -> Any:

@@ -59,6 +59,12 @@ def test_a_key_that_a_model_says_back_in_any_form_is_hidden(
     assert spelled(done, key) == []
 
 
+def test_a_short_key_is_hidden_in_what_its_server_says(begin: Begin, fake: Fake) -> None:
+    fake.replies = [Reply(200, {"choices": [{"message": {"content": "the key is abc12"}}]})]
+    done = begin(line(ask()), environ=environ(fake, "abc12")).run()
+    assert done.output("Ask")["response"] == "the key is ***"
+
+
 @pytest.mark.parametrize("key", KEYS)
 def test_a_key_in_the_refusal_of_a_model_is_hidden(begin: Begin, fake: Fake, key: str) -> None:
     fake.replies = [Reply(401, {"error": {"message": f"no such key: {key}"}})]

@@ -16,7 +16,7 @@ from msgspec import Struct
 from oxoflow.engine.masking import Mask
 from oxoflow.graph import model as m
 from oxoflow.graph.exchange import Reply, Request, send
-from oxoflow.graph.hiding import hidden, mask_of
+from oxoflow.graph.hiding import SAID_BACK, hidden, mask_of
 from oxoflow.graph.jsontext import compact, mended, parse_mended
 from oxoflow.graph.outbound import Guard
 from oxoflow.graph.providers.answer import OWN_KEYS, Answer, Ask, Provider
@@ -69,7 +69,7 @@ def run_llm(kind: m.Llm, context: Context) -> Outcome:
         )
     ask = _ask(kind, context)
     target = _target(kind, place, context)
-    mask = mask_of((target.key,))
+    mask = mask_of((target.key,), SAID_BACK)
     request = _request(place.provider, ask, target)
     known = context.desk.answers
     name = sha256(request.url.encode() + b"\n" + (request.body or b"")).hexdigest()
@@ -175,7 +175,7 @@ class _Tokens:
     ) -> None:
         self._context = context
         self._key = key or ""
-        self._mask = mask_of((key,))
+        self._mask = mask_of((key,), SAID_BACK)
         self._clock = clock
         self._parts: list[str] = []
         self._told = 0.0
