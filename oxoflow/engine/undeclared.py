@@ -6,10 +6,12 @@ plan knows of them. What a job made is seen by the file's time and by samples of
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -134,9 +136,31 @@ def _places(job: Job, renderer: Renderer) -> Iterator[str]:
         yield manifest
 
 
+class _Kept:
+    """The files in which a caller keeps what the run prints: by `>`, or by `tee` behind it.
+
+    Who stands in one pipeline with us is of our process group; jobs never are.
+    """
+
+    @cached_property
+    def _files(self) -> frozenset[tuple[int, int]]:
+        group, found = os.getpgrp(), set()
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):  # it ended, or is not ours to look at
+                if os.getpgid(int(name)) == group:
+                    for number in os.listdir(f"/proc/{name}/fd"):
+                        status = os.stat(f"/proc/{name}/fd/{number}")
+                        found.add((status.st_dev, status.st_ino))
+        return frozenset(found)
+
+    def holds(self, status: os.stat_result) -> bool:
+        """Looks at processes on the first question only."""
+        return (status.st_dev, status.st_ino) in self._files
+
+
 def _changed(root: str, since: float, declared: _Declared) -> Iterator[tuple[str, float]]:
     """Yield undeclared files that came or changed since; a bounded look at the directory."""
-    deadline, entries = time.monotonic() + _SECONDS, 0
+    deadline, entries, kept = time.monotonic() + _SECONDS, 0, _Kept()
     waiting = [""]
     while waiting and entries < _ENTRIES and time.monotonic() < deadline:
         inside = waiting.pop()
@@ -153,11 +177,11 @@ def _changed(root: str, since: float, declared: _Declared) -> Iterator[tuple[str
                 waiting.append(path)
                 continue
             try:
-                changed_at = entry.stat(follow_symlinks=False).st_ctime
+                status = entry.stat(follow_symlinks=False)
             except OSError:
                 continue
-            if changed_at >= since:
-                yield path, changed_at
+            if status.st_ctime >= since and not kept.holds(status):
+                yield path, status.st_ctime
 
 
 def _makers(

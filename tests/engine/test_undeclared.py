@@ -1,6 +1,10 @@
 """Files that jobs make or read without declaring them are told after the run."""
 
-from tests.engine.running import events, execute, rule
+import os
+import subprocess
+import sys
+
+from tests.engine.running import PROGRAM, ROOT, events, execute, rule
 
 
 def told(workdir) -> list[tuple[str, str]]:
@@ -17,6 +21,17 @@ def test_w032_a_file_that_no_rule_declares_is_told_with_its_rule(tmp_path):
     assert rule_name == "a"
     assert "W032: rule 'a' made 'side/junk' without declaring it" in message
     assert "temp_output" in message
+
+
+def test_where_the_caller_keeps_what_the_run_prints_is_no_file_of_a_rule(tmp_path):
+    text = rule("a", "until [ -s tee.log ]; do sleep 0.02; done; touch made > a", output=["a"])
+    (tmp_path / "w.oxoflow").write_text(text)
+    (tmp_path / "program.py").write_text(f"print('begun', flush=True)\n{PROGRAM}")
+    line = f"{sys.executable} program.py {tmp_path} 1 2> own.log | tee tee.log"
+    search = os.environ | {"PYTHONPATH": str(ROOT)}
+    assert subprocess.run(["bash", "-c", line], cwd=tmp_path, env=search).returncode == 0
+    ((_, message),) = told(tmp_path)
+    assert message.startswith("W032: rule 'a' made 'made' without")
 
 
 def test_what_is_declared_in_any_way_is_not_told(tmp_path):
