@@ -14,7 +14,8 @@ from oxoflow.engine.select import descendants
 from oxoflow.lang.model import Job
 from oxoflow.lang.wildcards import PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES
 
-_NAMES = frozenset((*SAMPLE_NAMES, *PAIR_NAMES))
+_PAIRS = frozenset(PAIR_NAMES)
+_NAMES = _PAIRS.union(SAMPLE_NAMES)
 
 
 def find_unknown(dag: Dag, pipes: Pipes) -> Mapping[int, str]:
@@ -40,5 +41,10 @@ def find_unknown(dag: Dag, pipes: Pipes) -> Mapping[int, str]:
 
 
 def _is_unfilled(job: Job) -> bool:
+    """Say whether a job is for no pair or sample yet; a pair may leave names without a value."""
+    bound = dict(job.bindings)
+    if not bound.keys().isdisjoint(PAIR_NAMES):
+        return False
+    wanted = _NAMES if bound.keys().isdisjoint(SAMPLE_NAMES) else _PAIRS
     texts = (*job.input.paths, *job.output.paths, job.shell or "")
-    return any("{" in text and not _NAMES.isdisjoint(PLACEHOLDER.findall(text)) for text in texts)
+    return any("{" in text and not wanted.isdisjoint(PLACEHOLDER.findall(text)) for text in texts)

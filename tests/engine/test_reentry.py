@@ -107,6 +107,16 @@ def test_a_rule_whose_samples_nobody_knows_yet_waits_with_its_readers_for_the_ch
     assert execute(tmp_path, flow).counts.succeeded == 0
 
 
+def test_a_pair_that_was_found_waits_for_nothing_though_it_gives_no_value_to_every_name(tmp_path):
+    found = "[reentry]\npairs = [{ pair_id = 'P', experiment = 'T' }]\n"
+    (tmp_path / "found.toml").write_text(found)
+    compare = rule(
+        "compare", "echo '{control}' {experiment_type} {sample} > {output}", output=["{pair_id}"]
+    )
+    assert execute(tmp_path, FLOW + compare).exit_code == 0
+    assert (tmp_path / "P").read_text() == " {experiment_type} {sample}\n"
+
+
 def test_a_checkpoint_that_finds_nobody_leaves_what_waits_for_it(tmp_path):
     (tmp_path / "found.toml").write_text("[reentry]\nsample = []\n")
     outcome = execute(tmp_path, FLOW.removeprefix(GROUP) + GATHER)
