@@ -5,6 +5,7 @@ Owns the verb `run` and the way every verb that runs goes; the run itself is `en
 
 from __future__ import annotations
 
+import errno
 import re
 import shlex
 import sys
@@ -99,7 +100,9 @@ def carry_out(
         else:
             _print_summary(outcome, loaded.workflow.name, tails, directory)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
         drop_output()  # whoever listened is gone; how the run ended still counts
     return outcome.exit_code
 

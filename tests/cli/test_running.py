@@ -368,6 +368,26 @@ def test_a_reader_that_goes_away_changes_nothing(flow, here):
     assert (here / "b.txt").exists()
 
 
+def test_a_terminal_that_is_closed_under_a_run_that_outlives_it_changes_nothing(here):
+    (here / "main.oxoflow").write_text(SLOW)
+    screen, terminal = pty.openpty()
+    line = "trap '' HUP; exec \"$@\""
+    run = subprocess.Popen(
+        ["bash", "-c", line, "bash", *command("run")],
+        cwd=here,
+        env=environment(),
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    wait_for_file(here / "first.txt")
+    os.close(screen)
+    (here / "go").touch()
+    assert run.wait(20) == 0
+    assert (here / "second.txt").exists()
+
+
 def test_a_terminal_gets_a_live_block(started, here):
     screen, terminal = pty.openpty()
     (here / "main.oxoflow").write_text(SLOW)
