@@ -127,7 +127,8 @@ def _report(error: OxoflowError, *, as_json: bool) -> int:
     print(f"oxoflow: {error.message}{place}", file=sys.stderr)
     if len(found) > 1:
         for item in found[:_SHOWN]:
-            print(f"  {_place(item)}: {item.message}", file=sys.stderr)
+            cure = f"; {item.suggestion}" if item.suggestion else ""
+            print(f"  {_place(item)}: {item.message}{cure}", file=sys.stderr)
     if len(found) > _SHOWN:
         print(f"  and {len(found) - _SHOWN} more; see 'oxoflow validate'", file=sys.stderr)
     return error.exit_code

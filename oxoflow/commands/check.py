@@ -12,7 +12,8 @@ from oxoflow.commands.arguments import Arguments, Verb
 from oxoflow.commands.loading import Place, find_place
 from oxoflow.commands.options import FILE, JSON, WORKDIR, flag
 from oxoflow.commands.output import counts, diagnostic_json, diagnostic_lines, plural, print_json
-from oxoflow.engine.load import Checked, DirectoryView, check_text, directory_of, read_text
+from oxoflow.engine.checking import Checked, check_text
+from oxoflow.engine.load import DirectoryView, directory_of, read_text
 from oxoflow.engine.select import rule_graph
 from oxoflow.errors import Diagnostic, ParseError, Severity
 from oxoflow.lang.lint import lint

@@ -7,39 +7,36 @@ Every verb, the command line and the runner come through here; what each step do
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from oxoflow.engine.circles import certain_circles, circles_among
+from oxoflow.engine.checking import check_text
 from oxoflow.engine.configtext import ConfigTexts
-from oxoflow.engine.dag import Dag, build_dag
+from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import WorkFiles
+from oxoflow.engine.joining import join
 from oxoflow.engine.overlaps import overlap_warnings
 from oxoflow.engine.render import command_texts
-from oxoflow.errors import Diagnostic, ParseError, Severity, UsageError, WorkflowError
+from oxoflow.errors import Diagnostic, UsageError, WorkflowError
 from oxoflow.lang.compose import merge, settled, unmerged
-from oxoflow.lang.condition import tests_wildcards
 from oxoflow.lang.configrefs import MARK
 from oxoflow.lang.deadline import Deadline
 from oxoflow.lang.declared import check_config
 from oxoflow.lang.expand import expand
 from oxoflow.lang.faults import summary, workflow_failure
-from oxoflow.lang.findings import MORE, bounded
 from oxoflow.lang.grouping import empty_groups
 from oxoflow.lang.model import Job, Module, Workflow
-from oxoflow.lang.parse import decode_text, parse_toml, parse_workflow, read_workflow
+from oxoflow.lang.parse import decode_text, parse_toml, parse_workflow
 from oxoflow.lang.positions import locate, locate_included
-from oxoflow.lang.validate import errors_of, stops_a_run, validate, without_rules
+from oxoflow.lang.validate import stops_a_run, validate
 from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.limits import DEFAULT, Limits
 
 EXTENSION = ".oxoflow"
-_CIRCLE = "E006"
 DirectoryView = WorkFiles  # a directory as `lang` sees it: exists, glob, read
 
 
@@ -49,20 +46,6 @@ class Loaded(Struct, frozen=True):
     workflow: Workflow
     jobs: tuple[Job, ...]
     dag: Dag
-
-
-class Checked(Struct, frozen=True):
-    """What came of looking at a text: as far as it went, and everything that is wrong with it."""
-
-    workflow: Workflow | None
-    jobs: tuple[Job, ...]
-    dag: Dag | None
-    diagnostics: tuple[Diagnostic, ...]
-
-    @property
-    def errors(self) -> tuple[Diagnostic, ...]:
-        """The diagnostics that keep the workflow from running."""
-        return tuple(item for item in self.diagnostics if item.severity is Severity.ERROR)
 
 
 def load_text(
@@ -80,18 +63,40 @@ def load_text(
     """Load a workflow from its text; `directory` is where it lies below the view's root.
 
     `to_run` asks for what a run needs: no error of the validator, every required config value.
-    Raises WorkflowError, its diagnostics with their places.
+    Raises WorkflowError with every error that is found, at its place.
     """
+    chosen: dict[str, Any] = {
+        "directory": directory,
+        "overrides": overrides or {},
+        "samples": samples,
+        "profile": profile,
+    }
+    try:
+        loaded = _load(text, view, chosen, deadline, limits, to_run=to_run)
+    except WorkflowError as error:
+        checked = check_text(text, view, **chosen, deadline=deadline, limits=limits)
+        _add(error, stops_a_run(checked.errors))
+        raise
+    more = overlap_warnings(loaded.dag, loaded.workflow.config)
+    more += [summary([each]) for each in empty_groups(loaded.workflow, loaded.jobs)]
+    if more:
+        warnings = (*loaded.workflow.warnings, *more)
+        loaded = replace(loaded, workflow=replace(loaded.workflow, warnings=warnings))
+    return loaded
+
+
+def _load(
+    text: str,
+    view: FileView,
+    chosen: Mapping[str, Any],
+    deadline: Deadline | None,
+    limits: Limits,
+    *,
+    to_run: bool,
+) -> Loaded:
     modules: tuple[Module, ...] = ()
     try:
-        merged, problems = merge(
-            parse_workflow(text, limits),
-            view,
-            directory=directory,
-            overrides=overrides or {},
-            samples=samples,
-            profile=profile,
-        )
+        merged, problems = merge(parse_workflow(text, limits), view, **chosen)
         modules = merged.modules
         if problems:
             raise unmerged(merged, problems)
@@ -101,15 +106,20 @@ def load_text(
         jobs = expand(workflow, view, deadline=deadline)
         if to_run and (MARK in text or workflow.includes):
             _require_config(workflow, jobs)
-        dag = _dag(workflow, jobs)
+        return Loaded(workflow, jobs, join(workflow, jobs))
     except WorkflowError as error:
         error.diagnostics = tuple(locate(text, error.diagnostics, modules))
         raise
-    more = overlap_warnings(dag, workflow.config)
-    more += [summary([each]) for each in empty_groups(workflow, jobs)]
-    if more:
-        workflow = replace(workflow, warnings=(*workflow.warnings, *more))
-    return Loaded(workflow, jobs, dag)
+
+
+def _add(error: WorkflowError, found: Iterable[Diagnostic]) -> None:
+    """Let an exception say what else is wrong, unless it stands for no place in the text."""
+    told = {(each.code, each.file, each.line, each.column) for each in error.diagnostics}
+    more = [each for each in found if (each.code, each.file, each.line, each.column) not in told]
+    if error.diagnostics and more:
+        error.diagnostics = (*error.diagnostics, *more)
+        error.message = summary(error.diagnostics)
+        error.args = (error.message,)
 
 
 def load_file(
@@ -138,133 +148,6 @@ def load_file(
         to_run=to_run,
         limits=limits,
     )
-
-
-def check_text(
-    text: str,
-    view: FileView = NOTHING,
-    *,
-    directory: str = "",
-    overrides: Mapping[str, str] | None = None,
-    look: bool = False,
-    deadline: Deadline | None = None,
-    limits: Limits = DEFAULT,
-) -> Checked:
-    """Find everything that is wrong with a text; never raises WorkflowError.
-
-    `look` lets the checks that ask for files (missing inputs, scripts) use the view.
-    """
-    try:
-        workflow, found = read_workflow(text, limits)
-    except ParseError as error:
-        return Checked(None, (), None, tuple(locate(text, error.diagnostics)))
-    sound = not found
-    merged = workflow
-    try:
-        merged, problems = merge(workflow, view, directory=directory, overrides=overrides or {})
-    except WorkflowError as error:
-        problems = _told(error)
-    every = chain(found, problems, errors_of(merged, view if look else None))
-    found = bounded(_new(_ending(every)), limits.findings)
-    found += _unfit_values(merged, view) if look else ()
-    composed = settled(merged)
-    jobs: tuple[Job, ...] = ()
-    dag: Dag | None = None
-    if sound and not problems:
-        jobs, dag = _joined(composed, view, deadline, found, look=look)
-    elif all(each.code != MORE for each in found):
-        found += certain_circles(composed, view, deadline)
-    placed = _once(locate(text, _new(found), merged.modules))
-    return Checked(composed if sound else None, jobs, dag, tuple(placed))
-
-
-def _joined(
-    workflow: Workflow,
-    view: FileView,
-    deadline: Deadline | None,
-    found: list[Diagnostic],
-    *,
-    look: bool,
-) -> tuple[tuple[Job, ...], Dag | None]:
-    """Give the jobs of a workflow and their DAG, and add what is wrong with them to `found`."""
-    jobs: tuple[Job, ...] = ()
-    try:
-        jobs = expand(workflow, view, deadline=deadline)
-        found += [*without_rules(workflow), *empty_groups(workflow, jobs)] if look else ()
-        return jobs, _dag(workflow, jobs)
-    except WorkflowError as error:
-        known = {(item.code, item.rule) for item in found}
-        stopped = _told(error)
-        if not error.diagnostics and any(error.message in item.message for item in found):
-            stopped = []
-        found += [item for item in stopped if (item.code, item.rule) not in known]
-    if all(item.code != _CIRCLE for item in stopped):
-        if jobs:
-            found += circles_among(workflow, jobs)
-        else:
-            found += certain_circles(workflow, view, deadline)
-    return jobs, None
-
-
-def _told(error: WorkflowError) -> list[Diagnostic]:
-    return [*error.diagnostics] or [Diagnostic(Severity.ERROR, _CIRCLE, error.message)]
-
-
-def _ending(found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
-    """Yield the findings, and as the last of them what ends the search."""
-    try:
-        yield from found
-    except WorkflowError as error:
-        yield from _told(error)
-
-
-def _new(found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
-    """Yield each finding once."""
-    seen: set[tuple[str | None, ...]] = set()
-    for each in found:
-        mark = (each.code, each.rule, each.message, each.key, each.file)
-        if mark not in seen:
-            seen.add(mark)
-            yield each
-
-
-def _once(placed: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
-    """Leave out what is said of one place in an included file for each time it is included."""
-    seen: set[tuple[Any, ...]] = set()
-    for each in placed:
-        words = each.message.replace(f"'{each.rule}'", "")
-        mark = (each.code, each.file, each.line, each.column, words)
-        if each.file is None or mark not in seen:
-            seen.add(mark)
-            yield each
-
-
-def _unfit_values(workflow: Workflow, view: FileView) -> list[Diagnostic]:
-    """Warn of config values that their own declarations refuse: a run wants others (1.4)."""
-    return [
-        replace(each, severity=Severity.WARNING)
-        for each in check_config(workflow, view)
-        if each.key and workflow.config.get(each.key.removeprefix("config."))
-    ]
-
-
-def _dag(workflow: Workflow, jobs: Sequence[Job]) -> Dag:
-    dag = build_dag(
-        jobs,
-        execution_groups=workflow.execution_groups,
-        config=workflow.config,
-        limits=workflow.limits,
-    )
-    made = {job.rule.name for job in jobs}
-    texts = dag.texts
-    jobless: dict[str, tuple[str, ...]] = {}
-    choosy: dict[str, tuple[str, ...]] = {}
-    for rule in workflow.rules:
-        if rule.name not in made:
-            jobless[rule.name] = tuple([texts.path(path) for path in rule.output.paths])
-        elif rule.when and tests_wildcards(rule.when):
-            choosy[rule.name] = tuple([texts.path(path) for path in rule.output.paths])
-    return replace(dag, jobless=jobless, choosy=choosy)
 
 
 def directory_of(file: Path, root: Path) -> str:

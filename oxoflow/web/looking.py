@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from oxoflow.engine.checking import Checked, check_text
 from oxoflow.engine.dag import Dag, topological_order
-from oxoflow.engine.load import Checked, check_text
 from oxoflow.engine.select import RuleGraph, parents_of, rule_graph
 from oxoflow.errors import Diagnostic, GraphError, ParseError, Severity, WorkflowError
 from oxoflow.lang.deadline import Deadline

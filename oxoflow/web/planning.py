@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from oxoflow.engine.load import DirectoryView, Loaded, check_text, load_text
+from oxoflow.engine.checking import check_text
+from oxoflow.engine.load import DirectoryView, Loaded, load_text
 from oxoflow.engine.render import Renderer
 from oxoflow.engine.select import jobs_called
 from oxoflow.errors import UsageError, WorkflowError

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import tomli
 
-from oxoflow.engine.load import check_text, load_text
+from oxoflow.engine.checking import check_text
+from oxoflow.engine.load import load_text
 from oxoflow.lang.format import format_workflow
 from oxoflow.lang.lint import lint
 from oxoflow.lang.parse import parse_workflow

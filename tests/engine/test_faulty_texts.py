@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from oxoflow.engine.load import check_text
+from oxoflow.engine.checking import check_text
 from oxoflow.errors import Diagnostic
 from tests.lang.build import HEAD, Files
 

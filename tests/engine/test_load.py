@@ -2,9 +2,9 @@
 
 import pytest
 
+from oxoflow.engine.checking import check_text
 from oxoflow.engine.load import (
     DirectoryView,
-    check_text,
     directory_of,
     find_workflow,
     load_file,
@@ -12,7 +12,7 @@ from oxoflow.engine.load import (
     read_profile,
     read_text,
 )
-from oxoflow.errors import GraphError, Severity, UsageError, WorkflowError
+from oxoflow.errors import GraphError, ParseError, Severity, UsageError, WorkflowError
 
 GOOD = """[workflow]
 name = "w"
@@ -89,6 +89,18 @@ def test_a_cycle_and_an_unknown_dependency_stop_a_load():
         load_text(GOOD.replace('output = ["a.txt"]', 'output = ["a.txt"]\ndepends_on = ["b"]'))
     with pytest.raises(WorkflowError, match="zz"):
         load_text(GOOD.replace('shell = "cat', 'depends_on = ["zz"]\nshell = "cat'))
+
+
+def test_a_load_that_is_stopped_says_all_that_is_wrong():
+    circle = GOOD.replace('output = ["a.txt"]', 'output = ["a.txt"]\ndepends_on = ["b"]')
+    broken = circle + 'threads = "4"\nmemory = "lots"\n[config]\nk = {}\n'
+    with pytest.raises(ParseError, match=r"threads must be an integer.*\(and 2 more\)") as caught:
+        load_text(broken)
+    assert [d.code for d in caught.value.diagnostics] == ["S009", "E004", "E006"]
+    assert all(each.line for each in caught.value.diagnostics)
+    with pytest.raises(WorkflowError) as caught_again:
+        load_text(circle + 'env_group = "x"\nretry_delay = "soon"\n')
+    assert [d.code for d in caught_again.value.diagnostics] == ["E002", "E010", "E006"]
 
 
 def test_config_must_be_defined_wherever_it_is_named():

@@ -8,7 +8,8 @@ import pytest
 import tomli
 
 from oxoflow import gallery
-from oxoflow.engine.load import DirectoryView, check_text
+from oxoflow.engine.checking import check_text
+from oxoflow.engine.load import DirectoryView
 from oxoflow.engine.select import rule_graph
 from oxoflow.errors import NotFound, Severity
 from oxoflow.lang.format import format_workflow

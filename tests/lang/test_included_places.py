@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oxoflow.engine.load import check_text
+from oxoflow.engine.checking import check_text
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.faults import error
 from oxoflow.lang.lint import lint

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from oxoflow.engine.load import check_text, load_text
+from oxoflow.engine.checking import check_text
+from oxoflow.engine.load import load_text
 from oxoflow.errors import Diagnostic, Severity, WorkflowError
 from oxoflow.lang.findings import MORE, bounded, first_of
 from oxoflow.lang.lint import lint

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oxoflow import gallery
-from oxoflow.engine.load import check_text
+from oxoflow.engine.checking import check_text
 from oxoflow.engine.select import rule_graph
 from oxoflow.errors import WorkflowError
 from oxoflow.lang.container import export

@@ -1,0 +1,164 @@
+"""Find everything that is wrong with a workflow text, in one go.
+
+Owns what is still certain when a step of loading fails (spec/oxoflow-format.md 0), and that each
+finding comes once. What is checked is in `lang`; how a sound text is loaded, in `load`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from oxoflow.engine.circles import certain_circles, circles_among
+from oxoflow.engine.dag import Dag
+from oxoflow.engine.joining import join
+from oxoflow.errors import Diagnostic, ParseError, Severity, WorkflowError
+from oxoflow.lang.compose import merge, settled
+from oxoflow.lang.deadline import Deadline
+from oxoflow.lang.declared import check_config
+from oxoflow.lang.expand import expand
+from oxoflow.lang.findings import MORE, bounded
+from oxoflow.lang.grouping import empty_groups
+from oxoflow.lang.model import Job, Workflow
+from oxoflow.lang.parse import read_workflow
+from oxoflow.lang.positions import locate
+from oxoflow.lang.validate import errors_of, without_rules
+from oxoflow.lang.view import NOTHING, FileView
+from oxoflow.limits import DEFAULT, Limits
+
+_CIRCLE = "E006"
+
+
+class Checked(Struct, frozen=True):
+    """What came of looking at a text: as far as it went, and everything that is wrong with it."""
+
+    workflow: Workflow | None
+    jobs: tuple[Job, ...]
+    dag: Dag | None
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """The diagnostics that keep the workflow from running."""
+        return tuple(item for item in self.diagnostics if item.severity is Severity.ERROR)
+
+
+def check_text(
+    text: str,
+    view: FileView = NOTHING,
+    *,
+    directory: str = "",
+    overrides: Mapping[str, str] | None = None,
+    samples: Sequence[str] = (),
+    profile: Mapping[str, Any] | None = None,
+    look: bool = False,
+    deadline: Deadline | None = None,
+    limits: Limits = DEFAULT,
+) -> Checked:
+    """Find everything that is wrong with a text; never raises WorkflowError.
+
+    `look` lets the checks that ask for files (missing inputs, scripts) use the view.
+    """
+    try:
+        workflow, found = read_workflow(text, limits)
+    except ParseError as error:
+        return Checked(None, (), None, tuple(locate(text, error.diagnostics)))
+    sound = not found
+    merged = workflow
+    try:
+        merged, problems = merge(
+            workflow,
+            view,
+            directory=directory,
+            overrides=overrides or {},
+            samples=samples,
+            profile=profile,
+        )
+    except WorkflowError as error:
+        problems = _told(error)
+    every = chain(found, problems, errors_of(merged, view if look else None))
+    found = bounded(_new(_ending(every)), limits.findings)
+    found += _unfit_values(merged, view) if look else ()
+    composed = settled(merged)
+    jobs: tuple[Job, ...] = ()
+    dag: Dag | None = None
+    if sound and not problems:
+        jobs, dag = _joined(composed, view, deadline, found, look=look)
+    elif all(each.code != MORE for each in found):
+        found += certain_circles(composed, view, deadline)
+    placed = _once(locate(text, _new(found), merged.modules))
+    return Checked(composed if sound else None, jobs, dag, tuple(placed))
+
+
+def _joined(
+    workflow: Workflow,
+    view: FileView,
+    deadline: Deadline | None,
+    found: list[Diagnostic],
+    *,
+    look: bool,
+) -> tuple[tuple[Job, ...], Dag | None]:
+    """Give the jobs of a workflow and their DAG, and add what is wrong with them to `found`."""
+    jobs: tuple[Job, ...] = ()
+    try:
+        jobs = expand(workflow, view, deadline=deadline)
+        found += [*without_rules(workflow), *empty_groups(workflow, jobs)] if look else ()
+        return jobs, join(workflow, jobs)
+    except WorkflowError as error:
+        known = {(item.code, item.rule) for item in found}
+        stopped = _told(error)
+        if not error.diagnostics and any(error.message in item.message for item in found):
+            stopped = []
+        found += [item for item in stopped if (item.code, item.rule) not in known]
+    if all(item.code != _CIRCLE for item in stopped):
+        if jobs:
+            found += circles_among(workflow, jobs)
+        else:
+            found += certain_circles(workflow, view, deadline)
+    return jobs, None
+
+
+def _told(error: WorkflowError) -> list[Diagnostic]:
+    return [*error.diagnostics] or [Diagnostic(Severity.ERROR, _CIRCLE, error.message)]
+
+
+def _ending(found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """Yield the findings, and as the last of them what ends the search."""
+    try:
+        yield from found
+    except WorkflowError as error:
+        yield from _told(error)
+
+
+def _new(found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """Yield each finding once."""
+    seen: set[tuple[str | None, ...]] = set()
+    for each in found:
+        mark = (each.code, each.rule, each.message, each.key, each.file)
+        if mark not in seen:
+            seen.add(mark)
+            yield each
+
+
+def _once(placed: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """Leave out what is said of one place in an included file for each time it is included."""
+    seen: set[tuple[Any, ...]] = set()
+    for each in placed:
+        words = each.message.replace(f"'{each.rule}'", "")
+        mark = (each.code, each.file, each.line, each.column, words)
+        if each.file is None or mark not in seen:
+            seen.add(mark)
+            yield each
+
+
+def _unfit_values(workflow: Workflow, view: FileView) -> list[Diagnostic]:
+    """Warn of config values that their own declarations refuse: a run wants others (1.4)."""
+    return [
+        replace(each, severity=Severity.WARNING)
+        for each in check_config(workflow, view)
+        if each.key and workflow.config.get(each.key.removeprefix("config."))
+    ]
