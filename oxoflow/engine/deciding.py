@@ -6,6 +6,7 @@ from earlier runs; whether jobs above it will run is told by the caller.
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
@@ -299,9 +300,17 @@ class Decider:
                 changed = self._contents.difference(path)
                 reasons += [Reason(f"output.{path}", *changed)] if changed else []
             elif recorded is not None and own and recorded.size != status.st_size:
+                if self._is_linked_input(job, path, status):
+                    continue
                 new = f"{status.st_size} bytes"
                 reasons.append(Reason(f"output.{path}", f"{recorded.size} bytes", new))
         return tuple(reasons)
+
+    def _is_linked_input(self, job: Job, path: str, status: os.stat_result) -> bool:
+        """Say whether an output is a link to an input: what changed is the input, and it says so."""
+        names = [name for name in self._renderer.input_files(job) if bare(name) != bare(path)]
+        found = [self._files.status(name) for name in names]
+        return any(each and os.path.samestat(each, status) for each in found)
 
     def _holds(self, when: str) -> bool:
         """Evaluate a condition; one that asks for no file is evaluated once."""

@@ -458,6 +458,15 @@ def test_why_shows_of_long_commands_the_part_in_which_they_differ(here):
     assert explain(decision, dag).count("sample0.bam") == 2
 
 
+def test_of_an_output_that_is_a_link_to_its_input_the_input_is_said_to_have_changed(here):
+    text = ONE.replace("cat in.txt > a.txt", "ln -sf in.txt a.txt")
+    assert carry_out(text, here) == ["a"]
+    (here / "in.txt").write_text("longer")
+    assert [reason.part for reason in decisions(text, here)["a"].reasons] == ["input.in.txt"]
+    assert carry_out(text, here) == ["a"]
+    assert verdicts(text, here) == {"a": "skip"}
+
+
 def test_the_nearest_output_is_never_one_of_the_rule_that_lacks_the_input(here):
     own = (
         "[[rules]]\nname = 'trim'\ninput = ['raw/A_1.fq', 'raw/A_2.fq']\noutput = ['A_1.fq']\n"
