@@ -307,7 +307,7 @@ class Decider:
         return tuple(reasons)
 
     def _is_linked_input(self, job: Job, path: str, status: os.stat_result) -> bool:
-        """Say whether an output is a link to an input: what changed is the input, and it says so."""
+        """Say whether an output is a link to an input: then the input is what changed."""
         names = [name for name in self._renderer.input_files(job) if bare(name) != bare(path)]
         found = [self._files.status(name) for name in names]
         return any(each and os.path.samestat(each, status) for each in found)
