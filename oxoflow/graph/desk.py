@@ -18,7 +18,7 @@ from oxoflow.engine.rundir import RunDirectory, log_name
 from oxoflow.graph.asking import Asking
 from oxoflow.graph.attempts import default_seconds
 from oxoflow.graph.journal import Journal, Memory
-from oxoflow.graph.jsontext import parse_json
+from oxoflow.graph.jsontext import MAX_NESTING, is_too_deep, parse_json
 from oxoflow.graph.model import Kind
 from oxoflow.graph.nodes.table import runner_of
 from oxoflow.graph.supplies import Supplies
@@ -73,6 +73,12 @@ class ExecutionDesk:
 
     def run(self, kind: Kind, context: Context) -> Outcome:
         """Run a node kind; without any deadline around it, it gets that of its kind."""
+        outcome = self._run(kind, context)
+        if is_too_deep(outcome.output) or is_too_deep(dict(outcome.variables)):
+            raise NodeFailure(f"the output is nested deeper than {MAX_NESTING} levels", retry=False)
+        return outcome
+
+    def _run(self, kind: Kind, context: Context) -> Outcome:
         seconds = default_seconds(kind) if context.token.deadline is None else None
         if seconds is None:
             context.token.check()

@@ -1,7 +1,8 @@
 """Read and write JSON text: strictly, or mended where a program or a model wrote it.
 
-JSON can spell what nobody can keep: numbers beyond any float, and halves of surrogate pairs, which
-are no text. Owns what becomes of these; knows no shape of a value (that is `shapes`).
+JSON can spell what nobody can keep: numbers beyond any float, halves of surrogate pairs, which are
+no text, and values so deep that writing them overflows the stack. Owns what becomes of these; knows
+no shape of a value (that is `shapes`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import re
 from typing import Any
 
 MAX_DEPTH = 100  # of a document; deeper nesting serves nobody and overflows naive readers
+MAX_NESTING = 500  # of a value; the interpreter's own limit, less what stands on the stack already
+_TOO_DEEP = f"the JSON is nested deeper than {MAX_NESTING} levels"
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")  # may be a pair, and then it is fine
 
 
@@ -38,18 +41,36 @@ def parse_mended(content: str | bytes) -> Any:
 def read_json(text: str) -> Any:
     """The value of a JSON text in which halves of characters may stand; raises ValueError.
 
-    No NaN, no number that is not finite. Nesting that overflows the parser is a ValueError too.
+    No NaN, no number that is not finite, no nesting beyond MAX_NESTING.
     """
     try:
-        return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except RecursionError:
-        raise ValueError(f"the JSON is nested deeper than {MAX_DEPTH} levels") from None
+        raise ValueError(_TOO_DEEP) from None
     except json.JSONDecodeError:
         raise
     except ValueError as error:
         if "digits" in str(error):  # the interpreter's word about a limit of its own
             raise Unkeepable("a whole number has too many digits") from None
         raise
+    if text.count("[") + text.count("{") > MAX_NESTING and is_too_deep(value):
+        raise ValueError(_TOO_DEEP)
+    return value
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether lists and objects stand in each other beyond what can be kept."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_NESTING):
+        level = [
+            each
+            for item in level
+            for each in (item.values() if isinstance(item, dict) else item)
+            if isinstance(each, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def mended(value: Any) -> Any:

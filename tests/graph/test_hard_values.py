@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 
 from oxoflow.graph.evaluate import value_of
 from oxoflow.graph.expression import ExpressionError
-from oxoflow.graph.jsontext import parse_json
+from oxoflow.graph.jsontext import compact, parse_json
 from oxoflow.graph.template import parsed, resolve
-from tests.graph.building import code, line, shell
+from tests.graph.building import code, line, node, shell
 from tests.graph.conftest import Begin
 
 V1 = "/api/v1"
@@ -31,6 +31,35 @@ def test_a_number_that_is_not_finite_is_no_json(text: str) -> None:
 def test_a_number_of_very_many_digits_is_refused_without_words_about_the_interpreter() -> None:
     with pytest.raises(ValueError, match=r"^a whole number has too many digits$"):
         parse_json("9" * 5000)
+
+
+def nested(levels: int) -> str:
+    return "[" * levels + "1" + "]" * levels
+
+
+def test_values_may_be_nested_five_hundred_levels_deep() -> None:
+    assert compact(parse_json(nested(500))) == nested(500)
+    for levels in (501, 990, 100_000):
+        with pytest.raises(ValueError, match=r"nested deeper than 500 levels"):
+            parse_json(nested(levels))
+    wide = "[" + ",".join([nested(3)] * 1000) + "]"
+    assert compact(parse_json(wide)) == wide
+
+
+@pytest.mark.parametrize("levels", [600, 975, 990])
+def test_a_value_too_deep_fails_its_node_and_nothing_else(begin: Begin, levels: int) -> None:
+    text = f"r = 1\nfor _ in range({levels}):\n    r = [r]\nresult = r"
+    caught = {"try_expression": "x", "catch_expression": "{{error}}"}
+    body = {"type": "Code", "config": {"runtime": "python", "code": text, "output": ""}}
+    done = begin(line(node("Try", "TryCatch", caught | {"try_body": body}))).run()
+    assert "nested deeper than 500 levels" in done.output("Try")["catch_result"]
+
+
+def test_an_output_that_grows_from_node_to_node_ends_in_a_failure(begin: Begin) -> None:
+    grow = [node(f"n{at}", "TryCatch", {"try_expression": f"{{{{n{at - 1}}}}}"}) for at in
+            range(1, 560)]  # fmt: skip
+    done = begin(line(*grow), variables={"n0": 1}).run()
+    assert "failed: the output is nested deeper than 500 levels" in done.failure
 
 
 def test_what_a_program_prints_as_a_number_too_large_stays_text(begin: Begin) -> None:
