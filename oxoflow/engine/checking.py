@@ -34,12 +34,16 @@ _CIRCLE = "E006"
 
 
 class Checked(Struct, frozen=True):
-    """What came of looking at a text: as far as it went, and everything that is wrong with it."""
+    """What came of looking at a text: as far as it went, and everything that is wrong with it.
+
+    `readable` is what could be read of a text that is no workflow, if it is TOML at least.
+    """
 
     workflow: Workflow | None
     jobs: tuple[Job, ...]
     dag: Dag | None
     diagnostics: tuple[Diagnostic, ...]
+    readable: Workflow | None = None
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -91,7 +95,9 @@ def check_text(
     elif all(each.code != MORE for each in found):
         found += certain_circles(composed, view, deadline)
     placed = _once(locate(text, _new(found), merged.modules))
-    return Checked(composed if sound else None, jobs, dag, tuple(placed))
+    if not sound:
+        return Checked(None, jobs, dag, tuple(placed), readable=merged)
+    return Checked(composed, jobs, dag, tuple(placed))
 
 
 def _joined(

@@ -20,6 +20,7 @@ from oxoflow.lang.lints.placeholders import placeholder_checks
 from oxoflow.lang.lints.secrets import secret_checks
 from oxoflow.lang.lints.style import style_checks, workflow_checks
 from oxoflow.lang.model import Rule, Workflow
+from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.view import FileView
 
 RuleCheck = Callable[[Rule, Facts], Iterable[Diagnostic]]
@@ -44,6 +45,16 @@ def lint(
     """
     facts = collect_facts(workflow, edges, view)
     return first_of(_found(workflow, facts), workflow.limits.findings)
+
+
+def lint_written(workflow: Workflow) -> list[Diagnostic]:
+    """Return the advice about a text of which parts could not be read: what it holds besides."""
+    found = (
+        *document_checks(workflow, Guesser()),
+        *inert_checks(workflow),
+        *secret_checks(workflow),
+    )
+    return first_of(found, workflow.limits.findings)
 
 
 def _found(workflow: Workflow, facts: Facts) -> Iterator[Diagnostic]:

@@ -131,7 +131,7 @@ def _read_head(document: Mapping[str, Any], faults: _Faults) -> dict[str, Any]:
             message = f"'workflow' must be a table, not {describe(table)}"
         hint = 'start the file with [workflow] and name = "…"'
         key = None if table is None else "workflow"
-        near = None if table is not None else _meant(document)
+        near = missed_head(document)
         if near is not None:
             hint, key = f"did you mean [workflow] where [{near}] stands?", near
         faults.add(error("S002", message, key=key, suggestion=hint), without_table("workflow"))
@@ -149,11 +149,12 @@ def _read_head(document: Mapping[str, Any], faults: _Faults) -> dict[str, Any]:
     return arguments
 
 
-def _meant(document: Mapping[str, Any]) -> str | None:
-    """Give the table that was probably meant as [workflow]."""
+def missed_head(document: Mapping[str, Any]) -> str | None:
+    """Give the table that was probably meant as [workflow], where that is missing (S002)."""
+    if "workflow" in document:
+        return None
     unknown = [key for key in document if key not in KNOWN and type(document[key]) is dict]
-    alike = [key for key in unknown if most_alike(key, ["workflow"])]
-    return alike[0] if alike else None
+    return next((key for key in unknown if most_alike(key, ["workflow"])), None)
 
 
 def _version_warnings(arguments: Mapping[str, Any]) -> Iterable[str]:

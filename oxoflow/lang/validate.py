@@ -33,9 +33,10 @@ from oxoflow.lang.faults import error, warning
 from oxoflow.lang.findings import bounded
 from oxoflow.lang.gaps import WHOLE, certain
 from oxoflow.lang.model import Rule, Workflow
-from oxoflow.lang.nearest import Guesser
+from oxoflow.lang.nearest import Guesser, is_one_slip
 from oxoflow.lang.references import check_references
 from oxoflow.lang.sources import check_sources, emptied_sources
+from oxoflow.lang.tables import KNOWN
 from oxoflow.lang.transform import check_transform
 from oxoflow.lang.view import FileView
 
@@ -62,8 +63,12 @@ def without_rules(workflow: Workflow) -> list[Diagnostic]:
     """Warn of a workflow that is put together and has no rules: readable, but of no use."""
     if workflow.rules:
         return []
-    message, hint = "the workflow has no rules, so a run makes nothing", "write [[rules]]"
-    return [warning(NO_RULES, message, suggestion=hint)]
+    message = "the workflow has no rules, so a run makes nothing"
+    hint, key = "write [[rules]]", None
+    near = [name for name in workflow.document if name not in KNOWN]
+    if meant := next((name for name in near if is_one_slip(name, "rules")), None):
+        hint, key = f"did you mean [[rules]] where [[{meant}]] stands?", meant
+    return [warning(NO_RULES, message, key=key, suggestion=hint)]
 
 
 def stops_a_run(found: Iterable[Diagnostic]) -> list[Diagnostic]:

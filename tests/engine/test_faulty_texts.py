@@ -11,6 +11,8 @@ import pytest
 
 from oxoflow.engine.checking import check_text
 from oxoflow.errors import Diagnostic
+from oxoflow.lang.lint import lint, lint_written
+from oxoflow.lang.positions import locate
 from tests.lang.build import HEAD, Files
 
 MARK = re.compile(r"#! ([A-Z0-9 ]+)$")
@@ -463,3 +465,76 @@ def test_an_included_file_that_cannot_be_read_as_a_whole_is_looked_at_like_the_o
     named = [each.rule for each in found if each.file == "half" and each.code == "E004"]
     assert named == ["h::first", "h::twice", "h::twice", None]
     assert not any(mark in str(found) for mark in ("\\x00", "\\x01", "\\x02"))
+
+
+ADVICE = {
+    "a text that is no workflow": {
+        "w": """\
+[worflow] #! S002
+name = "w"
+[[rule]] #! S006
+name = "a"
+[[rules]]
+name = "b"
+thread = 4 #! S006
+threads = "4" #! S009
+shadow = 3 #! S009
+checksum = "crc" #! S009
+[config]
+api_key = "abcdef123456" #! S008
+[webhook] #! W033
+"""
+    },
+    "a file that is not there may make what others read": {
+        "w": """\
+[workflow] #! W001 W002
+name = "w"
+[[include]]
+path = "gone" #! E018
+[[rules]] #! W003
+name = "a"
+input = ["elsewhere.txt", "{sample}.txt"] #! W024
+""",
+    },
+    "a sheet that cannot be read may have columns": {
+        "w": """\
+[workflow] #! W001 W002
+name = "w"
+pairs_file = "gone.tsv" #! E018
+[[rules]] #! W003
+name = "a"
+input = ["{tissue}.txt"]
+""",
+    },
+    "an output that misses a wildcard is told once": {
+        "w": """\
+[workflow] #! W001 W002
+name = "w"
+[[rules]] #! W003
+name = "a"
+input = ["i"] #! W026
+output = ["{k}.txt"] #! E003
+shell = "x" #! W004 W008
+""",
+    },
+    "nothing but a table that is nearly rules": {
+        "w": """\
+[workflow] #! W001 W002
+name = "w"
+[[rule]] #! W036 S006
+name = "a"
+"""
+    },
+}
+
+
+@pytest.mark.parametrize("name", ADVICE)
+def test_advice_rests_on_what_is_known_only(name):
+    files = ADVICE[name]
+    checked = check_text(files["w"], Files(files), look=True)
+    found = list(checked.diagnostics)
+    if checked.workflow:
+        found += locate(files["w"], lint(checked.workflow, None, view=Files(files)))
+    else:
+        found += locate(files["w"], lint_written(checked.readable))
+    assert places(found) == marked(files)

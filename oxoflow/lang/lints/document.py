@@ -16,6 +16,7 @@ from oxoflow.errors import Diagnostic
 from oxoflow.lang.lints.advice import documents, note, table_of, warn, written_rules
 from oxoflow.lang.model import Rule, Workflow
 from oxoflow.lang.nearest import Guesser
+from oxoflow.lang.parse import missed_head
 from oxoflow.lang.rule_tables import RESOURCES
 from oxoflow.lang.shapes import Table
 from oxoflow.lang.tables import (
@@ -52,7 +53,7 @@ def document_checks(workflow: Workflow, guesses: Guesser) -> Iterator[Diagnostic
 
 def _of_document(document: Mapping[str, Any], guesses: Guesser) -> Iterator[Diagnostic]:
     for key in document:
-        if key not in KNOWN:
+        if key not in KNOWN and key != missed_head(document):
             message = f"unknown top-level key '{key}' is ignored"
             yield warn("S006", message, None, key, guesses.meant(key, KNOWN))
     for place, known in (("workflow", WORKFLOW.fields), ("defaults", DEFAULTS.fields)):
@@ -91,7 +92,7 @@ def _unknown_words(
 ) -> Iterator[Diagnostic]:
     for key in _WORDS & written.keys():
         known = table.fields[key][1].schema["enum"] if key in table.fields else ()
-        if known and written[key] not in known:
+        if known and isinstance(written[key], str) and written[key] not in known:
             named = f"rule '{rule.name}': {key}" if rule else f"{place}.{key}"
             message = f"{named} '{written[key]}' is not known, and counts for nothing"
             cure = "write " + " or ".join([f"'{word}'" for word in known])

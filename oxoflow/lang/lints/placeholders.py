@@ -43,19 +43,25 @@ def placeholder_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     own = own_names(rule)
     seen: set[str] = set()
     for key, paths in (("input", rule.input.paths), ("output", rule.output.paths)):
-        for path in paths:
+        for at, path in enumerate(paths):
             if "{" not in path:
                 continue
             for name in PLACEHOLDER.findall(path):
                 if name not in seen and name not in own and not _has_source(name, facts):
                     seen.add(name)
-                    yield _no_source(rule, name, key, facts)
+                    if key == "input" or not _is_loose(name, rule):
+                        yield _no_source(rule, name, f"{key}.{at}", facts)
     for key, text in command_texts(rule):
         if "{" in text:
             yield from _command(rule, key, text, own, seen, facts)
     if rule.when:
         yield from _condition(rule, rule.when, own, facts)
     yield from _unnameable(rule, facts)
+
+
+def _is_loose(name: str, rule: Rule) -> bool:
+    """Say whether a placeholder of an output is missed by the inputs: that is an error (E003)."""
+    return bool(rule.input.paths) and not name.startswith("_")
 
 
 def _unnameable(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
@@ -128,6 +134,9 @@ def _command(
 
 
 def _has_source(name: str, facts: Facts) -> bool:
+    """Say whether a name has values, or may have some that are not known."""
+    if facts.workflow.gaps.sources and name not in ENGINE_NAMES:
+        return True
     if facts.finds_samples and name in _USUAL:
         return True
     return name in facts.fan_out_names or name in facts.metadata_names or name in ENGINE_NAMES
