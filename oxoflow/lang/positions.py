@@ -216,6 +216,8 @@ class Index:
     def _enter(self, header: Statement) -> Path:
         """Give the path of the table that a header begins, and remember its place."""
         path: Path = ()
+        if header.kind is Kind.ELEMENT and len(header.key) == 1:
+            return self._enter_element(header.key, header.start)
         *parents, name = header.key[:MOST_PARTS]
         for part in parents:
             path = (*path, part)
@@ -224,11 +226,17 @@ class Index:
                 path = (*path, self._counts[path] - 1)
         path = (*path, name)
         if header.kind is Kind.ELEMENT:
-            number = self._counts.get(path, 0)
-            self._counts[path] = number + 1
-            self._remember(path, header.start)
-            path = (*path, number)
+            return self._enter_element(path, header.start)
         self._remember(path, header.start)
+        return path
+
+    def _enter_element(self, array: Path, start: int) -> Path:
+        number = self._counts.get(array, 0)
+        self._counts[array] = number + 1
+        if not number:
+            self._remember(array, start)
+        path = (*array, number)
+        self._remember(path, start)
         return path
 
     def _remember(self, path: Path, offset: int) -> None:

@@ -39,10 +39,14 @@ class Wrong(Exception):
 
 
 class Shape(Struct, Generic[T], frozen=True):
-    """How one value is read (raising Wrong) and what JSON Schema says of it."""
+    """How one value is read (raising Wrong) and what JSON Schema says of it.
+
+    Values of the type `plain` are taken as they are.
+    """
 
     read: Callable[[Any], T]
     schema: Mapping[str, Any]
+    plain: type | None = None
 
 
 def describe(value: Any) -> str:
@@ -157,8 +161,8 @@ def _table(value: Any) -> Mapping[str, Any]:
     raise wrong("a table", value)
 
 
-STRING = Shape(_string, {"type": "string"})
-BOOLEAN = Shape(_boolean, {"type": "boolean"})
+STRING = Shape(_string, {"type": "string"}, plain=str)
+BOOLEAN = Shape(_boolean, {"type": "boolean"}, plain=bool)
 INTEGER = Shape(_integer, {"type": "integer"})
 COUNT = Shape(_count, {"type": "integer", "minimum": 0})
 NUMBER = Shape(_number, {"type": "number"})
@@ -249,7 +253,9 @@ class Table(Generic[T]):
         self.fields = fields
         self.required = required
         self._keep_extra = keep_extra
-        self._readers = {key: (attribute, s.read) for key, (attribute, s) in fields.items()}
+        self._readers = {
+            key: (attribute, shape.read, shape.plain) for key, (attribute, shape) in fields.items()
+        }
 
     def read(self, value: Any) -> T:
         """Read a whole table, or raise Wrong with all of its faults."""
@@ -271,15 +277,18 @@ class Table(Generic[T]):
                     extra = extra or {}
                     extra[key] = item
                 continue
-            if reader[0] in arguments:
+            attribute, read, plain = reader
+            if attribute in arguments:
                 text = f"says the same as another key: {self._aliases(key)}"
                 faults.append(Fault((key,), text, "write one of them"))
-                continue
-            try:
-                arguments[reader[0]] = reader[1](item)
-            except Wrong as error:
-                faults += error.below(key)
-                faulty.add(reader[0])
+            elif type(item) is plain:
+                arguments[attribute] = item
+            else:
+                try:
+                    arguments[attribute] = read(item)
+                except Wrong as error:
+                    faults += error.below(key)
+                    faulty.add(attribute)
         if extra:
             arguments["extra"] = extra
         for attribute in self.required:

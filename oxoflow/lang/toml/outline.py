@@ -33,10 +33,9 @@ _PAIR_REST = rf"{_KEY_REST}[ \t]*+=[ \t]*+{_VALUE}{_REST}"
 _EMPTY = r"[ \t]*+(?:#[^\n]*+)?\n"
 _MARKED = rf"(?![\"']?(?:{'|'.join(LANDMARKS)})[\"']?[ \t]*+=)"
 _QUIET = rf"(?:{_EMPTY}|[ \t]*+{_MARKED}(?:{_BARE}|{_SHORT}){_PAIR_REST})*+[ \t]*+"
-# up to the next header of the usual kind, with the name that follows it
-_STRIDE = late(
-    rf"{_QUIET}(?:\[\[({_BARE})\]\]{_REST}(?:{_QUIET}name[ \t]*+=[ \t]*+({_SHORT}){_REST})?+)?+"
-)
+# up to the next header of a usual kind: an element, with the name that follows it, or its table
+_ELEMENT = rf"\[\[({_BARE})\]\]{_REST}(?:{_QUIET}name[ \t]*+=[ \t]*+({_SHORT}){_REST})?+"
+_STRIDE = late(rf"{_QUIET}(?:{_ELEMENT}|\[({_BARE})\.({_BARE})\]{_REST})?+")
 _NEXT_KEY = late(rf"(?:{_EMPTY})*+[ \t]*+(?:({_BARE}|{_SHORT}){_PAIR_REST})?+")
 
 
@@ -52,9 +51,12 @@ def landmarks(text: str) -> Iterator[Statement]:
         if match is None:
             return
         position = match.end()
-        name, value = match.groups()
+        name, value, table, part = match.groups()
         if name is not None:
             yield Statement(Kind.ELEMENT, (name,), match.start(1) - 2, value or "")
+            continue
+        if table is not None:
+            yield Statement(Kind.TABLE, (table, part), match.start(3) - 1)
             continue
         statement, position = statement_at(text, position)
         if statement is not None and _is_landmark(statement):
