@@ -6,13 +6,14 @@ Files are seen through the view only; what leaves its root is refused.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from oxoflow.errors import Diagnostic, ParseError
+from oxoflow.lang.configrefs import fill, settle
 from oxoflow.lang.declared import split_config
 from oxoflow.lang.faults import UNUSABLE, error
 from oxoflow.lang.gaps import UNREAD, WHOLE, Gaps, is_mark, spoken, together
@@ -20,6 +21,7 @@ from oxoflow.lang.model import Include, Module, Rule, Workflow
 from oxoflow.lang.parse import decode_text, read_workflow
 from oxoflow.lang.paths import beside, leaves_root, parent, stem
 from oxoflow.lang.positions import locate
+from oxoflow.lang.values import config_text
 from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.limits import Limits
 
@@ -224,8 +226,13 @@ def _broken_promises(workflow: Workflow) -> Iterator[tuple[str | None, Diagnosti
     """
     if workflow.gaps.outputs:
         return
-    outputs = {rule.name: rule.output.paths for rule in workflow.rules}
+    texts = _contract_texts(workflow)
+    outputs = {
+        rule.name: {*rule.output.paths, *[fill(path, texts) for path in rule.output.paths]}
+        for rule in workflow.rules
+    }
     made = {path for paths in outputs.values() for path in paths}
+    made |= {fill(reference.output, texts) for reference in workflow.references}
     for module in workflow.modules:
         own = {path for name in module.rules for path in outputs.get(name, ())}
         for at, path in enumerate(module.inputs):
@@ -242,15 +249,24 @@ def _broken_promises(workflow: Workflow) -> Iterator[tuple[str | None, Diagnosti
                 yield module.within, error(UNUSABLE, message, key=key, suggestion=hint)
 
 
+def _contract_texts(workflow: Workflow) -> Mapping[str, str]:
+    """Give what the config fills into outputs before contracts name them, if there are any."""
+    if not any(module.inputs or module.outputs for module in workflow.modules):
+        return {}
+    return settle({key: config_text(value) for key, value in workflow.config.items()})
+
+
 def _undeclared_reads(workflow: Workflow) -> Iterable[str]:
     """Name the module files that other rules read although the contract does not list them."""
     rules = {rule.name: rule for rule in workflow.rules}
+    texts = _contract_texts(workflow)
     for module in workflow.modules:
         if not module.outputs:
             continue
         inside = set(module.rules)
+        public = {fill(path, texts) for path in module.outputs}
         made = {path for name in inside if name in rules for path in rules[name].output.paths}
-        private = made.difference(module.outputs)
+        private = {path for path in made if fill(path, texts) not in public}
         for rule in workflow.rules:
             if rule.name not in inside:
                 for path in sorted(private.intersection(rule.input.paths)):

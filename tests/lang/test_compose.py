@@ -85,6 +85,18 @@ def test_a_value_set_for_a_key_that_nothing_reads_is_warned_of(override, warned)
     assert alone.warnings == ()
 
 
+def test_a_contract_may_name_files_as_the_config_and_the_references_make_them():
+    module = HEAD + rule("a", output='["{config.build}/{config.file}", "x"]', shell='"x"')
+    host = (
+        '[config]\nbuild = "GRCh38"\nfile = "genome.{config.build}.fa"\n'
+        '[[references]]\nname = "dict"\noutput = "{config.build}/g.dict"\nbuild = "x > {output}"\n'
+        '[[include]]\npath = "m"\ninputs = ["GRCh38/g.dict"]\n'
+        'outputs = ["GRCh38/genome.GRCh38.fa"]\n'
+        + rule("h", input='["{config.build}/{config.file}"]', shell='"x"')
+    )
+    assert composed(host, {"m": module}).warnings == ()
+
+
 def test_an_earlier_include_wins_over_a_later_one():
     files = {
         name: HEAD + rule("x", shell=f'"{name}"') + f'[config]\nk = "{name}"\n'
