@@ -27,6 +27,7 @@ from oxoflow.lang.model import EnvironmentKind, Job
 
 MADE, READ = "W032", "W027"
 _OURS = frozenset({RECORDS, "execution.log", "__pycache__", ".pixi"})
+_EDITED = (".oxoflow", "~", ".swp")  # ends of names: a workflow, and what editors leave beside it
 _ENTRIES = 200_000
 _SECONDS = 2.0
 _SHOWN = 5
@@ -129,7 +130,8 @@ def _places(job: Job, renderer: Renderer) -> Iterator[str]:
     yield from renderer.own_paths(job, rule.temp_output)
     if rule.output_pattern:
         yield from renderer.own_paths(job, (rule.output_pattern,))
-    named = [path for path in (job.log, rule.benchmark) if path]
+    script = (job.script or "").split(None, 1)[:1]  # somebody may edit it meanwhile
+    named = [path for path in (job.log, rule.benchmark, *script) if path]
     yield from renderer.own_paths(job, named)
     manifest = manifest_of(job, renderer)
     if manifest is not None:
@@ -171,7 +173,7 @@ def _changed(root: str, since: float, declared: _Declared) -> Iterator[tuple[str
         for entry in listed:
             entries += 1
             path = f"{inside}/{entry.name}" if inside else entry.name
-            if entry.name in _OURS or path.endswith(ASIDE) or declared.covers(path):
+            if entry.name in _OURS or path.endswith((ASIDE, *_EDITED)) or declared.covers(path):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(path)

@@ -74,11 +74,12 @@ def _maker(path: str, rules: Mapping[str, tuple[str, ...]]) -> str | None:
 
 
 def absent_words(decision: Decision) -> str:
-    """Say of a job that failed which input was not there, since its maker had been skipped."""
+    """Say of a job that failed which input was not there: its maker was skipped, or it went."""
     absent = [path for path, digest in decision.inputs.items() if digest == MISSING]
     if not absent or decision.job.rule.optional:
         return ""
-    return f" (input '{absent[0]}' was not there: the job that makes it was skipped)"
+    why = "the job that makes it was skipped, or it was deleted since"
+    return f" (input '{absent[0]}' was not there: {why})"
 
 
 def _missing(decision: Decision) -> list[str]:

@@ -65,7 +65,7 @@ def test_a_failure_names_the_file_that_a_job_switched_off_did_not_make(tmp_path)
     text = SWITCH.replace("cat $(ls {input} 2>ls.txt | grep fq)", "cat {input}")
     assert execute(tmp_path, text, keep_going=True).counts.failed == 1
     error = event_of(tmp_path, "align", "rule_failed").data["error"]
-    assert "(input 'trimmed/two.fq' was not there: the job that makes it was skipped)" in error
+    assert "(input 'trimmed/two.fq' was not there: the job that makes it was skipped, or " in error
 
 
 def test_an_optional_job_is_skipped_without_the_file_of_a_job_switched_off(tmp_path):
