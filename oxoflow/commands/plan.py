@@ -69,6 +69,7 @@ def show_plan(arguments: Arguments) -> int:
             wanted = {at for name in arguments.why for at in jobs_called(loaded.dag, name)}
             plan = Plan(tuple(d for d in plan.decisions if d.index in wanted), plan.summary)
             accepted = {d.job.name: state.acceptance(d.job.name) for d in plan.decisions}
+            plan = replace(plan, decisions=tuple(_with_error(d, state) for d in plan.decisions))
         lacking = [missing_message(decision, loaded.dag) for decision in planner.doomed(plan)]
     finally:
         state.close()
@@ -87,6 +88,14 @@ def show_plan(arguments: Arguments) -> int:
         lines = _lines(plan, loaded, planner if arguments.commands else None)
     print("\n".join(planner.renderer.masked(line) for line in lines))
     return 0
+
+
+def _with_error(decision: Decision, state: State) -> Decision:
+    """Say of a job that failed what it failed of."""
+    if decision.reasons != (Reason("record", "failed"),):
+        return decision
+    error = state.detail(decision.job.name).error
+    return replace(decision, reasons=(Reason("record", "failed", error),))
 
 
 def _shown(decision: Decision, planner: Planner, live: bool) -> Decision:

@@ -110,6 +110,8 @@ def sentence(reason: Reason, verdict: Verdict) -> str:
 def _record(reason: Reason, name: str, verdict: Verdict) -> str:
     if reason.new == "adopted":
         return "its outputs are there and newer than its inputs; they are taken over"
+    if reason.old == "failed" and reason.new:
+        return f"it did not finish the last time: {reason.new}"
     return _STATES.get(reason.old, f"its last state is '{reason.old}'")
 
 
