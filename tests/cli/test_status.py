@@ -61,7 +61,8 @@ def test_the_jobs_that_a_run_did_not_ask_for_are_not_counted(here, ox):
 def test_why_a_failed_job_runs_is_told_with_what_it_failed_of(here, ox):
     write(here, RULE.format(name="bad", shell="exit 3"), RULE.format(name="good", shell="true"))
     assert ox("run", "-k").code == 1
-    assert ox("plan", "--why", "bad").out == "bad runs: it did not finish the last time: exit code 3\n"
+    told = ox("plan", "--why", "bad").out
+    assert told == "bad runs: it did not finish the last time: exit code 3\n"
     assert "the last time: output validation: " in ox("plan", "--why", "good").out
     (job, _) = ox("plan", "--why", "bad", "--why", "good", "--json").json["jobs"]
     assert job["reasons"] == [{"part": "record", "old": "failed", "new": "exit code 3"}]
