@@ -16,6 +16,7 @@ from oxoflow.engine.checking import Checked, check_text
 from oxoflow.engine.load import DirectoryView, directory_of, read_text
 from oxoflow.engine.select import rule_graph
 from oxoflow.errors import Diagnostic, ParseError, Severity
+from oxoflow.lang.findings import once
 from oxoflow.lang.lint import lint, lint_written
 from oxoflow.lang.positions import locate
 from oxoflow.settings import load_limits
@@ -73,7 +74,7 @@ def show_lint(arguments: Arguments) -> int:
     if checked.workflow is not None:
         view = DirectoryView(str(place.workdir))
         advice = lint(checked.workflow, _edges(checked), view=view)
-        found += locate(text, advice, checked.workflow.modules)
+        found += once(locate(text, advice, checked.workflow.modules))
     elif checked.readable is not None:
         found += locate(text, lint_written(checked.readable), checked.readable.modules)
     if arguments.json:

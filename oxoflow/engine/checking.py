@@ -21,7 +21,7 @@ from oxoflow.lang.compose import merge, settled
 from oxoflow.lang.deadline import Deadline
 from oxoflow.lang.declared import check_config
 from oxoflow.lang.expand import expand
-from oxoflow.lang.findings import MORE, bounded
+from oxoflow.lang.findings import MORE, bounded, once
 from oxoflow.lang.grouping import empty_groups
 from oxoflow.lang.model import Job, Workflow
 from oxoflow.lang.parse import read_workflow
@@ -94,7 +94,7 @@ def check_text(
         jobs, dag = _joined(composed, view, deadline, found, look=look)
     elif all(each.code != MORE for each in found):
         found += certain_circles(composed, view, deadline)
-    placed = _once(locate(text, _new(found), merged.modules))
+    placed = once(locate(text, _new(found), merged.modules))
     if not sound:
         return Checked(None, jobs, dag, tuple(placed), readable=merged)
     return Checked(composed, jobs, dag, tuple(placed))
@@ -146,17 +146,6 @@ def _new(found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
     for each in found:
         mark = (each.code, each.rule, each.message, each.key, each.file)
         if mark not in seen:
-            seen.add(mark)
-            yield each
-
-
-def _once(placed: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
-    """Leave out what is said of one place in an included file for each time it is included."""
-    seen: set[tuple[Any, ...]] = set()
-    for each in placed:
-        words = each.message.replace(f"'{each.rule}'", "")
-        mark = (each.code, each.file, each.line, each.column, words)
-        if each.file is None or mark not in seen:
             seen.add(mark)
             yield each
 

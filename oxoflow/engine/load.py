@@ -28,6 +28,7 @@ from oxoflow.lang.deadline import Deadline
 from oxoflow.lang.declared import check_config
 from oxoflow.lang.expand import expand
 from oxoflow.lang.faults import summary, workflow_failure
+from oxoflow.lang.findings import once
 from oxoflow.lang.grouping import empty_groups
 from oxoflow.lang.model import Job, Module, Workflow
 from oxoflow.lang.parse import decode_text, parse_toml, parse_workflow
@@ -114,9 +115,10 @@ def _load(
 
 def _add(error: WorkflowError, found: Iterable[Diagnostic]) -> None:
     """Let an exception say what else is wrong, unless it stands for no place in the text."""
+    error.diagnostics = tuple(once(error.diagnostics))
     told = {(each.code, each.file, each.line, each.column) for each in error.diagnostics}
     more = [each for each in found if (each.code, each.file, each.line, each.column) not in told]
-    if error.diagnostics and more:
+    if error.diagnostics:
         error.diagnostics = (*error.diagnostics, *more)
         error.message = summary(error.diagnostics)
         error.args = (error.message,)

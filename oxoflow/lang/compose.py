@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from oxoflow.errors import Diagnostic, WorkflowError
+from oxoflow.errors import Diagnostic, Severity, WorkflowError
 from oxoflow.lang.configrefs import fill, settle
 from oxoflow.lang.defaults import apply_defaults
 from oxoflow.lang.discovery import PatternError, discover_pairs, discover_samples
@@ -106,7 +106,8 @@ def merge(
 def unmerged(workflow: Workflow, problems: Sequence[Diagnostic]) -> WorkflowError:
     """Make the exception for problems of merging, with what else is certainly wrong."""
     known = set(problems)
-    found = [*problems, *[each for each in validate(workflow) if each not in known]]
+    errors = [each for each in validate(workflow) if each.severity is not Severity.WARNING]
+    found = [*problems, *[each for each in errors if each not in known]]
     listed = bounded(found, workflow.limits.findings)
     return workflow_failure(locate_included(listed, workflow.modules))
 

@@ -69,6 +69,8 @@ def unread_part(text: str) -> str | None:
     for operator, _ in _JOINS:
         parts = _split(text, operator)
         if len(parts) > 1:
+            if any(not part.strip() for part in parts):
+                return operator
             return next((odd for part in parts if (odd := unread_part(part))), None)
     if text.startswith("!"):
         return unread_part(text.lstrip("! \t\n\r"))

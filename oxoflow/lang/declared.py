@@ -6,15 +6,16 @@ required key is still open is well written all the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from oxoflow.errors import Diagnostic, Severity
 from oxoflow.lang.model import ConfigDeclaration, Workflow
-from oxoflow.lang.shapes import BOOLEAN, STRING, STRINGS, Table, Wrong
+from oxoflow.lang.shapes import BOOLEAN, STRING, STRINGS, Fault, Table, Wrong
 from oxoflow.lang.values import config_text
 from oxoflow.lang.view import FileView
 
+TYPES = ("string", "int", "float", "bool", "path")  # others are not checked
 _MARKS = frozenset(("default", "required", "help", "sensitive"))
 DECLARATION = Table(
     ConfigDeclaration,
@@ -54,6 +55,14 @@ def _declaration(value: Any) -> ConfigDeclaration | None:
         return DECLARATION.read(value)
     except Wrong:
         return None
+
+
+def failed_declarations(table: Mapping[str, Any]) -> Iterator[tuple[str, Fault]]:
+    """Give the keys of a `[config]` that look like declarations and are plain tables, and why."""
+    for key, value in table.items():
+        if type(value) is dict and not _MARKS.isdisjoint(value):
+            for fault in DECLARATION.read_fields(value)[1]:
+                yield key, fault
 
 
 def check_config(workflow: Workflow, view: FileView) -> list[Diagnostic]:

@@ -1,7 +1,7 @@
-"""Read the entries of an array of tables of which some are faulty.
+"""Read the sound entries of an array or a table of tables of which others are faulty.
 
 Owns what stands for the parts that cannot be read, so that the others keep their numbers and can
-be checked. The faults themselves are told by who reads the array as a whole.
+be checked. The faults themselves are told by who reads the whole.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 
 from oxoflow.lang import tables
 from oxoflow.lang.gaps import entry_mark
-from oxoflow.lang.shapes import Table
+from oxoflow.lang.model import Environment, ResourceGroup
+from oxoflow.lang.shapes import Table, Wrong
 
 # Each array with what must not look as if its author had left it out.
 _NEEDED: Mapping[str, tuple[Table[Any], tuple[str, ...]]] = {
@@ -22,14 +23,29 @@ _NEEDED: Mapping[str, tuple[Table[Any], tuple[str, ...]]] = {
     "execution_group": (tables.EXECUTION_GROUP, ("name",)),
     "references": (tables.REFERENCE, ("name", "output", "build", "source")),
 }
+# Each table of tables with what stands for an entry that cannot be read.
+_NAMED: Mapping[str, tuple[Table[Any], Any]] = {
+    "env_groups": (tables.ENVIRONMENT, Environment()),
+    "resource_groups": (tables.RESOURCE_GROUP, ResourceGroup(max=2**32)),
+}
 
 
-def sound_entries(key: str, written: Any) -> tuple[Any, ...]:
-    """Give what can be read of a faulty array of tables; nothing where it is none."""
+def sound_entries(key: str, written: Any) -> Any:
+    """Give what can be read of such a value; nothing where it is none."""
+    if key in _NAMED and type(written) is dict:
+        table, stand_in = _NAMED[key]
+        return {name: _named(table, item, stand_in) for name, item in written.items()}
     if key not in _NEEDED or type(written) is not list:
         return ()
     table, needed = _NEEDED[key]
     return tuple([_entry(table, needed, item, at) for at, item in enumerate(written)])
+
+
+def _named(table: Table[Any], item: Any, stand_in: Any) -> Any:
+    try:
+        return table.read(item)
+    except Wrong:
+        return stand_in
 
 
 def _entry(table: Table[Any], needed: tuple[str, ...], item: Any, number: int) -> Any:

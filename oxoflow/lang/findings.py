@@ -6,7 +6,8 @@ text with many warnings and one error still has its error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from oxoflow.errors import Diagnostic, Severity
 
@@ -47,6 +48,17 @@ def first_of(found: Iterable[Diagnostic], most: int) -> list[Diagnostic]:
             return [*kept, _note("an unknown number of", most)]
         kept.append(each)
     return kept
+
+
+def once(placed: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """Leave out what is said of one place in an included file for each time it is included."""
+    seen: set[tuple[Any, ...]] = set()
+    for each in placed:
+        words = each.message.replace(f"'{each.rule}'", "")
+        mark = (each.code, each.file, each.line, each.column, words)
+        if each.file is None or mark not in seen:
+            seen.add(mark)
+            yield each
 
 
 def _note(number: str, most: int) -> Diagnostic:

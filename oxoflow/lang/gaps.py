@@ -83,14 +83,17 @@ def together(parts: Iterable[Gaps]) -> Gaps:
     )
 
 
-def without_table(table: str, key: str = "") -> Gaps:
-    """Give what is missing when a table of the top level, or a key of `[workflow]`, is faulty."""
+def without_table(table: str, key: str = "", *, partly: bool = False) -> Gaps:
+    """Give what is missing when a table of the top level, or a key of `[workflow]`, is faulty.
+
+    Of one that could be read `partly`, the names of its entries are known.
+    """
     return Gaps(
         rules=ANY if table in _RULE_GIVERS else _NONE,
         outputs=table in (*_RULE_GIVERS, "references"),
         config=table in _KEY_GIVERS,
         sources=table in _SOURCES or (table == "workflow" and (not key or key in _OF_WORKFLOW)),
-        tables=frozenset((table,)),
+        tables=_NONE if partly else frozenset((table,)),
     )
 
 
@@ -149,6 +152,8 @@ def _doubtful(each: Diagnostic, gaps: Gaps) -> bool:
         return stands_for(each.rule or "") is not None
     if each.code == "E003":
         return gaps.sources
+    if each.code == "E018" and key == "transform.split.n":
+        return gaps.config
     if each.code == "E005":
         return gaps.config or (gaps.sources and _INJECTED.search(each.message) is not None)
     return each.code == "E017" and gaps.outputs

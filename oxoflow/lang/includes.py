@@ -115,7 +115,7 @@ def _load(
         chain = " → ".join([*trail, path][-6:])
         return (
             f"include '{written}' is nested too deep or circular ({chain}); the depth limit is "
-            f"{loading.limits.include_depth}"
+            f"{loading.limits.include_depth}; remove one include of the circle"
         )
     loading.count += 1
     most = loading.limits.includes

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from oxoflow.errors import Diagnostic
+from oxoflow.errors import Diagnostic, Severity
 from oxoflow.lang.checks.fatal import duplicate_names, fatal_checks
 from oxoflow.lang.declared import split_config
 from oxoflow.lang.document import decode_text, parse_toml
@@ -29,10 +29,10 @@ from oxoflow.lang.gaps import (
     together,
     without_table,
 )
-from oxoflow.lang.model import Rule, Workflow
+from oxoflow.lang.model import Resources, Rule, Workflow
 from oxoflow.lang.nearest import most_alike
 from oxoflow.lang.shapes import Fault, Wrong, describe
-from oxoflow.lang.tables import KNOWN, RULE, TOP_LEVEL, WORKFLOW
+from oxoflow.lang.tables import KNOWN, RESOURCES, RULE, TOP_LEVEL, WORKFLOW
 from oxoflow.lang.validate import validate
 from oxoflow.limits import DEFAULT, Limits
 
@@ -53,7 +53,8 @@ def parse_workflow(text: str, limits: Limits = DEFAULT) -> Workflow:
     if not faults:
         return workflow
     said = {(fault.code, fault.rule, fault.message) for fault in faults}
-    others = [d for d in validate(workflow) if (d.code, d.rule, d.message) not in said]
+    errors = [each for each in validate(workflow) if each.severity is not Severity.WARNING]
+    others = [d for d in errors if (d.code, d.rule, d.message) not in said]
     found = bounded([*faults, *others], limits.findings)
     raise parse_failure([spoken(each) for each in found])
 
@@ -74,9 +75,10 @@ def read_workflow(
             try:
                 value = shape.read(document[key])
             except Wrong as wrong:
-                for fault in wrong.faults:
-                    faults.add(_fault(fault, None, key), without_table(key))
                 value = sound_entries(key, document[key])
+                missing = without_table(key, partly=bool(value))
+                for fault in wrong.faults:
+                    faults.add(_fault(fault, None, key), missing)
                 if attribute and value:
                     arguments[attribute] = value
             else:
@@ -218,6 +220,8 @@ def _keep_rule_faults(
     name = arguments.get("name")
     arguments.setdefault("name", stand_in(index, file=faults.file))
     lost = frozenset([str(fault.path[0]) for fault in wrong])
+    if "resources" in lost and type(table["resources"]) is dict:
+        arguments["resources"] = Resources(**RESOURCES.read_fields(table["resources"])[0])
     unnamed = ANY if name is None else frozenset[str]()
     missing = Gaps(unnamed, "output" in lost, keys={arguments["name"]: lost})
     for fault in wrong:

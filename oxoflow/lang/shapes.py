@@ -105,7 +105,9 @@ def _count(value: Any) -> int:
     if type(value) is int and 0 <= value < 2**32:
         return value
     if type(value) is int:
-        raise wrong("an integer from 0 to 4294967295", value, "write a number of that size")
+        raise wrong(
+            "an integer from 0 to 4294967295", value, "write 0 or more" if value < 0 else None
+        )
     return _integer(value)
 
 

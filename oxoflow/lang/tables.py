@@ -58,6 +58,7 @@ __all__ = [
     "PROFILE_DEFAULTS",
     "REFERENCE",
     "RESOURCES",
+    "RESOURCE_GROUP",
     "RULE",
     "SAMPLE_GROUP",
     "SCATTER",

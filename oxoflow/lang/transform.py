@@ -6,11 +6,11 @@ fan out, name and fill their texts like every other rule.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from oxoflow.errors import Diagnostic
-from oxoflow.lang.faults import UNUSABLE, error
+from oxoflow.lang.faults import UNUSABLE, error, warning
 from oxoflow.lang.lists import config_list
 from oxoflow.lang.model import Combine, FileSet, Rule, Split, Transform
 from oxoflow.lang.values import config_text
@@ -47,8 +47,21 @@ def check_transform(rule: Rule) -> list[Diagnostic]:
             message = "transform.combine has no file to write to; give the rule an output"
         if message:
             message = f"rule '{rule.name}': {message}"
-            problems.append(error(UNUSABLE, message, rule=rule.name, key="transform.combine"))
+            key = "transform.combine.method" if "method" in message else "transform.combine"
+            problems.append(error(UNUSABLE, message, rule=rule.name, key=key))
     return problems
+
+
+def check_count(rule: Rule, config: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    """Warn of a number of chunks that is no number: there is one chunk then (1.12)."""
+    split = rule.transform.split if rule.transform else None
+    if split is None or split.values or split.values_from or split.n is None:
+        return
+    if not _written_count(split.n, config).isdecimal():
+        message = f"rule '{rule.name}': transform.split.n '{split.n}' is no number and no key of "
+        message += "[config] that holds one, so there is one chunk"
+        hint = "write a number, such as 4, or the name of a key of [config]"
+        yield warning(UNUSABLE, message, rule=rule.name, key="transform.split.n", suggestion=hint)
 
 
 def split_values(
@@ -76,8 +89,7 @@ def split_values(
 
 
 def _numbers(text: str, config: Mapping[str, Any], limit: int) -> Sequence[str]:
-    value = config.get(text.removeprefix("config."))
-    written = (config_text(value) if value is not None else text).strip()
+    written = _written_count(text, config)
     usable = written.isascii() and written.isdigit() and len(written) < 10
     count = int(written) if usable else 1
     if not count:
@@ -87,6 +99,11 @@ def _numbers(text: str, config: Mapping[str, Any], limit: int) -> Sequence[str]:
             f"n = {count} is more than the {limit} jobs that are allowed; use a smaller n"
         )
     return [str(number) for number in range(count)]
+
+
+def _written_count(text: str, config: Mapping[str, Any]) -> str:
+    value = config.get(text.removeprefix("config."))
+    return (config_text(value) if value is not None else text).strip()
 
 
 def map_rule(rule: Rule, transform: Transform, *, own_chunks: bool) -> Rule:

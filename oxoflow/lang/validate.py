@@ -23,6 +23,7 @@ from oxoflow.lang.checks.rules import (
     checkpoint_checks,
     default_complaints,
     growing_names,
+    idle_scatter,
     pair_conditions,
     path_checks,
     rule_checks,
@@ -37,7 +38,7 @@ from oxoflow.lang.nearest import Guesser, is_one_slip
 from oxoflow.lang.references import check_references
 from oxoflow.lang.sources import check_sources, emptied_sources
 from oxoflow.lang.tables import KNOWN
-from oxoflow.lang.transform import check_transform
+from oxoflow.lang.transform import check_count, check_transform
 from oxoflow.lang.view import FileView
 
 NO_RULES = "W036"  # of our own
@@ -101,8 +102,11 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
         yield from rule_checks(rule, sourced, guess)
         if whole:
             yield from config_checks(rule, known, guess, late=late)
+            yield from check_count(rule, workflow.config)
         if rule.transform:
             yield from check_transform(rule)
+        if rule.scatter:
+            yield from idle_scatter(rule)
     if whole:
         yield from pair_checks(workflow, guess)
         yield from dependency_checks(workflow, guess)

@@ -200,6 +200,38 @@ mode = "both" #! S009
 name = "h"
 rules = ["z"] #! E018
 """,
+    "groups and resources of which one cannot be read": """
+[env_groups.py]
+docker = 4 #! S009
+[resource_groups.db] #! S009
+[resource_groups.net]
+max = 1
+[[rules]]
+name = "a"
+env_group = "pi" #! E010
+shell = "x"
+[rules.resources]
+gpu = -1 #! S009
+memory = "lots" #! E004
+groups = { db = 5, net = 2, disk = 1 } #! E010 E010
+[[rules]]
+name = "b"
+env_group = "py"
+shell = "x"
+""",
+    "values that come to nothing": """
+[[rules]]
+name = "a"
+output = ["{k}"]
+scatter = { variable = "k" } #! W035
+shell = "x"
+[[rules]]
+name = "t"
+threads = "4" #! S009
+output = ["t"]
+transform = { split = { by = "n", n = "many" }, map = "x", combine = {} } #! E018 E018
+when = "config.gone &&" #! E005 E002
+""",
     "includes and environments that cannot be read": """
 [[include]] #! S009
 namespace = "n"
@@ -516,6 +548,18 @@ input = ["i"] #! W026
 output = ["{k}.txt"] #! E003
 shell = "x" #! W004 W008
 """,
+    },
+    "declarations that are none": {
+        "w": """\
+[workflow] #! W001 W002
+name = "w"
+[config]
+a = { default = 9, help = "x" } #! S009
+b = { default = "9", type = "integer" } #! S009
+c = { default = "9", range = "all" } #! S009
+[[rules]] #! W003
+name = "a"
+"""
     },
     "nothing but a table that is nearly rules": {
         "w": """\

@@ -180,6 +180,16 @@ def growing_names(workflow: Workflow) -> frozenset[str]:
     return (sourced_names(workflow) - fixed).union(SAMPLE_NAMES, PAIR_NAMES)
 
 
+def idle_scatter(rule: Rule) -> Iterator[Diagnostic]:
+    """Warn of a scatter to which nobody gives values: the rule has no jobs (1.12)."""
+    scatter = rule.scatter
+    if scatter and not scatter.values and not scatter.values_from:
+        message = f"rule '{rule.name}': scatter has no values and no values_from, so the rule "
+        message += "has no jobs"
+        hint = 'add values = ["…"], or values_from = "config.KEY"'
+        yield warning("W035", message, rule=rule.name, key="scatter", suggestion=hint)
+
+
 def path_checks(rule: Rule) -> Iterator[Diagnostic]:
     """Find paths that climb out of the working directory (E009)."""
     if ".." not in "\n".join((*rule.input.paths, *rule.output.paths)):

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from oxoflow.errors import Diagnostic
+from oxoflow.lang.declared import TYPES, failed_declarations
 from oxoflow.lang.lints.advice import documents, note, table_of, warn, written_rules
 from oxoflow.lang.model import Rule, Workflow
 from oxoflow.lang.nearest import Guesser
@@ -65,6 +66,7 @@ def _of_document(document: Mapping[str, Any], guesses: Guesser) -> Iterator[Diag
                 cure = _OF_EACH_RULE if own else _OF_WORKFLOW.get(key)
                 cure = cure or guesses.meant(key, known)
                 yield warn("S006", message, None, f"{place}.{key}", cure)
+    yield from _failed_declarations(table_of(document.get("config")))
     yield from _unknown_words(CLUSTER, table_of(document.get("cluster")), "cluster", None)
     for name, group in table_of(document.get("resource_groups")).items():
         where = f"resource_groups.{name}"
@@ -76,6 +78,14 @@ def _of_document(document: Mapping[str, Any], guesses: Guesser) -> Iterator[Diag
         yield warn("S007", message, None, "workflow.format_version", cure)
 
 
+def _failed_declarations(config: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    for key, fault in failed_declarations(config):
+        where = ".".join([str(step) for step in fault.path])
+        message = f"config '{key}': {where} {fault.text}, so this is a plain table and declares "
+        message += "nothing"
+        yield warn("S009", message, None, f"config.{key}.{where}", fault.suggestion)
+
+
 def _odd_words(workflow: Workflow) -> Iterator[Diagnostic]:
     """Find words of config and rules outside of the sets by which the engine goes (1.8)."""
     for key, declared in workflow.declared.items():
@@ -83,6 +93,11 @@ def _odd_words(workflow: Workflow) -> Iterator[Diagnostic]:
             message = f"config '{key}': the range '{declared.range}' is not known"
             message += ", and counts for nothing"
             yield warn("S009", message, None, f"config.{key}", 'write it as "1..64"')
+        if declared.type is not None and declared.type not in TYPES:
+            message = f"config '{key}': the type '{declared.type}' is not known, and nothing is "
+            message += "checked"
+            cure = f"write one of: {', '.join(TYPES)}"
+            yield warn("S009", message, None, f"config.{key}", cure)
     for rule, written in written_rules(workflow):
         yield from _unknown_words(RULE, written, "", rule)
 
