@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import Enum
+from enum import StrEnum
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -31,7 +31,7 @@ from oxoflow.lang.condition import asks_files, evaluate
 from oxoflow.lang.model import Job, Workflow
 
 
-class Verdict(Enum):
+class Verdict(StrEnum):
     """What becomes of a job; the values are the words on the wire."""
 
     RUN = "run"
@@ -104,6 +104,7 @@ class Decider:
         self._owners = Owners(dag, state.outputs(), self.known, self._holds)
         self._contents = Contents(state.contents, files, dag, renderer)
         removed = {job for job, known in self.known.items() if known.removed}
+        self.has_removed = bool(removed)  # results that were deleted on purpose
         made = self._owners.recorded.items() if removed else ()
         self._removed = {bare(path): path for path, output in made if output.job in removed}
         about = (dag, pipes, self.known, self._removed)
@@ -127,11 +128,12 @@ class Decider:
         known = self.known.get(job.name)
         inputs: Inputs = {}
         if not waiting:
-            done = known is not None and known.status == "done"
-            inputs = self._inputs(job, outputs, lazy=not done or index in self._forced)
-            missing = self._missing(index, job, inputs)
-            if missing:
-                return _short_of_inputs(index, job, outputs, inputs, missing)
+            if job.input.paths:
+                done = known is not None and known.status == "done"
+                inputs = self._inputs(job, outputs, lazy=not done or index in self._forced)
+                missing = self._missing(index, job, inputs)
+                if missing:
+                    return _short_of_inputs(index, job, outputs, inputs, missing)
             awaited = self._awaited(index, inputs) if self._late else None
             if awaited:
                 reason = Reason("later", None, awaited)
@@ -166,9 +168,10 @@ class Decider:
         paths: list[str] = []
         for index in indexes:
             job = self._dag.jobs[index]
-            known = self.known.get(job.name)
-            if job.input.paths and known is not None and known.status == "done":
-                paths += self._renderer.input_files(job)
+            if job.input.paths:
+                known = self.known.get(job.name)
+                if known is not None and known.status == "done":
+                    paths += self._renderer.input_files(job)
         self._files.read_ahead(paths)
 
     def gone(self, index: int) -> tuple[str, ...]:

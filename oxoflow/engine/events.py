@@ -82,14 +82,20 @@ class EventWriter:
         """Append several events at once and return their lines; raises DiskTrouble."""
         lines = []
         data: Mapping[str, Any] | None = None
+        at: float | None = None
         for event in events:
             if event.data is not data:  # thousands may share one: why they are skipped
                 data = event.data
                 shown = to_json(data)
+            if event.time != at:
+                at = event.time
+                when = timestamp(at)
             self._seq += 1
+            job = to_json(event.job)
+            rule = job if event.rule == event.job else to_json(event.rule)
             lines.append(
-                f'{{"seq":{self._seq},"time":"{timestamp(event.time)}","type":"{event.type}",'
-                f'"job":{to_json(event.job)},"rule":{to_json(event.rule)},"data":{shown}}}\n'
+                f'{{"seq":{self._seq},"time":"{when}","type":"{event.type}",'
+                f'"job":{job},"rule":{rule},"data":{shown}}}\n'
             )
         text = "".join(lines)
         self._append(text.encode("utf-8", "replace"))

@@ -27,6 +27,7 @@ from oxoflow.lang.model import Environment, EnvironmentKind, Job, Workflow
 from oxoflow.lang.values import config_text
 
 TO_COME = "not made yet"
+_PLAIN = ("[]", "", "")  # no environment variables, no condition, no environment
 CHANGED = "changed while the job ran"
 AWAITED = "depends_on "  # before the name of a job that is waited for
 STREAMED = "pipe "  # before the key of the job that streams an input
@@ -95,7 +96,8 @@ class Fingerprinter:
     def static(self, job: Job, outputs: tuple[str, ...]) -> str:
         """Digest everything that decides about a job except its inputs."""
         rule = job.rule
-        shared = self._of_rule.get(id(rule))
+        plain = not (rule.envvars or rule.when or rule.environment)
+        shared = _PLAIN if plain else self._of_rule.get(id(rule))
         if shared is None:
             env = sorted(self._renderer.symbolic_env(rule).items()) if rule.envvars else []
             shared = (repr(env), rule.when or "", self._environment(rule.environment))

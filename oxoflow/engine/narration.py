@@ -36,8 +36,9 @@ class Narrator:
         if ends_a_job(event):
             self._ended += 1
         worded = event_words(event)
-        place = f"[{self._ended}/{self._total}] " if self._total else ""
-        return f"{place}{worded}" if worded else None
+        if not worded:
+            return None
+        return f"[{self._ended}/{self._total}] {worded}" if self._total else worded
 
 
 def ends_a_job(event: Event) -> bool:

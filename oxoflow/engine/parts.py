@@ -83,7 +83,7 @@ class Parts(Struct, frozen=True):
         """Say what is going to happen."""
         for warning in warnings:
             self.recorder.event("warning", message=warning)
-        lines = [[d.job.name, d.job.rule.name, d.verdict.value] for d in plan.decisions]
+        lines = [[d.job.name, d.job.rule.name, d.verdict] for d in plan.decisions]
         for start in range(0, len(lines), _JOBS_A_LINE):
             self.recorder.event("jobs_planned", jobs=lines[start : start + _JOBS_A_LINE])
         now = time.time()
@@ -92,7 +92,7 @@ class Parts(Struct, frozen=True):
         for decision in plan.decisions:
             if not needs_work(decision):
                 job, reason = decision.job, skip_reason(decision)
-                data = reasons.setdefault(reason, {"reason": reason})
+                data = reasons.get(reason) or reasons.setdefault(reason, {"reason": reason})
                 skips.append(Event("rule_skipped", job.name, job.rule.name, data, now))
         self.recorder.events(skips)
 

@@ -94,12 +94,12 @@ class Planner:
         with self.files.remembering():
             self._decider.read_ahead(self.selected)
             decisions = self._walk()
-            while self._require_removed(decisions):
+            while self._decider.has_removed and self._require_removed(decisions):
                 decisions = self._walk()
         ordered = tuple(decisions.values())
         summary = {verdict.value: 0 for verdict in Verdict}
         for decision in ordered:
-            summary[decision.verdict.value] += 1
+            summary[decision.verdict] += 1
         return Plan(ordered, {"jobs": len(ordered), **summary})
 
     def doomed(self, plan: Plan) -> list[Decision]:
@@ -169,12 +169,16 @@ class Planner:
                 decisions[index] = Decision(index, jobs[index], Verdict.SKIP, (reason,))
                 continue
             group = group_of.get(index, ())
-            above = [at for at in parents[index] if at in moving and at not in group]
-            stuck = [parent for parent in parents[index] if parent in blocked]
-            names = tuple([jobs[parent].name for parent in above[:_NAMED]])
+            names: tuple[str, ...] = ()
+            if moving and parents[index]:
+                above = [at for at in parents[index] if at in moving and at not in group]
+                names = tuple([jobs[parent].name for parent in above[:_NAMED]])
             decision = self._decider.decide(index, names, present)
-            if stuck and (decision.verdict is not Verdict.SKIP or _lacks_files(decision)):
-                reason = Reason("upstream", None, jobs[stuck[0]].name)
+            stuck = next((at for at in parents[index] if at in blocked), None) if blocked else None
+            if stuck is not None and (
+                decision.verdict is not Verdict.SKIP or _lacks_files(decision)
+            ):
+                reason = Reason("upstream", None, jobs[stuck].name)
                 decision = Decision(index, jobs[index], Verdict.BLOCKED, (reason,))
             decisions[index] = decision
             settled: tuple[Decision, ...] = (decision,)

@@ -329,6 +329,7 @@ def declared_memory(rule: Rule) -> int | None:
 
 def _below_the_directory(paths: tuple[str, ...]) -> tuple[str, ...]:
     """Drop what means the working directory itself, as a path that came out empty does."""
-    if any(path.strip("./") == "" for path in paths):
-        return tuple([path for path in paths if posixpath.normpath(path) != "."])
+    for path in paths:
+        if not path.strip("./"):
+            return tuple([path for path in paths if posixpath.normpath(path) != "."])
     return paths
