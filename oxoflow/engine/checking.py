@@ -22,7 +22,7 @@ from oxoflow.lang.deadline import Deadline
 from oxoflow.lang.declared import check_config
 from oxoflow.lang.expand import expand
 from oxoflow.lang.findings import MORE, bounded, once
-from oxoflow.lang.grouping import empty_groups
+from oxoflow.lang.grouping import EMPTY, empty_groups
 from oxoflow.lang.model import Job, Workflow
 from oxoflow.lang.parse import read_workflow
 from oxoflow.lang.positions import locate
@@ -31,6 +31,7 @@ from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.limits import DEFAULT, Limits
 
 _CIRCLE = "E006"
+_SPLIT = "transform.split.values_from"  # where it cannot be found, there is no split
 
 
 class Checked(Struct, frozen=True):
@@ -112,10 +113,14 @@ def _joined(
     jobs: tuple[Job, ...] = ()
     try:
         jobs = expand(workflow, view, deadline=deadline)
-        found += [*without_rules(workflow), *empty_groups(workflow, jobs)] if look else ()
+        if look:
+            idle = {item.rule for item in found if item.code == EMPTY}
+            found += without_rules(workflow)
+            found += [item for item in empty_groups(workflow, jobs) if item.rule not in idle]
         return jobs, join(workflow, jobs)
     except WorkflowError as error:
         known = {(item.code, item.rule) for item in found}
+        known |= {("E018", item.rule) for item in found if item.key == _SPLIT}
         stopped = _told(error)
         if not error.diagnostics and any(error.message in item.message for item in found):
             stopped = []

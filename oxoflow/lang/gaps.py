@@ -124,8 +124,11 @@ def spoken(diagnostic: Diagnostic) -> Diagnostic:
     if _MARK in diagnostic.message:
         words = _MARKED.sub(lambda found: f"number {int(found[1]) + 1}", diagnostic.message)
         diagnostic = replace(diagnostic, message=words)
-    if _NUMBER not in diagnostic.message and _NUMBER not in name:
+    hint = diagnostic.suggestion or ""
+    if _NUMBER not in diagnostic.message + hint + name:
         return diagnostic
+    if _NUMBER in hint:
+        diagnostic = replace(diagnostic, suggestion=_STAND_IN.sub(r"\2", hint))
     message = _NAMELESS.sub(lambda found: f"rule number {int(found[1]) + 1}", diagnostic.message)
     message = _STAND_IN.sub(r"\2", message)
     number, key = stands_for(name), diagnostic.key
@@ -152,7 +155,7 @@ def _doubtful(each: Diagnostic, gaps: Gaps) -> bool:
         return stands_for(each.rule or "") is not None
     if each.code == "E003":
         return gaps.sources
-    if each.code == "E018" and key == "transform.split.n":
+    if each.code == "E018" and key.startswith("transform.split"):
         return gaps.config
     if each.code == "E005":
         return gaps.config or (gaps.sources and _INJECTED.search(each.message) is not None)

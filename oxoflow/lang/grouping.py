@@ -13,18 +13,41 @@ from msgspec.structs import replace
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.condition import evaluate, tests_wildcards
-from oxoflow.lang.configrefs import fill, settle
+from oxoflow.lang.configrefs import MARK, fill, settle
 from oxoflow.lang.discovery import PatternError, as_glob, match_path
 from oxoflow.lang.fanout import Ground, Instances, plan_choices
 from oxoflow.lang.faults import UNUSABLE, error, warning, workflow_failure
 from oxoflow.lang.filling import Filler
 from oxoflow.lang.model import InputGroup, Job, Rule, Workflow
+from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.sources import Choice, Sources, collect_sources, meta_bindings
 from oxoflow.lang.values import config_text
 from oxoflow.lang.view import NOTHING
 from oxoflow.lang.wildcards import GROUP_PREFIX, META_PREFIX, PLACEHOLDER, Template, names_in
 
 EMPTY = "W035"  # of our own: a rule has no jobs
+
+
+def check_groups(rule: Rule, guess: Guesser) -> Iterator[Diagnostic]:
+    """Find `input_groups` that can make no job: two entries, odd patterns, unknown names."""
+    if len(rule.input_groups) > 1:
+        message = f"rule '{rule.name}': input_groups takes one entry; split the rule in two"
+        yield error(UNUSABLE, message, rule=rule.name, key="input_groups.1")
+    for at, entry in enumerate(rule.input_groups):
+        names = PLACEHOLDER.findall(entry.pattern)
+        if MARK not in entry.pattern:
+            try:
+                match_path(entry.pattern)
+            except PatternError as fault:
+                message = f"rule '{rule.name}': input_groups: {fault}"
+                key = f"input_groups.{at}.pattern"
+                yield error(UNUSABLE, message, rule=rule.name, key=key)
+        if entry.group_by not in names and not entry.group_by.startswith(META_PREFIX):
+            message = f"rule '{rule.name}': input_groups are by '{entry.group_by}', which the "
+            message += f"pattern '{entry.pattern}' does not have, so the rule has no jobs"
+            hint = guess.meant(entry.group_by, names) or "name a wildcard of the pattern"
+            key = f"input_groups.{at}.group_by"
+            yield warning(EMPTY, message, rule=rule.name, key=key, suggestion=hint)
 
 
 class Discovery:

@@ -171,6 +171,7 @@ def check_sources(workflow: Workflow) -> list[Diagnostic]:
         *_check_tables(workflow),
         *check_constraints(workflow),
         *_check_metadata(workflow),
+        *_check_empty(workflow),
         *_check_names(workflow),
     ]
 
@@ -230,6 +231,15 @@ def _check_metadata(workflow: Workflow) -> Iterable[Diagnostic]:
                     "would replace in every command; rename it"
                 )
                 yield error(UNUSABLE, message, key=f"{table}.{index}.metadata")
+
+
+def _check_empty(workflow: Workflow) -> Iterable[Diagnostic]:
+    """Refuse samples without a name: their files would be called like their directory."""
+    for index, group in enumerate(workflow.groups):
+        if "" in group.samples:
+            message = f"sample group '{group.name}' has a sample without a name; remove it"
+            key = f"sample_groups.{index}.samples.{group.samples.index('')}"
+            yield error(UNUSABLE, message, key=key)
 
 
 def _check_names(workflow: Workflow) -> Iterable[Diagnostic]:

@@ -52,12 +52,23 @@ def check_transform(rule: Rule) -> list[Diagnostic]:
     return problems
 
 
-def check_count(rule: Rule, config: Mapping[str, Any]) -> Iterator[Diagnostic]:
-    """Warn of a number of chunks that is no number: there is one chunk then (1.12)."""
+def check_split(
+    rule: Rule, config: Mapping[str, Any], view: FileView, limit: int
+) -> Iterator[Diagnostic]:
+    """Find a split whose values cannot be had, and a number of chunks that is none (1.12)."""
     split = rule.transform.split if rule.transform else None
-    if split is None or split.values or split.values_from or split.n is None:
+    if split is None or not (split.values or split.values_from or split.n or split.glob):
         return
-    if not _written_count(split.n, config).isdecimal():
+    named = "" if split.values else split.values_from
+    if named and named.removeprefix("config.") not in config:
+        return  # that the key is not defined is told with the others (E005)
+    try:
+        split_values(split, config, view, limit)
+    except SplitError as fault:
+        message = f"rule '{rule.name}': transform.split: {fault}"
+        yield error(UNUSABLE, message, rule=rule.name, key="transform.split")
+    counted = split.n is not None and not split.values and not split.values_from
+    if counted and not _written_count(split.n or "", config).isdecimal():
         message = f"rule '{rule.name}': transform.split.n '{split.n}' is no number and no key of "
         message += "[config] that holds one, so there is one chunk"
         hint = "write a number, such as 4, or the name of a key of [config]"
@@ -75,6 +86,8 @@ def split_values(
         return split.values
     if split.values_from:
         listed = config_list(config, split.values_from)
+        if listed is not None and not listed:
+            raise SplitError(f"values_from '{split.values_from}' is an empty list; add values")
         if not listed:
             raise SplitError(f"values_from '{split.values_from}' is no list in [config]")
         return listed

@@ -33,13 +33,14 @@ from oxoflow.lang.danger import find_dangers
 from oxoflow.lang.faults import error, warning
 from oxoflow.lang.findings import bounded
 from oxoflow.lang.gaps import WHOLE, certain
+from oxoflow.lang.grouping import check_groups
 from oxoflow.lang.model import Rule, Workflow
 from oxoflow.lang.nearest import Guesser, is_one_slip
 from oxoflow.lang.references import check_references
 from oxoflow.lang.sources import check_sources, emptied_sources
 from oxoflow.lang.tables import KNOWN
-from oxoflow.lang.transform import check_count, check_transform
-from oxoflow.lang.view import FileView
+from oxoflow.lang.transform import check_split, check_transform
+from oxoflow.lang.view import NOTHING, FileView
 
 NO_RULES = "W036"  # of our own
 _LENIENT_KEYS = frozenset(("name",))
@@ -92,7 +93,7 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
     if not workflow.name.strip():
         hint = "give the workflow a name"
         yield error("E001", "the workflow name is empty", key="workflow.name", suggestion=hint)
-    yield from default_complaints(workflow.defaults)
+    yield from default_complaints(workflow)
     yield from check_sources(workflow)
     broken = list(pair_conditions(workflow.pairs))
     yield from broken
@@ -102,9 +103,13 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
         yield from rule_checks(rule, sourced, guess)
         if whole:
             yield from config_checks(rule, known, guess, late=late)
-            yield from check_count(rule, workflow.config)
+            if rule.transform:
+                limit = workflow.limits.jobs
+                yield from check_split(rule, workflow.config, view or NOTHING, limit)
         if rule.transform:
             yield from check_transform(rule)
+        if rule.input_groups:
+            yield from check_groups(rule, guess)
         if rule.scatter:
             yield from idle_scatter(rule)
     if whole:

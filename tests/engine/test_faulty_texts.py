@@ -232,6 +232,51 @@ output = ["t"]
 transform = { split = { by = "n", n = "many" }, map = "x", combine = {} } #! E018 E018
 when = "config.gone &&" #! E005 E002
 """,
+    "amounts, groups and samples that cannot be": """
+[defaults]
+threads = 0 #! E002
+[resource_budget]
+max_memory = "lots" #! E004
+[[references]]
+name = "r"
+output = "r"
+build = "touch r"
+memory = "much" #! E004
+[[sample_groups]]
+name = "g"
+samples = ["a", ""] #! E018
+[[rules]]
+name = "a"
+input_groups = [{ pattern = "{s}", group_by = "x" }, { pattern = "b" }] #! S009
+shell = "x"
+[[rules]]
+name = "b"
+input_groups = [
+    { pattern = "{s}.fq", group_by = "x" }, #! W035
+    { pattern = "a", group_by = "meta.x" }, #! E018
+]
+shell = "x"
+""",
+    "splits without values": """
+[config]
+none = []
+[[rules]]
+name = "a"
+output = ["a"]
+transform = { split = { by = "n", n = 0 }, map = "x" } #! E018
+[[rules]]
+name = "b"
+output = ["b"]
+transform = { split = { by = "n", values_from = "config.none" }, map = "x" } #! E018
+[[rules]]
+name = "c"
+output = ["c"]
+transform = { split = { by = "n", values_from = "config.gone" }, map = "x" } #! E005
+[[rules]]
+name = "d"
+output = ["d"]
+transform = { split = { by = "n", glob = "gone*" }, map = "x" } #! E018
+""",
     "includes and environments that cannot be read": """
 [[include]] #! S009
 namespace = "n"
@@ -537,6 +582,15 @@ pairs_file = "gone.tsv" #! E018
 name = "a"
 input = ["{tissue}.txt"]
 """,
+    },
+    "a pattern that misses a wildcard": {
+        "w": """\
+[workflow] #! W001 W002
+name = "w"
+[[rules]] #! W003
+name = "a"
+expand_inputs = [{ pattern = "{lan}_{r}", variables = { lane = "1", r = "2" } }] #! W024
+"""
     },
     "an output that misses a wildcard is told once": {
         "w": """\

@@ -96,7 +96,7 @@ def test_nothing_is_found_where_nothing_is_wrong(text: str):
         ),
         (
             rule("a", expand_inputs='[{ pattern = "{v}", variables = { v = "config.x" } }]'),
-            [("E005", "warning", "expand_inputs.0.variables")],
+            [("E005", "warning", "expand_inputs.0.variables.v")],
         ),
         (rule("a", depends_on='["b"]'), [("E007", "error", "depends_on.0")]),
         (

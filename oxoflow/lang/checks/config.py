@@ -38,7 +38,8 @@ def config_checks(
             told.add(key)
             message = f"rule '{rule.name}': config.{key} is not defined, so {effect}"
             hint = guess.meant(key, known, "config.{}") or _cure(key, late)
-            yield warning("E005", message, rule=rule.name, key=field, suggestion=hint)
+            make = error if field.startswith("transform.") else warning
+            yield make("E005", message, rule=rule.name, key=field, suggestion=hint)
 
 
 def pair_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
@@ -114,10 +115,11 @@ def _soft_keys(rule: Rule) -> Iterator[tuple[str, str, str]]:
         if reference:
             yield f"{field}.values_from", reference.removeprefix(_PREFIX), "there are no values"
     for index, spec in enumerate(rule.expand_inputs):
-        for text in spec.variables.values():
+        for name, text in spec.variables.items():
             key = text.removeprefix(_PREFIX)
             if text.startswith(_PREFIX) and "{" not in key:
-                yield f"expand_inputs.{index}.variables", key, "its name is taken as the value"
+                place = f"expand_inputs.{index}.variables.{name}"
+                yield place, key, "its name is taken as the value"
 
 
 def known_keys(workflow: Workflow) -> frozenset[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.condition import complaint, unread_part
 from oxoflow.lang.faults import error, warning
-from oxoflow.lang.model import Defaults, FileSet, Pair, Rule, Workflow
+from oxoflow.lang.model import FileSet, Pair, Rule, Workflow
 from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.values import parse_duration, parse_memory
 from oxoflow.lang.wildcards import META_PREFIX, PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES, names_in
@@ -110,13 +110,24 @@ def _condition_complaints(
         )
 
 
-def default_complaints(defaults: Defaults) -> Iterator[Diagnostic]:
-    """Find amounts in `[defaults]` that no rule can take over: once, not for each rule."""
-    if defaults.memory is not None:
-        try:
-            parse_memory(defaults.memory)
-        except ValueError as fault:
-            yield error("E004", f"[defaults] memory {fault}", key="defaults.memory")
+def default_complaints(workflow: Workflow) -> Iterator[Diagnostic]:
+    """Find amounts outside of rules that cannot be: once, not for each rule that takes them."""
+    defaults = workflow.defaults
+    places = [("[defaults] memory", "defaults.memory", defaults.memory)]
+    most = workflow.budget.max_memory
+    places.append(("[resource_budget] max_memory", "resource_budget.max_memory", most))
+    for index, reference in enumerate(workflow.references):
+        named = f"reference '{reference.name}': memory"
+        places.append((named, f"references.{index}.memory", reference.memory))
+    for named, key, text in places:
+        if text is not None:
+            try:
+                parse_memory(text)
+            except ValueError as fault:
+                yield error("E004", f"{named} {fault}", key=key)
+    if defaults.threads == 0:
+        message = "[defaults] threads is 0 and counts as 1"
+        yield warning("E002", message, key="defaults.threads", suggestion="write 1 or more")
     if defaults.time_limit is not None:
         try:
             parse_duration(defaults.time_limit)

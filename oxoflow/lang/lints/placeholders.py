@@ -51,6 +51,13 @@ def placeholder_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
                     seen.add(name)
                     if key == "input" or not _is_loose(name, rule):
                         yield _no_source(rule, name, f"{key}.{at}", facts)
+    for at, spec in enumerate(rule.expand_inputs):
+        for name in PLACEHOLDER.findall(spec.pattern):
+            filled = name in own or name in spec.variables or _has_source(name, facts)
+            if name not in seen and not filled:
+                seen.add(name)
+                names = sorted(spec.variables)
+                yield _no_source(rule, name, f"expand_inputs.{at}.pattern", facts, names)
     for key, text in command_texts(rule):
         if "{" in text:
             yield from _command(rule, key, text, own, seen, facts)
