@@ -88,7 +88,7 @@ def _execute(arguments: Arguments) -> int:
     document = read_document(Path(arguments.file))
     graph = read_graph(document)
     kept = arguments.workdir is not None
-    root = Path(arguments.workdir or tempfile.mkdtemp(prefix="oxify-"))
+    root = Path(arguments.workdir or tempfile.mkdtemp(prefix="oxify-")).resolve()
     try:
         before = RunDirectory(root).read_run()
         supplies = Supplies(

@@ -48,6 +48,20 @@ def test_execute_prints_the_execution(tmp_path: Path, capsys: pytest.CaptureFixt
     assert set(done) == {"execution_id", "workflow_id", "state", "variables", "node_results"}
 
 
+def test_a_directory_may_be_given_as_it_is_seen_from_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    child = '[workflow]\nname = "c"\n[[rules]]\nname = "r"\noutput = ["o"]\nshell = "touch o"'
+    call = {"server_id": "oxo", "tool_name": "run", "parameters": {"toml_content": child}}
+    steps = (code("Py", "result = 1", "a"), shell("Sh", "echo 2", "b"), node("Oxo", "Tool", call))
+    graph = write(Path("g.json"), line(*steps))
+    assert main(["oxify", "execute", graph, "--workdir", "here"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert done["variables"] == {"a": 1, "b": 2}
+    assert done["node_results"][3]["result"]["Success"]["outputs"] == ["o"]
+
+
 def test_a_failed_execution_exits_with_1_and_says_why(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
