@@ -28,6 +28,7 @@ from oxoflow.graph.compile import Program, compile_graph
 from oxoflow.graph.detail import execution_detail
 from oxoflow.graph.document import KIND_NAMES, dump
 from oxoflow.graph.execution import Job, execute
+from oxoflow.graph.forms import complaints, filled
 from oxoflow.graph.reading import read_collection, read_document
 from oxoflow.graph.supplies import DOCUMENT, Supplies, read_object, read_supplies
 from oxoflow.graph.template import parsed
@@ -171,14 +172,30 @@ def _answer(arguments: Arguments) -> int:
     if len(given) != 1:
         raise UsageError("give one of --approve ID, --reject ID, --submit ID --data JSON")
     number, status = given[0]
-    if read_ask(RunDirectory(root).records, number) is None:
+    ask = read_ask(RunDirectory(root).records, number)
+    if ask is None:
         raise UsageError(f"'{root}' has no question {number}")
     answer: dict[str, Any] = {"status": status, "by": os.environ.get("USER") or "local"}
     answer["comments"] = arguments.comments
+    if ask.get("kind") != ("form" if status == "submitted" else "approval"):
+        cure = "--submit ID --data JSON" if ask.get("kind") == "form" else "--approve or --reject"
+        raise UsageError(f"question {number} wants another answer: give {cure}")
     if status == "submitted":
-        answer["form_data"] = parsed(arguments.data or "{}")
+        answer["form_data"] = _form_data(ask, arguments.data or "{}")
     _put_answer(root, number, answer)
     return 0
+
+
+def _form_data(ask: dict[str, Any], text: str) -> dict[str, Any]:
+    """What is filled into a form; raise UsageError for what its fields do not take (4.10)."""
+    data, fields = parsed(text), ask.get("fields")
+    if not isinstance(data, dict):
+        raise UsageError("--data must be a JSON object: the values of the form's fields by id")
+    fields = fields if isinstance(fields, list) else []
+    wrong = complaints(fields, data)
+    if wrong:
+        raise UsageError("; ".join(wrong))
+    return filled(fields, data)
 
 
 def _put_answer(root: Path, number: str, answer: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from oxoflow.db.instants import instant
 from oxoflow.db.questions import Question, Standing, find_question, pending_questions
 from oxoflow.errors import Conflict, Forbidden, InvalidInput, NotFound
 from oxoflow.executions import showing
-from oxoflow.executions.forms import complaints, filled
+from oxoflow.graph.forms import complaints, filled
 from oxoflow.web.deeds import deed
 from oxoflow.web.http import reply, services
 from oxoflow.web.oxify import (
