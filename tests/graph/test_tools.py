@@ -325,6 +325,13 @@ def test_a_server_is_asked_for_children_and_look_ups(begin: Begin) -> None:
     }  # fmt: skip
 
 
+def test_a_child_that_was_never_run_is_told_as_such(begin: Begin) -> None:
+    run = begin(line(tool("oxo", "run", {"toml_content": "bad ["})), nonce="n").start()
+    child = run.await_event("child.requested").data["id"]
+    run.control("answer", id=child, child=None, state="failed", error="not valid TOML", outputs=[])
+    assert run.finish().failure == "Node 'T' failed: the workflow was not run: not valid TOML"
+
+
 @pytest.mark.parametrize(
     ("db_type", "said"), [("qdrant", "is not available"), ("fts5", "give --collection")]
 )
