@@ -14,7 +14,8 @@ from typing import Any
 from msgspec import Struct
 
 from oxoflow.engine.configtext import NO_CONFIG, ConfigTexts
-from oxoflow.engine.matching import OutputIndex, looks_like_directory, tidy
+from oxoflow.engine.cycles import cycle_faults
+from oxoflow.engine.matching import OutputIndex, tidy
 from oxoflow.errors import Diagnostic, GraphError, Severity
 from oxoflow.lang.model import ExecutionGroup, Job
 from oxoflow.lang.nearest import most_alike
@@ -22,7 +23,6 @@ from oxoflow.limits import DEFAULT, Limits
 
 _Edges = tuple[tuple[int, ...], ...]
 _DEEP = "**"
-_SHOWN = 20  # names of a cycle that a message spells out
 
 
 class Dag(Struct, frozen=True):
@@ -85,8 +85,8 @@ def build_dag(
         if len(flat[2]) == len(jobs):
             frozen, children, order = flat
     if len(order) < len(jobs):
-        rule = jobs[find_cycle(frozen, order)[0]].rule.name
-        raise _fault("E006", rule, _cycle_message(jobs, frozen, order, texts), "input")
+        found = tuple(cycle_faults(jobs, frozen, children, order, texts))
+        raise GraphError(found[0].message, found)
     shared = tuple((path, tuple(owners)) for path, owners in outputs.shared() if "{" not in path)
     return Dag(jobs, index, frozen, children, order, shared, texts=texts)
 
@@ -246,53 +246,3 @@ def _children(parents: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ..
             else:
                 known.append(at)
     return tuple([tuple(found) if found else () for found in children])
-
-
-def find_cycle(parents: Sequence[Sequence[int]], order: Sequence[int]) -> list[int]:
-    """Give one cycle among the positions missing from `order`, producer before consumer."""
-    left = set(range(len(parents))) - set(order)
-    at = min(left)
-    path: list[int] = []
-    place: dict[int, int] = {}
-    while at not in place:
-        place[at] = len(path)
-        path.append(at)
-        at = next(parent for parent in parents[at] if parent in left)
-    cycle = path[place[at] :][::-1]
-    first = cycle.index(min(cycle))
-    return cycle[first:] + cycle[:first]
-
-
-def _cycle_message(
-    jobs: tuple[Job, ...],
-    parents: tuple[tuple[int, ...], ...],
-    order: Sequence[int],
-    texts: ConfigTexts,
-) -> str:
-    cycle = find_cycle(parents, order)
-    names = [jobs[at].name for at in [*cycle, cycle[0]]]
-    if len(names) > _SHOWN:
-        names = [*names[: _SHOWN - 1], f"… {len(names) - _SHOWN} more …", names[-1]]
-    links = zip(cycle, [*cycle[1:], cycle[0]], strict=True)
-    causes = [_edge_cause(jobs[one], jobs[two], texts) for one, two in links][:_SHOWN]
-    surprising = "; ".join([cause for cause in causes if "directory" in cause][:3])
-    because = surprising or "; ".join(causes[:3])
-    return (
-        f"cycle detected in workflow DAG: {' → '.join(names)} ({because}); "
-        "let one of these rules write elsewhere or not read what comes after it"
-    )
-
-
-def _edge_cause(producer: Job, consumer: Job, texts: ConfigTexts) -> str:
-    """Say why `consumer` waits for `producer`, for messages."""
-    if producer.name in consumer.depends_on:
-        return f"'{consumer.name}' names '{producer.name}' in depends_on"
-    outputs = OutputIndex((tidy(texts.path(path)), 0) for path in producer.output.paths)
-    for path in consumer.input.paths:
-        path = tidy(texts.path(path))
-        if outputs.exact(path):
-            return f"'{consumer.name}' reads '{path}' of '{producer.name}'"
-        if outputs.match(path) or outputs.match_directory(path, consumer.input.pattern):
-            kind = ", which counts as a directory," if looks_like_directory(path) else ""
-            return f"'{consumer.name}' reads '{path}'{kind} where '{producer.name}' writes"
-    return f"'{consumer.name}' follows '{producer.name}'"

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct, field
 
-from oxoflow.engine.dag import Dag, find_cycle, topological_order
+from oxoflow.engine.cycles import find_cycle
+from oxoflow.engine.dag import Dag, topological_order
 from oxoflow.engine.matching import OutputIndex, is_glob, tidy
 from oxoflow.engine.references import is_reference
 from oxoflow.engine.render import Renderer

@@ -301,6 +301,47 @@ def test_every_fault_is_told_with_what_else_is_wrong_and_nothing_follows_from_it
     assert places(told(files, look=True)) == marked(files)
 
 
+CIRCLES = """\
+[[rules]]
+name = "c"
+depends_on = ["d"] #! E006
+shell = "x"
+[[rules]]
+name = "d"
+depends_on = ["c"]
+shell = "x"
+[[rules]]
+name = "behind"
+input = ["x.txt"]
+depends_on = ["d"]
+shell = "x"
+[[rules]]
+name = "e"
+input = [
+  "raw.txt",
+  "g.txt", #! E006
+]
+output = ["e.txt"]
+shell = "x"
+[[rules]]
+name = "f"
+input = ["e.txt", "x.txt"]
+output = ["f.txt"]
+shell = "x"
+[[rules]]
+name = "g"
+input = ["f.txt", "g.txt"]
+output = ["g.txt"]
+shell = "x"
+"""
+
+
+@pytest.mark.parametrize("start", ["", FAULTS["config that cannot be read"]])
+def test_every_circle_is_told_at_the_key_that_closes_it_and_no_job_that_waits_for_one(start):
+    files = {"w": ("config = 5 #! S009\n" if start else "") + HEAD + start + LOOP + CIRCLES}
+    assert places(told(files)) == marked(files)
+
+
 SOURCES = {
     "a sheet that is not there": """
 [workflow]
@@ -491,8 +532,8 @@ path = "deep"
 namespace = "d"
 [[rules]]
 name = "own"
-input = ["h.txt", "/made/elsewhere"] #! E006
-depends_on = ["h::first", "h::twice", "h::unknown"]
+input = ["h.txt", "/made/elsewhere"]
+depends_on = ["h::first", "h::twice", "h::unknown"] #! E006
 output = ["own.txt"]
 shell = "x {config.known} {config.unknown}"
 """,
