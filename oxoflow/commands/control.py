@@ -33,7 +33,7 @@ from oxoflow.errors import RunError, UsageError
 _WAIT_SECONDS = 12.0  # a cancel is confirmed within 7 s
 _LOOK_SECONDS = 0.05
 _SHOWN = 20
-_RUN_STARTED = b'"type":"run_started"'
+_RUN_STARTED, _JOBS_PLANNED = b'"type":"run_started"', b'"type":"jobs_planned"'
 
 
 def show_status(arguments: Arguments) -> int:
@@ -63,12 +63,13 @@ def _of_last_run(directory: RunDirectory, records: dict[str, Record]) -> dict[st
         content = directory.events.read_bytes()
     except OSError:
         return records
-    began = content.rfind(_RUN_STARTED)
     names: set[str] = set()
-    for line in content[max(0, began) :].splitlines():
-        if b'"type":"jobs_planned"' in line:
-            with contextlib.suppress(ValueError, KeyError, TypeError, IndexError):  # a torn line
-                names.update(job[0] for job in json.loads(line)["data"]["jobs"])
+    at = content.find(_JOBS_PLANNED, max(0, content.rfind(_RUN_STARTED)))
+    while at >= 0:
+        start, end = content.rfind(b"\n", 0, at) + 1, content.find(b"\n", at)
+        with contextlib.suppress(ValueError, KeyError, TypeError, IndexError):  # a torn line
+            names.update(job[0] for job in json.loads(content[start:end])["data"]["jobs"])
+        at = content.find(_JOBS_PLANNED, at + 1)
     return {name: job for name, job in records.items() if name in names} if names else records
 
 
