@@ -143,7 +143,7 @@ def test_the_bridge_runs_a_child_of_its_owner(server: OxifyServer) -> None:
     assert (server.run_directory(result["run_id"]) / "said.txt").read_text() == "hi\n"
     parameters["toml_content"] = "not toml ["
     failed = server.until(server.begin(line(node("Run", "Tool", tool)), {"word": "hi"}))
-    assert "ended failed" in failed["state"]["Failed"]
+    assert "the workflow was not run: not valid TOML" in failed["state"]["Failed"]
 
 
 def test_a_retriever_finds_the_owners_texts(server: OxifyServer) -> None:
