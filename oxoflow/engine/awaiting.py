@@ -1,13 +1,15 @@
 """Know what a job waits for without reading a declared file of it, and what that job made.
 
 A command may read what a job in `depends_on` made although no input says so: a report over a whole
-directory does. Owns which jobs these are, and their keys, which stand for what they made. Any
-thread may ask.
+directory does. A rule that names another and reads its file for the same sample waits for that
+file only: all samples stand in `depends_on` because a rule's name means every job of it. Owns which
+jobs are only waited for, and their keys, which stand for what they made. Any thread may ask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Protocol
 
 from oxoflow.engine.dag import Dag
@@ -23,6 +25,7 @@ class Paths(Protocol):
 
     def output_files(self, job: Job) -> tuple[str, ...]: ...
     def input_files(self, job: Job) -> tuple[str, ...]: ...
+    def own_paths(self, job: Job, patterns: Sequence[str]) -> tuple[str, ...]: ...
 
 
 class Awaiting:
@@ -54,15 +57,33 @@ class Awaiting:
         return known.key if known is not None and known.status == "done" else None
 
     def _find(self, job: Job) -> tuple[str, ...]:
-        """Name the jobs in depends_on none of whose outputs the job reads, in that order.
+        """Name the jobs in depends_on of whose rules the job reads no file, in that order.
 
         A checkpoint is none: what it finds is which jobs there are.
         """
         jobs, index = self._dag.jobs, self._dag.index
-        known = [index[name] for name in dict.fromkeys(job.depends_on) if name in index]
-        named = [at for at in known if not jobs[at].rule.checkpoint]
-        outputs = OutputIndex(
-            (tidy(path), at) for at in named for path in self._paths.output_files(jobs[at])
-        )
-        read = {at for path in self._paths.input_files(job) for at in outputs.match(tidy(path))}
-        return tuple(jobs[at].name for at in named if at not in read)
+        read = {
+            at for path in self._paths.input_files(job) for at in self._outputs.match(tidy(path))
+        }
+        named = {*job.rule.depends_on}
+        joined = {jobs[at].rule.name for at in read} & named
+        found = []
+        for name in job.depends_on:
+            at = index.get(name)
+            if at is not None and at not in read:
+                rule = jobs[at].rule
+                if not rule.checkpoint and rule.name not in joined:
+                    found.append(name)
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def _outputs(self) -> OutputIndex:
+        return OutputIndex(self._made_files())
+
+    def _made_files(self) -> Iterator[tuple[str, int]]:
+        for at, job in enumerate(self._dag.jobs):
+            for path in self._paths.output_files(job):
+                yield tidy(path), at
+            if job.rule.output_pattern:
+                for path in self._paths.own_paths(job, (job.rule.output_pattern,)):
+                    yield tidy(path), at

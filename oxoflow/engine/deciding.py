@@ -281,6 +281,10 @@ class Decider:
         digests = self.fingerprinter.settled(case.inputs)
         if self.fingerprinter.key(case.job, static, digests) == known.key:
             return Verdict.SKIP, ()
+        if static == known.static and known.key:
+            parts = self._state.detail(case.job.name).parts
+            if self.fingerprinter.waits_for_less(case.job, static, digests, known.key, parts):
+                return Verdict.SKIP, ()
         return Verdict.RUN, self._changes(case, digests)
 
     def _spoiled(self, job: Job, outputs: tuple[str, ...]) -> tuple[Reason, ...]:
@@ -348,7 +352,7 @@ class Decider:
         return tuple(
             Reason(item.part, item.old, item.new)
             for item in differences(before, parts)
-            if not (case.waiting and item.part.startswith("depends_on."))
+            if not (item.part.startswith("depends_on.") and (case.waiting or item.new is None))
         )
 
 

@@ -141,8 +141,6 @@ def _input(reason: Reason, name: str, verdict: Verdict) -> str:
 
 
 def _depends_on(reason: Reason, name: str, verdict: Verdict) -> str:
-    if reason.new is None:
-        return f"it no longer waits for {name}"
     return f"{name}, for which it waits, has {'new' if reason.old else 'now'} results"
 
 
