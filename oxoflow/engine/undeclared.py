@@ -70,7 +70,7 @@ def find_undeclared(
 ) -> tuple[Finding, ...]:
     """Compare what was seen since the run began with what the jobs declare."""
     ran = [r for r in records.values() if (r.started_at or 0.0) >= since and r.job in dag.index]
-    declared = _Declared(dag, renderer)
+    declared = _Declared(root, dag, renderer)
     made: dict[str, set[str]] = {}
     unclear: dict[str, set[str]] = {}
     for path, changed_at in _changed(root, since, declared):
@@ -98,13 +98,15 @@ def find_undeclared(
 class _Declared:
     """The files that some rule says it makes."""
 
-    def __init__(self, dag: Dag, renderer: Renderer) -> None:
+    def __init__(self, root: str, dag: Dag, renderer: Renderer) -> None:
         self._files: set[str] = set()
         self._folders: set[str] = set()
         self._patterns: set[str] = set()
         for job in dag.jobs:
             for path in _places(job, renderer):
-                self._add(os.path.normpath(path))
+                plain = path[:1] != "/" and ".." not in path
+                own = path if plain else os.path.relpath(os.path.join(root, path), root)
+                self._add(os.path.normpath(own))
             environment = job.rule.environment
             if environment is not None and environment.kind is EnvironmentKind.VENV:
                 self._folders.add(os.path.normpath(environment.spec))

@@ -56,6 +56,15 @@ def test_what_is_declared_in_any_way_is_not_told(tmp_path):
     assert told(tmp_path) == []
 
 
+def test_a_declared_file_is_known_however_its_path_is_spelled(tmp_path):
+    here = tmp_path / "here"
+    here.mkdir()
+    made = "; sleep 0.05; touch {output}"
+    text = rule("a", f"true{made}", output=[f"{here}/a", "../here/b", "./c"])
+    assert execute(here, text).exit_code == 0
+    assert told(here) == []
+
+
 def test_a_run_that_had_nothing_to_do_tells_nothing(tmp_path):
     text = rule("a", "echo > a", output=["a"])
     execute(tmp_path, text)
