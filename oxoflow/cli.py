@@ -7,7 +7,6 @@ when named, so that a start stays under a tenth of a second.
 
 from __future__ import annotations
 
-import difflib
 import gc
 import importlib
 import io
@@ -21,6 +20,7 @@ from oxoflow import __version__
 from oxoflow.commands.arguments import Verb, read_arguments
 from oxoflow.commands.output import diagnostic_json, drop_output
 from oxoflow.errors import Diagnostic, OxoflowError, UsageError, WorkflowError
+from oxoflow.lang.nearest import most_alike
 
 INTERRUPTED = 130
 _SHOWN = 50  # diagnostics that are listed
@@ -96,8 +96,8 @@ def _dispatch(words: list[str]) -> int:
     name = words.pop(0)
     entry = VERBS.get(name)
     if entry is None:
-        near = difflib.get_close_matches(name, VERBS, 1)
-        hint = f"did you mean '{near[0]}'?" if near else "see 'oxoflow --help'"
+        near = most_alike(name, VERBS)
+        hint = f"did you mean '{near}'?" if near else "see 'oxoflow --help'"
         raise UsageError(f"'{name}' is no command; {hint}")
     # the one deliberate late import: a start loads the code of its own verb only
     module = importlib.import_module(f"oxoflow.commands.{entry.module}")

@@ -7,7 +7,6 @@ of mistakes. Starts nothing.
 from __future__ import annotations
 
 import argparse
-import difflib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
@@ -17,8 +16,10 @@ from msgspec import Struct
 from oxoflow.commands.configfile import read_config_file
 from oxoflow.commands.options import Option
 from oxoflow.errors import UsageError
+from oxoflow.lang.nearest import most_alike
 
 Arguments = argparse.Namespace
+_ALIKE_FLAGS = 0.72  # flags share their dashes and are short
 
 
 class Verb(Struct, frozen=True):
@@ -110,8 +111,8 @@ def settle_pairs(pairs: Mapping[str, Pair], known: Sequence[str], prog: str) -> 
     """Take the pairs whose key the workflow's [config] has; refuse the others."""
     for key, pair in pairs.items():
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            meant = pair.flag or (f"--{near[0]}" if near else None)
+            near = most_alike(key, known)
+            meant = pair.flag or (f"--{near}" if near else None)
             hint = f"did you mean '{meant}'?" if meant else "it is no key of [config] either"
             raise UsageError(f"unknown option '--{key}'; {hint}; see '{prog} --help'")
     return {key: pair.value for key, pair in pairs.items()}
@@ -125,8 +126,7 @@ def _may_be_key(near: str | None, known: Mapping[str, Option]) -> bool:
 def _near_flag(name: str, known: Mapping[str, Option]) -> str | None:
     """Give the flag that a mistyped one most likely means."""
     flags = [flag for flag in known if flag.startswith("--")]
-    found = difflib.get_close_matches(name, flags, 1, 0.75)
-    return found[0] if found else None
+    return most_alike(name, flags, least=_ALIKE_FLAGS)
 
 
 def _refuse_unknown(prog: str, verb: Verb, words: Sequence[str]) -> None:
