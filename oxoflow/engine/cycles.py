@@ -84,7 +84,7 @@ def _edge(producer: Job, consumer: Job, texts: ConfigTexts) -> tuple[str, str]:
         return "depends_on", cause
     outputs = OutputIndex((tidy(texts.path(path)), 0) for path in producer.output.paths)
     for number, written in enumerate(consumer.input.paths):
-        path, key = tidy(texts.path(written)), f"input.{number}"
+        path, key = tidy(texts.path(written)), f"input.{consumer.rule.input.step(number)}"
         if outputs.exact(path):
             return key, f"'{consumer.name}' reads '{path}' of '{producer.name}'"
         if outputs.match(path) or outputs.match_directory(path, consumer.input.pattern):

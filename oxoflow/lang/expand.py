@@ -12,6 +12,7 @@ from itertools import repeat
 
 from msgspec.structs import replace
 
+from oxoflow.errors import Diagnostic
 from oxoflow.lang.deadline import Deadline
 from oxoflow.lang.fanout import Ground, Instances, plan_rule
 from oxoflow.lang.faults import error, workflow_failure
@@ -114,6 +115,7 @@ def _in_turn(
 
 def _check_collisions(planned: Iterable[Instances]) -> None:
     owner: dict[str, str] = {}
+    told: dict[tuple[str, str], Diagnostic] = {}
     for instances in planned:
         for name in instances.names:
             if name in owner:
@@ -124,8 +126,13 @@ def _check_collisions(planned: Iterable[Instances]) -> None:
                     rules = f"rule '{rule}' makes the job '{name}' twice"
                     hint = "list each sample, group, pair and value only once"
                 message = f"duplicate rule name: {rules}"
-                raise workflow_failure([error("E016", message, rule=rule, suggestion=hint)])
+                found = error("E016", message, rule=rule, suggestion=hint)
+                # one sample that is listed twice collides in every rule that uses it
+                cause = name.removeprefix(rule) if owner[name] == rule else rule
+                told.setdefault((owner[name] if cause == rule else "", cause), found)
             owner[name] = instances.rule.name
+    if told:
+        raise workflow_failure([*told.values()])
 
 
 def _names_for_dependants(planned: Sequence[Instances]) -> dict[str, tuple[str, ...]]:

@@ -18,6 +18,7 @@ from oxoflow.lang.declared import split_config
 from oxoflow.lang.faults import UNUSABLE, error
 from oxoflow.lang.gaps import UNREAD, WHOLE, Gaps, is_mark, spoken, together
 from oxoflow.lang.model import Include, Module, Rule, Workflow
+from oxoflow.lang.nearest import most_alike
 from oxoflow.lang.parse import decode_text, read_workflow
 from oxoflow.lang.paths import beside, leaves_root, parent, stem
 from oxoflow.lang.positions import locate
@@ -126,10 +127,21 @@ def _load(
         data = loading.view.read(beside(loading.root, path))
         if data is None:
             where = f" (looked for '{path}')" if path != written else ""
-            return f"include '{written}' is not there{where}; correct the path"
+            return f"include '{written}' is not there{where}; {_cure(path, directory, loading)}"
         loading.parsed[path] = _parse(path, data, loading)
     module = loading.parsed[path]
     return (path, module) if module else None
+
+
+def _cure(path: str, directory: str, loading: _Loading) -> str:
+    """Name the file that is probably meant, if the directory has one that is called like it."""
+    folder = beside(loading.root, parent(path))
+    there = loading.view.glob(f"{folder}/*.oxoflow" if folder else "*.oxoflow")
+    near = most_alike(path.rpartition("/")[2], [name.rpartition("/")[2] for name in there])
+    if near is None:
+        return "correct the path"
+    found = beside(parent(path), near)
+    return f"did you mean '{found.removeprefix(directory + '/') if directory else found}'?"
 
 
 def _parse(path: str, data: bytes, loading: _Loading) -> Workflow | None:

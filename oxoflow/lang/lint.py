@@ -15,6 +15,7 @@ from oxoflow.lang.lints.advice import Facts, collect_facts
 from oxoflow.lang.lints.commands import command_checks
 from oxoflow.lang.lints.document import document_checks
 from oxoflow.lang.lints.inert import inert_checks
+from oxoflow.lang.lints.own import own_checks
 from oxoflow.lang.lints.paths import path_checks
 from oxoflow.lang.lints.placeholders import placeholder_checks
 from oxoflow.lang.lints.secrets import secret_checks
@@ -29,6 +30,7 @@ RULE_CHECKS: tuple[RuleCheck, ...] = (
     path_checks,
     command_checks,
     placeholder_checks,
+    own_checks,
 )
 
 

@@ -29,6 +29,10 @@ class FileSet(Struct, frozen=True):
     names: tuple[str, ...] = ()
     pattern: str | None = None
 
+    def step(self, at: int) -> str | int:
+        """Give what follows `input.` or `output.` in the key of a path: its name or number."""
+        return self.names[at] if at < len(self.names) else at
+
 
 class EnvironmentKind(Enum):
     """Where a command's programs come from (1.11), in the order in which the first one set wins."""

@@ -402,6 +402,35 @@ input = ["b"]
 output = ["c"]
 shell = "x"
 """,
+    "several samples and rules of one name": """
+[workflow]
+name = "w"
+[[sample_groups]]
+name = "g"
+samples = ["s", "s"]
+[[pairs]]
+pair_id = "p"
+experiment = "e"
+[[pairs]]
+pair_id = "p"
+experiment = "f"
+[[rules]] #! E016
+name = "a"
+output = ["a/{sample}"]
+shell = "x"
+[[rules]]
+name = "b"
+output = ["b/{sample}"]
+shell = "x"
+[[rules]] #! E016
+name = "c"
+output = ["c/{pair_id}"]
+shell = "x"
+[[rules]] #! E016
+name = "c_p"
+output = ["d"]
+shell = "x"
+""",
     "jobs of one name beside a rule that cannot be read": """
 [workflow]
 name = "w"
@@ -484,6 +513,24 @@ shell = "x"
 def test_what_no_job_can_be_made_of_is_told_beside_circles_and_once(name):
     files = {"w": SOURCES[name].lstrip().replace("DEEP", "!(" * 5000 + "x" + ")" * 5000)}
     assert places(told(files, look=True)) == marked(files)
+
+
+def test_named_files_are_placed_at_their_names_and_unread_files_have_a_likely_one():
+    files = {
+        "w": HEAD
+        + """[[include]]
+path = "mods/algn.oxoflow"
+[[rules]]
+name = "a"
+input = { z = "../z", a = "ok" }
+shell = "x"
+""",
+        "mods/align.oxoflow": HEAD,
+    }
+    include, outside = told(files)
+    assert (include.line, include.column) == (4, 1)
+    assert include.message.endswith("did you mean 'mods/align.oxoflow'?")
+    assert (outside.code, outside.line, outside.column) == ("E009", 7, 11)
 
 
 MISSING = {

@@ -204,6 +204,31 @@ CASES = [
         HEAD + PAIRS + bare("shell = 'echo {pair_id}'\nwhen = 'wildcard.contrl'"),
         HEAD + PAIRS + bare("shell = 'echo {pair_id}'\nwhen = 'wildcard.kit'"),
     ),
+    (
+        "W024",
+        HEAD + bare('input = { r = "x" }\nshell = "cat {input.s}"'),
+        HEAD + bare('input = { r = "x" }\nshell = "cat {input.r} {input[0]} {input}"'),
+    ),
+    (
+        "W024",
+        HEAD + bare('input = ["x"]\nshell = "cat {input[1]}"'),
+        HEAD + bare('input = ["x*"]\nshell = "cat {input[1]}"'),
+    ),
+    (
+        "W024",
+        HEAD + bare('output = ["o"]\nshell = "x"\nlog = "{output.y}"'),
+        HEAD + bare('output = ["o"]\nshell = "x"\nlog = "{output[0]}"'),
+    ),
+    (
+        "W024",
+        HEAD + bare('shell = "x {params.p}"'),
+        HEAD + bare('shell = "x {params.p}"\nparams = { p = 1 }'),
+    ),
+    (
+        "W024",
+        HEAD + bare('expand_inputs = [{ pattern = "{v}", variables = { w = "1" } }]'),
+        HEAD + bare('expand_inputs = [{ pattern = "{v}", variables = { v = "1" } }]'),
+    ),
     ("W024", HEAD + bare('shell = "echo {values.k}"'), HEAD + bare('shell = "echo {config.k}"')),
     ("W024", HEAD + bare('shell = "echo {env.HOME}"'), HEAD + bare('shell = "echo ${HOME}"')),
     ("W025", HEAD + rule("threads = 2"), HEAD + rule("resources.threads = 2")),

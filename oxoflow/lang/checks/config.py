@@ -75,7 +75,7 @@ def rule_texts(rule: Rule) -> Iterator[tuple[str, str]]:
     """Give every text of a rule in which `{config.x}` is filled, with its key."""
     for key, files in (("input", rule.input), ("output", rule.output)):
         for index, path in enumerate(files.paths):
-            yield f"{key}.{index}", path
+            yield f"{key}.{files.step(index)}", path
     yield from command_texts(rule)
     for key, text in (("log", rule.log), ("checkpoint_manifest", rule.checkpoint_manifest)):
         if text:

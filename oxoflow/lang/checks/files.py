@@ -27,4 +27,5 @@ def file_checks(workflow: Workflow, view: FileView) -> Iterator[Diagnostic]:
             if concrete and path not in made and not view.exists(path):
                 message = f"rule '{rule.name}': input '{path}' does not exist and no rule makes it"
                 hint = "correct the path, or mark the rule optional"
-                yield error("E017", message, rule=rule.name, key=f"input.{index}", suggestion=hint)
+                key = f"input.{rule.input.step(index)}"
+                yield error("E017", message, rule=rule.name, key=key, suggestion=hint)

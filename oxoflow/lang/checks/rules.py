@@ -166,7 +166,8 @@ def _loose_wildcards(rule: Rule, sourced: frozenset[str], guess: Guesser) -> Ite
                 message = f"rule '{rule.name}': output '{path}' has {{{name}}}, which no input has"
                 hint = guess.meant(name, [*sorted(known | own | sourced)], "{{}}")
                 hint = hint or f"use {{{name}}} in an input, or give it values"
-                yield error("E003", message, rule=rule.name, key=f"output.{index}", suggestion=hint)
+                key = f"output.{rule.output.step(index)}"
+                yield error("E003", message, rule=rule.name, key=key, suggestion=hint)
 
 
 def sourced_names(workflow: Workflow) -> frozenset[str]:
@@ -211,7 +212,8 @@ def path_checks(rule: Rule) -> Iterator[Diagnostic]:
             if ".." in path and ".." in path.split("/"):
                 message = f"rule '{rule.name}': {key} '{path}' may leave the working directory"
                 hint = "link or copy the file below it, or use an absolute path from [config]"
-                yield error("E009", message, rule=rule.name, key=f"{key}.{index}", suggestion=hint)
+                place = f"{key}.{files.step(index)}"
+                yield error("E009", message, rule=rule.name, key=place, suggestion=hint)
 
 
 def checkpoint_checks(rule: Rule, growing: frozenset[str]) -> Iterator[Diagnostic]:

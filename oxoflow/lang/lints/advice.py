@@ -64,6 +64,7 @@ class Facts(Struct, frozen=True):
     known_names: tuple[str, ...]  # both of them, sorted
     tables: frozenset[str]
     conditional: frozenset[str]  # rules with a `when`
+    gathering: frozenset[str]  # rules that join what a scatter makes
     finds_samples: bool  # a checkpoint brings samples or pairs
     repeats: Mapping[str, Sequence[Diagnostic]]  # W014 and W015 of a rule
     guesses: Guesser
@@ -101,6 +102,7 @@ def collect_facts(
     below, guesses = _frozen(children), Guesser()
     return Facts(
         workflow=workflow,
+        gathering=frozenset(r.scatter.gather or "" for r in workflow.rules if r.scatter),
         finds_samples=any(r.checkpoint and r.checkpoint_manifest for r in workflow.rules),
         view=view,
         rules={rule.name: rule for rule in workflow.rules},

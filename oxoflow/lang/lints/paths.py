@@ -21,9 +21,9 @@ MOST_SCRIPT = 256 * 1024  # bytes of a script that are searched
 
 def path_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     """Yield what is doubtful in the paths of a rule."""
-    for key, paths in (("input", rule.input.paths), ("output", rule.output.paths)):
-        for at, path in enumerate(paths):
-            yield from _place(rule, f"{key}.{at}", path)
+    for key, files in (("input", rule.input), ("output", rule.output)):
+        for at, path in enumerate(files.paths):
+            yield from _place(rule, f"{key}.{files.step(at)}", path)
     if facts.view is not None and not rule.optional and not facts.workflow.gaps.outputs:
         yield from _missing(rule, facts)
     yield from _undeclared(rule, facts)
@@ -33,7 +33,7 @@ def path_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
         if path in read and not _GLOB.search(path.replace("{", "")):
             message = f"rule '{rule.name}' reads and writes '{path}'"
             cure = "write to another file; a failed run would leave half of both"
-            yield warn("W028", message, rule, f"output.{at}", cure)
+            yield warn("W028", message, rule, f"output.{rule.output.step(at)}", cure)
     yield from _shared(rule, facts)
 
 
@@ -58,7 +58,8 @@ def _missing(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
         if not concrete or facts.outputs.make(path) or view.exists(path):
             continue
         message = f"rule '{rule.name}': input '{path}' is made by no rule and is not on disk"
-        yield warn("W026", message, rule, f"input.{at}", _nearest_output(path, rule, facts))
+        key = f"input.{rule.input.step(at)}"
+        yield warn("W026", message, rule, key, _nearest_output(path, rule, facts))
 
 
 def _nearest_output(path: str, rule: Rule, facts: Facts) -> str | None:
@@ -114,4 +115,4 @@ def _shared(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
             continue
         message = f"rule '{rule.name}' writes '{path}', and so does rule '{others[0]}'"
         cure = "write to different files, or let their 'when' exclude each other"
-        yield warn("W031", message, rule, f"output.{at}", cure)
+        yield warn("W031", message, rule, f"output.{rule.output.step(at)}", cure)

@@ -42,15 +42,15 @@ def placeholder_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     """Yield the placeholders of a rule that will stay as written, or be filled by surprise."""
     own = own_names(rule)
     seen: set[str] = set()
-    for key, paths in (("input", rule.input.paths), ("output", rule.output.paths)):
-        for at, path in enumerate(paths):
+    for key, files in (("input", rule.input), ("output", rule.output)):
+        for at, path in enumerate(files.paths):
             if "{" not in path:
                 continue
             for name in PLACEHOLDER.findall(path):
                 if name not in seen and name not in own and not _has_source(name, facts):
                     seen.add(name)
                     if key == "input" or not _is_loose(name, rule):
-                        yield _no_source(rule, name, f"{key}.{at}", facts)
+                        yield _no_source(rule, name, f"{key}.{files.step(at)}", facts)
     for at, spec in enumerate(rule.expand_inputs):
         for name in PLACEHOLDER.findall(spec.pattern):
             filled = name in own or name in spec.variables or _has_source(name, facts)
