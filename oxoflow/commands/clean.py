@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from oxoflow.engine.state import State
 from oxoflow.lang.discovery import as_glob
 from oxoflow.lang.model import Job
 
+_SHOWN = 3
 _OWN = ("chunks", "scratch")  # below .oxo-flow: left-overs that no run needs
 
 
@@ -40,7 +42,7 @@ def clean_outputs(arguments: Arguments) -> int:
     directory = RunDirectory(place.workdir)
     with _lock(directory, arguments.force):
         loaded = _with_added(loaded, directory)
-        found = outputs_of(loaded, place.workdir, arguments.target)
+        found, spared = outputs_of(loaded, place.workdir, arguments.target)
         if arguments.orphans:
             found += list(_orphans(directory))
         sizes = {path: _size(place.workdir / path) for path in found}
@@ -56,6 +58,10 @@ def clean_outputs(arguments: Arguments) -> int:
         print(path)
     words = f"{plural(len(found), 'path')}, {sum(sizes.values())} bytes"
     print(f"{words} deleted" if arguments.force else f"{words}; --yes deletes them")
+    if spared:
+        shown = ", ".join(spared[:_SHOWN]) + (", …" if len(spared) > _SHOWN else "")
+        why = "left alone, protected or outside the working directory"
+        print(f"oxoflow: {plural(len(spared), 'path')} {why}: {shown}", file=sys.stderr)
     return 0
 
 
@@ -83,24 +89,30 @@ def _lock(directory: RunDirectory, deleting: bool) -> Iterator[None]:
             lock.release()
 
 
-def outputs_of(loaded: Loaded, workdir: Path, targets: Iterable[str] = ()) -> list[str]:
-    """Give the outputs that exist, lie inside the directory and are not protected."""
+def outputs_of(
+    loaded: Loaded, workdir: Path, targets: Iterable[str] = ()
+) -> tuple[list[str], list[str]]:
+    """Give the outputs that exist: those that may go, and those to be spared.
+
+    The latter are protected, or do not lie inside the directory when links are followed.
+    """
     renderer = Renderer(loaded.workflow, find_capacity(loaded.workflow, Limits()))
     files = WorkFiles(str(workdir))
     wanted = {at for name in targets for at in jobs_called(loaded.dag, name)}
     jobs = [loaded.jobs[at] for at in sorted(wanted)] if wanted else loaded.jobs
     kept = Paths(path for job in loaded.jobs for path in renderer.protected(job))
     found: dict[str, None] = {}
+    spared: dict[str, None] = {}
     for job in jobs:
         for path in (*renderer.output_files(job), *_found_by(job, renderer)):
             if "{" in path or "://" in path:
                 continue
             matches = files.glob(path) if is_glob(path) and not files.exists(path) else [path]
             for match in matches:
-                spared = kept.touches(bare(match)) or not _is_inside(workdir, match)
-                if not spared and os.path.lexists(workdir / match):
-                    found[match] = None
-    return list(found)
+                if os.path.lexists(workdir / match):
+                    safe = kept.touches(bare(match)) or not _is_inside(workdir, match)
+                    (spared if safe else found)[match] = None
+    return list(found), list(spared)
 
 
 def _found_by(job: Job, renderer: Renderer) -> Iterator[str]:
