@@ -83,7 +83,9 @@ FILE = value(
     help="the workflow (default: main.oxoflow, else the first *.oxoflow here)",
 )
 JSON = flag("--json", help="answer in JSON, for programs")
-WORKDIR = value("--workdir", metavar="DIR", help="run here (default: the workflow's directory)")
+WORKDIR = value(
+    "-d", "--workdir", metavar="DIR", help="run here (default: the workflow's directory)"
+)
 CONFIG_FILE = several(
     "--config-file",
     metavar="FILE",

@@ -167,6 +167,15 @@ def test_an_edit_is_accepted_from_the_command_line(flow, shell):
     assert shell("accept", "nope").code == 2
 
 
+def test_the_short_flags_of_the_original_are_known(flow, shell):
+    (flow / "there").mkdir()
+    (flow / "there/ok").touch()
+    assert shell("run", "main.oxoflow", "-d", "there", "-r", "1", "-j2").code == 0
+    assert (flow / "there/c.txt").exists()
+    assert shell("status", "-d", "there").out.startswith(f"{flow}/there: ")
+    assert shell("retry", "-d", "there").code == 0
+
+
 def test_clean_lists_and_with_force_deletes(flow, shell):
     (flow / "ok").touch()
     assert shell("run").code == 0
