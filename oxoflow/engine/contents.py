@@ -21,13 +21,14 @@ from oxoflow.engine.pathset import Paths
 from oxoflow.engine.render import Renderer
 
 MISSING_IN_IT = "missing in it"
+_GOING = ".nfs"  # what NFS keeps of a deleted file until its last reader closes it
 _NAMED = 3  # files that a reason spells out
 
 
 def list_contents(full: str) -> str:
     """Give the regular files below a directory with their sizes in bytes, as JSON.
 
-    Links are followed to files, not into directories.
+    Links are followed to files, not into directories; what is on its way out is left out.
     """
     sizes: dict[str, int] = {}
     for folder, _, names in os.walk(full):
@@ -35,7 +36,7 @@ def list_contents(full: str) -> str:
         for name in sorted(names):
             with contextlib.suppress(OSError):  # it went, or leads nowhere
                 status = os.stat(f"{folder}/{name}")
-                if stat.S_ISREG(status.st_mode):
+                if stat.S_ISREG(status.st_mode) and not name.startswith(_GOING):
                     sizes[name if inside == "." else f"{inside}/{name}"] = status.st_size
     return json.dumps(sizes, separators=(",", ":"))
 

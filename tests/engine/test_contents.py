@@ -60,6 +60,13 @@ def test_a_file_in_its_place_is_no_directory_any_more(here):
     assert why(TEXT, here) == [("output.d", "a directory", "a file")]
 
 
+def test_what_was_deleted_already_when_it_was_looked_at_is_not_missed(tmp_path):
+    text = rule("make", "mkdir -p d && touch d/a d/.nfs0001", output=["d"])
+    carry_out(text, tmp_path)
+    (tmp_path / "d/.nfs0001").unlink()
+    assert verdicts(text, tmp_path) == {"make": "skip"}
+
+
 def test_names_that_are_no_text_are_looked_for_as_they_are(tmp_path):
     text = rule("make", r"mkdir -p d && touch d/$'\xff\n' d/-x 'd/a b'", output=["d"])
     carry_out(text, tmp_path)
