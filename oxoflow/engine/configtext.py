@@ -83,7 +83,7 @@ class ConfigTexts:
             f"rule '{rule}': '{{config.{key}}}' is not defined in [config]; {cure}, "
             f"or give a value with --config {key}=VALUE"
         )
-        fault = Diagnostic(Severity.ERROR, "E005", message, rule=rule, suggestion=cure, key=field)
+        fault = Diagnostic(Severity.ERROR, "E005", message, rule=rule, key=field)
         return WorkflowError(message, (fault,))
 
 

@@ -105,7 +105,7 @@ def _load(
             _require_soundness(merged, view)
         workflow = settled(merged)
         jobs = expand(workflow, view, deadline=deadline)
-        if to_run and (MARK in text or workflow.includes):
+        if to_run and not workflow.gaps.config and (MARK in text or workflow.includes):
             _require_config(workflow, jobs)
         return Loaded(workflow, jobs, join(workflow, jobs))
     except WorkflowError as error:

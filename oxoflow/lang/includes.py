@@ -52,10 +52,14 @@ def resolve_includes(
 ) -> tuple[Workflow, list[Diagnostic]]:
     """Merge every include, nested ones first, and give what could not be merged.
 
-    A view that sees nothing leaves the includes unresolved, which is not an error.
+    A view that sees nothing leaves the includes unresolved, which is not an error: what they bring
+    is not known then.
     """
-    if not workflow.includes or view is NOTHING:
+    if not workflow.includes:
         return workflow, []
+    if view is NOTHING:
+        unread = [UNREAD.of_module(_prefix(include)) for include in workflow.includes]
+        return replace(workflow, gaps=together([workflow.gaps, *unread])), []
     loading = _Loading(view, directory, workflow.limits)
     merged = _merge_all(workflow, "", ("this file",), loading)
     for file, problem in _broken_promises(merged):

@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 
 from oxoflow.engine.draw import to_dot
 from oxoflow.engine.load import load_text
-from oxoflow.errors import Diagnostic, ParseError, WorkflowError
+from oxoflow.errors import Diagnostic, ParseError, Severity, WorkflowError
 from oxoflow.lang.container import export
 from oxoflow.lang.deadline import Deadline
 from oxoflow.lang.diff import diff
@@ -51,7 +51,8 @@ def validate(asked: Fields) -> Answer:
         checked = look_at(asked["toml_content"])
     except ParseError as error:
         found = error.diagnostics
-        errors = [f"{item.code}: {placed(item)}" for item in found] or [error.message]
+        worst = [item for item in found if item.severity is Severity.ERROR]
+        errors = [f"{item.code}: {placed(item)}" for item in worst] or [error.message]
         return _verdict(errors, None, None)
     workflow, dag = checked.workflow, checked.dag
     assert workflow is not None

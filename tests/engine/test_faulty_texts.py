@@ -10,6 +10,7 @@ import re
 import pytest
 
 from oxoflow.engine.checking import check_text
+from oxoflow.engine.load import load_text
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.lint import lint, lint_written
 from oxoflow.lang.positions import locate
@@ -724,3 +725,24 @@ def test_advice_rests_on_what_is_known_only(name):
     else:
         found += locate(files["w"], lint_written(checked.readable))
     assert places(found) == marked(files)
+
+
+UNSEEN = """\
+[workflow]
+name = "w"
+[[include]]
+path = "m"
+namespace = "m"
+[[rules]]
+name = "a"
+depends_on = ["m::x", "n::x"] #! E007
+shell = "x {config.k}"
+"""
+
+
+def test_what_files_bring_that_cannot_be_seen_is_missed_by_nobody():
+    checked = check_text(UNSEEN)
+    assert places(list(checked.diagnostics)) == marked({"w": UNSEEN})
+    seen = UNSEEN.replace(', "n::x"', "")
+    assert check_text(seen).dag is not None
+    assert [job.name for job in load_text(seen).jobs] == ["a"]

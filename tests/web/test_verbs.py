@@ -76,6 +76,22 @@ def test_validate_answers_200_for_what_is_broken(client: FlaskClient) -> None:
     assert set(answer.json) == {"valid", "errors", "rules_count", "edges_count"}
 
 
+def test_validate_calls_only_errors_errors_also_of_a_text_that_is_no_workflow(
+    client: FlaskClient,
+) -> None:
+    text = '[workflow]\nname = "w"\n[[rules]]\nname = "a"\nthreads = "4"\nwhen = "config.gone"\n'
+    answer = client.post("/api/workflows/validate", json={"toml_content": text}).json
+    assert [each.split(":")[0] for each in answer["errors"]] == ["S009"]
+
+
+def test_a_workflow_with_includes_is_no_worse_for_what_cannot_be_seen(client: FlaskClient) -> None:
+    text = '[workflow]\nname = "w"\n[[include]]\npath = "m"\n[[rules]]\nname = "a"\n'
+    text += 'depends_on = ["of_m"]\nshell = "x {config.of_m}"\n'
+    for verb in ("validate", "dag", "dry-run"):
+        assert client.post(f"/api/workflows/{verb}", json={"toml_content": text}).status_code == 200
+    assert client.post("/api/workflows/validate", json={"toml_content": text}).json["valid"]
+
+
 def test_a_workflow_without_rules_is_valid(client: FlaskClient) -> None:
     answer = ask(client, "validate", "[workflow]\nname='x'").json
     assert (answer["valid"], answer["rules_count"], answer["edges_count"]) == (True, 0, 0)
