@@ -6,7 +6,6 @@ from earlier runs; whether jobs above it will run is told by the caller.
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -17,7 +16,7 @@ from msgspec.structs import replace
 from oxoflow.engine.checkpointfile import CHECKPOINT
 from oxoflow.engine.contents import Contents
 from oxoflow.engine.dag import Dag
-from oxoflow.engine.files import DIRECTORY_SIZE, MISSING, WorkFiles
+from oxoflow.engine.files import MISSING, WorkFiles
 from oxoflow.engine.fingerprint import Fingerprinter, Inputs, Streamed, differences
 from oxoflow.engine.fleeting import Fleeting
 from oxoflow.engine.laterules import LateRules
@@ -26,6 +25,7 @@ from oxoflow.engine.owners import Owners
 from oxoflow.engine.pipes import Pipes
 from oxoflow.engine.records import Known
 from oxoflow.engine.render import Renderer
+from oxoflow.engine.spoiling import Spoiling
 from oxoflow.engine.state import State
 from oxoflow.lang.condition import asks_files, evaluate
 from oxoflow.lang.model import Job, Workflow
@@ -102,7 +102,8 @@ class Decider:
         self._late = LateRules(workflow, dag, renderer.texts.path)
         self.known: Mapping[str, Known] = state.known()
         self._owners = Owners(dag, state.outputs(), self.known, self._holds)
-        self._contents = Contents(state.contents, files, dag, renderer)
+        contents = Contents(state.contents, files, dag, renderer)
+        self._spoiling = Spoiling(self._owners, contents, files, renderer)
         removed = {job for job, known in self.known.items() if known.removed}
         self.has_removed = bool(removed)  # results that were deleted on purpose
         made = self._owners.recorded.items() if removed else ()
@@ -257,12 +258,33 @@ class Decider:
             owner = self._owners.foreign(case.job, path) or self._owners.sharer(case.job, path)
             if owner:
                 return Verdict.RUN, (Reason(f"output.{path}", f"made by {owner}"),)
+        path, former = self._former(case)
+        if former and self.known[former].static != self._static(case):
+            return Verdict.RUN, (Reason(f"output.{path}", f"made by {former}"),)
         if case.waiting:
             return Verdict.CHECK, (Reason("upstream", None, ", ".join(case.waiting)),)
+        if former and self._key(case) == self.known[former].key:
+            return Verdict.SKIP, (Reason("record", former, "adopted"),)
         older = self._older(outputs, case.inputs)
         if older:
             return Verdict.RUN, (Reason(f"output.{older[0]}", f"not newer than {older[1]}"),)
         return Verdict.SKIP, (Reason("record", None, "adopted"),)
+
+    def _former(self, case: _Case) -> tuple[str, str]:
+        """Name an output that is there as a job of an earlier workflow left it, and that job."""
+        for path in case.outputs:
+            status = self._files.status(path)
+            found = status and self._owners.former(case.job, path, status.st_size)
+            if found:
+                return path, found
+        return "", ""
+
+    def _static(self, case: _Case) -> str:
+        return self.fingerprinter.static(case.job, case.outputs)
+
+    def _key(self, case: _Case) -> str:
+        digests = self.fingerprinter.settled(case.inputs)
+        return self.fingerprinter.key(case.job, self._static(case), digests)
 
     def _with_record(self, case: _Case, known: Known) -> tuple[Verdict, tuple[Reason, ...]]:
         """Compare with the last verified result: outputs, then the key (design, section 5)."""
@@ -270,9 +292,9 @@ class Decider:
         if known.removed:
             gone = self.gone(self._dag.index[case.job.name])
             outputs = tuple([path for path in outputs if path not in gone])
-        reasons = self._spoiled(case.job, outputs)
-        if reasons:
-            return Verdict.RUN, reasons
+        spoiled = [*self._spoiling.find(case.job, outputs)]
+        if spoiled:
+            return Verdict.RUN, tuple([Reason(*each) for each in spoiled])
         static = self.fingerprinter.static(case.job, case.outputs)
         if case.waiting:
             if static != known.static:
@@ -286,38 +308,6 @@ class Decider:
             if self.fingerprinter.waits_for_less(case.job, static, digests, known.key, parts):
                 return Verdict.SKIP, ()
         return Verdict.RUN, self._changes(case, digests)
-
-    def _spoiled(self, job: Job, outputs: tuple[str, ...]) -> tuple[Reason, ...]:
-        """Name the outputs that are no longer what was verified: gone, cut, or of another job."""
-        reasons = []
-        for path in outputs:
-            if "{" in path or "://" in path:
-                continue
-            status = self._files.status(path)
-            recorded = self._owners.recorded.get(path)
-            if status is None or stat.S_ISFIFO(status.st_mode):
-                if status is not None or not self._files.present(path):
-                    reasons.append(Reason(f"output.{path}", "present", MISSING))
-                continue
-            own = recorded is not None and recorded.job == job.name
-            owner = None if own else self._owners.foreign(job, path)
-            if owner:
-                reasons.append(Reason(f"output.{path}", f"made by {owner}"))
-            elif recorded is not None and recorded.size == DIRECTORY_SIZE:
-                changed = self._contents.difference(path)
-                reasons += [Reason(f"output.{path}", *changed)] if changed else []
-            elif recorded is not None and own and recorded.size != status.st_size:
-                if self._is_linked_input(job, path, status):
-                    continue
-                new = f"{status.st_size} bytes"
-                reasons.append(Reason(f"output.{path}", f"{recorded.size} bytes", new))
-        return tuple(reasons)
-
-    def _is_linked_input(self, job: Job, path: str, status: os.stat_result) -> bool:
-        """Say whether an output is a link to an input: then the input is what changed."""
-        names = [name for name in self._renderer.input_files(job) if bare(name) != bare(path)]
-        found = [self._files.status(name) for name in names]
-        return any(each and os.path.samestat(each, status) for each in found)
 
     def _holds(self, when: str) -> bool:
         """Evaluate a condition; one that asks for no file is evaluated once."""

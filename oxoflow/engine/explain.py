@@ -108,6 +108,8 @@ def sentence(reason: Reason, verdict: Verdict) -> str:
 
 
 def _record(reason: Reason, name: str, verdict: Verdict) -> str:
+    if reason.new == "adopted" and reason.old:
+        return f"its outputs were made in the same way by {reason.old}; they are taken over"
     if reason.new == "adopted":
         return "its outputs are there and newer than its inputs; they are taken over"
     if reason.old == "failed" and reason.new:

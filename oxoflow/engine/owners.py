@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from oxoflow.engine.dag import Dag
+from oxoflow.engine.files import DIRECTORY_SIZE
 from oxoflow.engine.matching import tidy
 from oxoflow.engine.records import Known, OutputRecord
 from oxoflow.lang.model import Job
@@ -52,6 +53,32 @@ class Owners:
             return None
         when = self._dag.jobs[index].rule.when
         return None if not when or self._holds(when) else recorded.job
+
+    def former(self, job: Job, path: str, size: int) -> str | None:
+        """Name the job of an earlier workflow that made a path, if nobody changed the file since.
+
+        So is a rule found again under a new name, and the result of one rule is not taken for that
+        of another which stands in its place.
+        """
+        recorded = self.recorded.get(path)
+        if recorded is None or recorded.job == job.name or recorded.size != size:
+            return None
+        known = self._known.get(recorded.job)
+        done = known is not None and known.status == "done" and known.key is not None
+        return recorded.job if done and recorded.job not in self._dag.index else None
+
+    def later(self, job: Job, path: str) -> str | None:
+        """Name another rule's job, no longer in the workflow, that made a path after this one did.
+
+        Jobs of one rule, and all that fill one directory, may have written it together.
+        """
+        recorded = self.recorded[path]
+        vanished = recorded.job not in self._dag.index and recorded.size != DIRECTORY_SIZE
+        if not vanished or recorded.job.startswith(f"{job.rule.name}_"):
+            return None
+        own, other = self._known.get(job.name), self._known.get(recorded.job)
+        same = own is not None and other is not None and own.key == other.key
+        return None if same else recorded.job
 
     def sharer(self, job: Job, path: str) -> str | None:
         """Name another job that writes a path too and ran, or is to: each is to do its part."""
