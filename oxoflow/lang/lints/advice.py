@@ -165,14 +165,22 @@ def _fan_out_names(workflow: Workflow) -> Iterator[str]:
 
 def written_rules(workflow: Workflow) -> Iterator[tuple[Rule, Mapping[str, Any]]]:
     """Yield each rule with the table it was written as, those of included files too."""
-    yield from zip(workflow.rules, workflow.document.get("rules", ()), strict=False)
+    yield from zip(workflow.rules, _rule_tables(workflow.document), strict=False)
     rules = {rule.name: rule for rule in workflow.rules}
     for module in workflow.modules:
-        listed = [table for table in module.document.get("rules", ()) if isinstance(table, dict)]
-        tables = {table.get("name"): table for table in listed}
+        listed = _rule_tables(module.document)
+        tables = {table.get("name"): table for table in listed if type(table.get("name")) is str}
         for name, own in module.written.items():
             number = stands_for(own)
             yield rules[name], tables[own] if number is None else listed[number]
+
+
+def _rule_tables(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the tables of the rules; none where they are no array of tables."""
+    written = document.get("rules")
+    if not isinstance(written, list) or not all(isinstance(each, dict) for each in written):
+        return []
+    return written
 
 
 def documents(workflow: Workflow) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
