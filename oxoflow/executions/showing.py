@@ -10,7 +10,8 @@ from typing import Any
 
 from oxoflow.db.executions import CheckpointRow, ExecutionRow
 from oxoflow.db.questions import Question, Standing
-from oxoflow.graph.detail import read_results, variables_of
+from oxoflow.graph.detail import read_shown
+from oxoflow.graph.forms import passwords
 from oxoflow.graph.supplies import INPUTS, read_object
 from oxoflow.workspace import RECORDS, Workspace, directory_below
 
@@ -45,24 +46,20 @@ def summary(row: ExecutionRow) -> dict[str, Any]:
 
 def detail(workspace: Workspace, row: ExecutionRow) -> dict[str, Any]:
     """An execution in full."""
-    variables: dict[str, Any] = {}
-    results: list[dict[str, Any]] = []
+    shown: dict[str, Any] = {"variables": {}, "node_results": []}
     directory = workspace.run_directory(row.username, row.id)
     try:
         with directory_below(directory, RECORDS) as records:
             inputs = read_object(records / INPUTS) or {}
-            found = read_results(records)
             given = inputs.get("variables")
-            variables = variables_of(given if isinstance(given, dict) else {}, found)
-            results = [result.as_json() for result in found]
+            shown = read_shown(records, given if isinstance(given, dict) else {})
     except OSError:
         pass  # the directory was deleted: what the database knows is all there is
     return {
         "execution_id": row.id,
         "workflow_id": row.graph_id,
         "state": state_json(row),
-        "variables": variables,
-        "node_results": results,
+        **shown,
     }
 
 
@@ -100,8 +97,15 @@ def form(question: Question) -> dict[str, Any]:
         "allowed_submitters": question.body.get("allowed_submitters") or [],
         "submitted_at": question.resolved_at,
         "submitted_by": question.resolved_by,
-        "form_data": answer.get("form_data"),
+        "form_data": _without_passwords(question.body.get("fields"), answer.get("form_data")),
     }
+
+
+def _without_passwords(fields: Any, data: Any) -> Any:
+    """What was filled in, but for the fields of type Password."""
+    if not isinstance(data, dict) or not isinstance(fields, list):
+        return data
+    return {name: "***" if name in passwords(fields) else value for name, value in data.items()}
 
 
 def checkpoint(row: CheckpointRow, graph_id: str) -> dict[str, Any]:

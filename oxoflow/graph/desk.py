@@ -39,6 +39,7 @@ class ExecutionDesk:
         journal: Journal,
         memory: Memory,
         tell: Callable[[Event], None],
+        hide: Callable[[Sequence[str]], None],
         *,
         attended: bool,
         environment: Mapping[bytes, bytes],
@@ -57,6 +58,7 @@ class ExecutionDesk:
         self._directory = directory
         self._supplies = supplies
         self._tell = tell
+        self._hide = hide
         self._settings = settings
         self._library = library
 
@@ -118,6 +120,14 @@ class ExecutionDesk:
         """Record a failed attempt, on the disk before this returns."""
         self.journal.add_attempt(at, number)
         self.journal.commit()
+
+    def hide(self, secrets: Sequence[str]) -> None:
+        """Show these nowhere, in this life and in what is read of it later."""
+        for secret in secrets:
+            self.journal.add_secret(secret)
+        if secrets:
+            self.journal.commit()
+            self._hide(secrets)
 
     def document(self, path: str) -> Any:
         """The definition of a sub-workflow: copied at submission, or a file beside the graph."""

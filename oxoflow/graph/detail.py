@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from oxoflow.engine.rundir import RunDirectory, RunRecord, RunState
+from oxoflow.graph.hiding import SAID_BACK, hidden, mask_of
 from oxoflow.graph.journal import NAME, read_journal
 from oxoflow.graph.results import NodeResult
 from oxoflow.graph.supplies import Supplies
@@ -29,23 +30,27 @@ def state_json(record: RunRecord) -> Any:
 
 def execution_detail(root: Path, record: RunRecord, supplies: Supplies) -> dict[str, Any]:
     """The answer of GET /api/v1/executions/:id for an execution in a directory."""
-    results = read_results(RunDirectory(root).records)
     return {
         "execution_id": record.run_id,
         "workflow_id": supplies.workflow_id,
         "state": state_json(record),
-        "variables": variables_of(supplies.variables, results),
-        "node_results": [result.as_json() for result in results],
+        **read_shown(RunDirectory(root).records, supplies.variables),
     }
 
 
-def read_results(records: Path) -> list[NodeResult]:
-    """The results of an execution's nodes, by start; `records` is its `.oxo-flow`."""
+def read_shown(records: Path, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Variables and results (by start) as they may be seen; `records` is its `.oxo-flow`."""
     memory = read_journal(records / NAME)
-    return sorted(memory.results.values(), key=lambda result: result.started)
+    results = sorted(memory.results.values(), key=lambda result: result.started)
+    shown = {
+        "variables": _variables(inputs, results),
+        "node_results": [result.as_json() for result in results],
+    }
+    found: dict[str, Any] = hidden(shown, mask_of(memory.secrets, SAID_BACK))
+    return found
 
 
-def variables_of(inputs: Mapping[str, Any], results: list[NodeResult]) -> dict[str, Any]:
+def _variables(inputs: Mapping[str, Any], results: list[NodeResult]) -> dict[str, Any]:
     """The execute variables and those that nodes set, in order of completion."""
     found = dict(inputs)
     for result in sorted(results, key=lambda result: result.completed):

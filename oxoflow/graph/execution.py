@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from oxoflow.errors import OxoflowError, UsageError
 from oxoflow.graph.compile import Program, compile_graph
 from oxoflow.graph.desk import ExecutionDesk
 from oxoflow.graph.driver import Driver, Ending, Options
-from oxoflow.graph.hiding import mask_of
+from oxoflow.graph.hiding import LONGEST, MOST, SAID_BACK, SHORTEST, mask_of
 from oxoflow.graph.journal import NAME, Journal, read_journal
 from oxoflow.graph.model import Graph
 from oxoflow.graph.reporting import Reporting
@@ -95,9 +95,10 @@ class _Life:
             deny_inspection()
         if before is not None:
             end_dead_run(job.execution_id, (), directory.logs)
-        self._mask = mask_of(caller.get(name, "").strip() for name in SECRETS)
+        keys = [key for name in SECRETS if len(key := caller.get(name, "").strip()) >= SHORTEST]
         self._memory = read_journal(directory.records / NAME)
-        self._journal = Journal(directory.records / NAME, self._mask, self._memory.results)
+        self._journal = Journal(directory.records / NAME, mask_of(keys), self._memory.results)
+        self._hidden = (*keys, *self._memory.secrets)
         self._events = EventWriter(directory.events)
         self._receipt: Receipt | None = None
         self._signal = signal.SIGTERM
@@ -109,6 +110,7 @@ class _Life:
             self._journal,
             self._memory,
             self._tell,
+            self._hide,
             attended=job.attended,
             environment=_environment(job, caller),
             settings={name: caller[name] for name in (*SECRETS, *ADDRESSES) if name in caller},
@@ -119,7 +121,7 @@ class _Life:
             desk.clear_scratch()
         self._reporting = Reporting(
             program, self._events, self._journal, self._memory, desk.asking,
-            directory.control, self._end_processes, self._mask, job.on_event,
+            directory.control, self._end_processes, mask_of(self._hidden, SAID_BACK), job.on_event,
         )  # fmt: skip
         self._program = program
         self._driver = self._new_driver(program, desk)
@@ -174,7 +176,7 @@ class _Life:
         receipt = self._receipt or Receipt()
         record = replace(
             self._record, state=state, exit_code=code, finished_at=timestamp(time.time()),
-            error=None if ending.error is None else self._mask.text(ending.error),
+            error=None if ending.error is None else self._reporting.mask.text(ending.error),
             ended=tuple({"pid": e.pid, "name": e.name, "signal": e.signal} for e in receipt.ended),
             left=receipt.left,
         )  # fmt: skip
@@ -197,6 +199,10 @@ class _Life:
 
     def _tell(self, event: Event) -> None:
         self._reporting.tell(event)
+
+    def _hide(self, secrets: Sequence[str]) -> None:
+        self._hidden = (*self._hidden, *(secret[:LONGEST] for secret in secrets))[:MOST]
+        self._reporting.mask = mask_of(self._hidden, SAID_BACK)
 
     def _tell_begin(self) -> None:
         total = len(self._program.steps)

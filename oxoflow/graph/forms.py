@@ -44,6 +44,12 @@ def filled(fields: list[Any], data: Mapping[str, Any]) -> dict[str, Any]:
     return whole
 
 
+def passwords(fields: list[Any]) -> set[str]:
+    """The ids of the fields whose values nobody is to see."""
+    dicts = [field for field in fields if isinstance(field, dict)]
+    return {str(field.get("id")) for field in dicts if field.get("field_type") == "Password"}
+
+
 def _wrong(field: Mapping[str, Any], value: Any) -> str | None:
     kind = field.get("field_type")
     if kind in TEXTS and not isinstance(value, str):

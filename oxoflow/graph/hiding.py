@@ -1,6 +1,6 @@
-"""Keep the keys of models out of what an execution tells: results, events, records and errors.
+"""Keep keys of models and passwords of forms out of all that an execution tells.
 
-Owns the walk through a JSON value; the forms in which a key may be spelled are those of
+Owns the walk through a JSON value; the forms in which a secret may be spelled are those of
 `engine/masking`.
 """
 
@@ -13,6 +13,9 @@ from oxoflow.engine.masking import Mask
 
 SHORTEST = 8  # characters: what is shorter is a word such as EMPTY that stands for no key
 SAID_BACK = 4  # in the words of the very server that got the key, where a chance hit is unlikely
+
+
+MOST, LONGEST = 20, 256  # passwords of one execution that are kept in mind, and their length
 
 
 def mask_of(keys: Iterable[str | None], shortest: int = SHORTEST) -> Mask:

@@ -1,8 +1,9 @@
 """Keep what an execution has done in `.oxo-flow/journal.jsonl`, so that nothing done is done again.
 
 Owns the file and its lines: one for each node that ended, one for each step of a body, one for each
-failed attempt. A line is on the disk before anything that depends on it begins; a torn last line
-belongs to work that did not end. Reading trusts nothing: code of the same execution can write here.
+failed attempt, one for each password that a form was given. A line is on the disk before anything
+that depends on it begins; a torn last line belongs to work that did not end. Reading trusts
+nothing: code of the same execution can write here.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from msgspec import Struct, field
 from oxoflow.engine.disk import trouble
 from oxoflow.engine.masking import NO_MASK, Mask
 from oxoflow.graph import model as m
-from oxoflow.graph.hiding import hidden
+from oxoflow.graph.hiding import LONGEST, MOST, hidden
 from oxoflow.graph.results import How, NodeResult
 from oxoflow.graph.rules import bodies
 
@@ -35,6 +36,7 @@ class Memory(Struct):
     results: dict[str, NodeResult] = field(default_factory=dict)  # by place
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
+    secrets: list[str] = field(default_factory=list)  # not to be shown
 
 
 class Journal:
@@ -74,6 +76,10 @@ class Journal:
     def add_attempt(self, at: str, number: int) -> None:
         """Note that attempt `number` of a node failed."""
         self._add({"failed": at, "attempt": number})
+
+    def add_secret(self, text: str) -> None:
+        """Note what is not to be shown; it stays readable here, where a later life needs it."""
+        self._add({"secret": text})
 
     def _add(self, line: Mapping[str, Any]) -> None:
         text = json.dumps(hidden(line, self._mask), separators=(",", ":"))
@@ -117,6 +123,8 @@ def read_journal(path: Path) -> Memory:
                 memory.steps.setdefault(str(line["step"]), step)
             elif "failed" in line:
                 memory.attempts[str(line["failed"])] = int(line["attempt"])
+            elif "secret" in line and len(memory.secrets) < MOST:
+                memory.secrets.append(str(line["secret"])[:LONGEST])
     return memory
 
 

@@ -50,7 +50,7 @@ class Reporting:
         self._asking = asking
         self._control = control
         self._on_cancel = on_cancel
-        self._mask = mask
+        self.mask = mask  # of what is told; may be replaced by any thread
         self._on_event = on_event
         self._queue: list[Event] = []
         self._must_sync = False
@@ -167,9 +167,9 @@ class Reporting:
 
     def _masked(self, event: Event) -> Event:
         """The event without any key in it."""
-        if not self._mask:
+        if not self.mask:
             return event
-        data = hidden(dict(event.data), self._mask)
+        data = hidden(dict(event.data), self.mask)
         return Event(event.type, event.job, event.rule, data, event.time)
 
     # Control messages

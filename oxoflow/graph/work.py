@@ -204,6 +204,10 @@ class Desk(Protocol):
         """Record a failed attempt of the node at a place, on the disk before this returns."""
         ...
 
+    def hide(self, secrets: Sequence[str]) -> None:
+        """Show these nowhere from now on; the nodes go on to see them."""
+        ...
+
     def document(self, path: str) -> Any:
         """The definition of a sub-workflow; raise NodeFailure when there is none."""
         ...

@@ -7,10 +7,14 @@ from urllib.parse import quote
 
 import pytest
 
+from oxoflow.db.questions import Question, Standing
+from oxoflow.executions import showing
 from oxoflow.graph.journal import NAME
-from tests.graph.building import line, node
+from tests.graph.building import code, line, node, shell
 from tests.graph.conftest import Begin, Execution
 from tests.graph.fakes import Fake, Reply, Seen
+from tests.graph.test_execution import crash_after
+from tests.graph.test_people import ask_of
 
 KEYS = ("sk-abcdefgh12345678", 'sk-"quo\\te$1.*(x', "sk-schlüssel-12")
 
@@ -105,3 +109,55 @@ def test_a_key_that_comes_in_pieces_is_hidden_in_the_tokens_too(begin: Begin, fa
     tokens = [each.data["text"] for each in done.lines if each.type == "llm.token"]
     assert "".join(tokens) == "it is ***, sk?😀"
     assert not [text for text in tokens if text.endswith("sk-abc") or "defgh" in text]
+
+
+FORM = {
+    "title": "Access",
+    "fields": [
+        {"id": "user", "label": "User", "field_type": "Text"},
+        {"id": "word", "label": "Password", "field_type": "Password", "required": True},
+    ],
+}
+WORD = 'hunter2 "quoted" \\ ü'
+GIVEN = {"user": "ann", "word": WORD}
+
+
+def use_of_a_password(begin: Begin, **options: Any) -> Execution:
+    text = "word = form_data['word']\nresult = [len(word), word]"
+    used = code("Use", text, "used", ["form_data"])
+    said = node("Say", "TryCatch", {"try_expression": "{{nowhere}} {{form_data.word}}",
+                                    "catch_expression": "word={{form_data.word}}"})  # fmt: skip
+    fails = shell("Fail", 'echo "$OXIFY_FORM_DATA" >&2; exit 1', "", ["form_data"])
+    return begin(line(node("Ask", "Form", FORM), used, said, fails), **options)
+
+
+def test_a_password_given_to_a_form_is_used_and_shown_nowhere(begin: Begin) -> None:
+    run = use_of_a_password(begin).start()
+    run.control("answer", id=ask_of(run, "form")["id"], by="ann", form_data=GIVEN)
+    done = run.finish()
+    assert done.variables["form_data"] == {"user": "ann", "word": "***"}
+    assert done.variables["used"] == [len(WORD), "***"]
+    assert done.output("Ask")["form_data"] == {"user": "ann", "word": "***"}
+    assert done.output("Say")["catch_result"] == "word=***"
+    assert "Node 'Fail' failed: exit code 1: " in done.failure
+    told = [done.directory.events.read_text(), done.directory.run_json.read_text()]
+    assert not [text for text in (*told, json.dumps(done.detail)) if "hunter2" in text]
+
+
+def test_a_password_is_still_known_and_hidden_after_a_crash(begin: Begin) -> None:
+    run = use_of_a_password(begin).start()
+    run.control("answer", id=ask_of(run, "form")["id"], by="ann", form_data=GIVEN)
+    first = run.finish()
+    crash_after(first, "Ask")
+    first.directory.events.write_text("")
+    again = use_of_a_password(begin, root=first.root, execution_id=first.id).run()
+    assert again.variables["used"] == [len(WORD), "***"]
+    assert "hunter2" not in again.directory.events.read_text() + json.dumps(again.detail)
+
+
+def test_the_view_of_a_form_shows_no_password() -> None:
+    form = Question(
+        "q", "e", "u", "form", "n", FORM, Standing.SUBMITTED, "2026-05-26T08:00:00.000Z",
+        answer={"form_data": GIVEN},
+    )  # fmt: skip
+    assert showing.form(form)["form_data"] == {"user": "ann", "word": "***"}

@@ -49,6 +49,8 @@ def run_form(kind: m.Form, context: Context) -> Outcome:
     data = answer.get("form_data")
     if not isinstance(data, dict):
         raise NodeFailure("The form came back without its data", retry=False)
+    ids = {field.id for field in kind.fields if field.field_type is m.FieldType.PASSWORD}
+    context.desk.hide([text for name, text in data.items() if name in ids and _is_text(text)])
     output = {
         "form_id": answer.get("id"),
         "status": "submitted",
@@ -56,6 +58,10 @@ def run_form(kind: m.Form, context: Context) -> Outcome:
         "form_data": data,
     }
     return Outcome(output, {"form_data": data})
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def _seconds(given: int | None) -> float:
