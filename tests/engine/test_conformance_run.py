@@ -216,7 +216,7 @@ def test_a_failure_leaves_the_directory_alone_when_an_output_comes_out_empty(tmp
     (here / "other").write_text("beside it")
     assert execute(here, fine).counts.succeeded == 0
     assert (here / "mine").exists()
-    assert outputs_of(load(fine), here) == ["made"]
+    assert outputs_of(load(fine), here) == (["made"], [])
 
 
 def test_the_directory_itself_is_no_output(tmp_path):
