@@ -247,6 +247,15 @@ def test_logs_tell_of_silence_of_rules_and_of_jobs_that_never_started(here, shel
     assert "'a' is a rule, and 2 jobs of it ran: a_i_1, a_i_2; name one" in shell("logs", "a").err
 
 
+def test_the_command_for_the_whole_log_can_be_pasted_whatever_the_job_is_called(here, shell):
+    (here / "main.oxoflow").write_text(
+        "[workflow]\nname = 'w'\n[[sample_groups]]\nname = 'g'\nsamples = ['a $HOME']\n"
+        "[[rules]]\nname = 'r'\noutput = ['{sample}']\nshell = 'echo told >&2; exit 3'\n"
+    )
+    assert "(all of it: oxoflow logs 'r_g_a $HOME')" in shell("run").out
+    assert shell("logs", "r_g_a $HOME").out == "told\n"
+
+
 def test_the_summary_says_an_error_once_and_leaves_the_terminal_alone(here, shell):
     (here / "main.oxoflow").write_text(
         "[workflow]\nname = 'w'\n[[rules]]\nname = 'a'\noutput = ['a.txt']\n"
