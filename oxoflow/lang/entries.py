@@ -56,6 +56,8 @@ def _entry(table: Table[Any], needed: tuple[str, ...], item: Any, number: int) -
     else:
         arguments, faults = table.read_fields(item)
         lost = {table.fields[str(fault.path[0])][0] for fault in faults}
+    if "values_from" in lost:
+        lost.add("values")
     for name in needed:
         if name in lost and name not in arguments:
             arguments[name] = (mark,) if name == "values" else mark

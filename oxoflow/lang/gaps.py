@@ -24,6 +24,7 @@ _INJECTED = re.compile(r"config\.(?:samples_\w|pairs_list)")
 _RESTS_ON: Mapping[tuple[str, str], frozenset[str]] = {
     ("E002", "output"): frozenset(("shell", "script", "transform")),
     ("E003", ""): frozenset(("input", "scatter", "transform", "input_groups", "expand_inputs")),
+    ("E018", "transform.combine"): frozenset(("output",)),
     ("E013", ""): frozenset(("checkpoint_manifest",)),
 }
 _NONE: frozenset[str] = frozenset()

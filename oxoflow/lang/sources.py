@@ -203,7 +203,8 @@ def _check_tables(workflow: Workflow) -> Iterable[Diagnostic]:
         elif table.name in seen:
             message = f"[[values]] '{table.name}' is defined twice; merge or rename the tables"
             yield error(UNUSABLE, message, key=f"{where}.name")
-        if not table_values(workflow, table):
+        unknown = table.values_from and workflow.gaps.config
+        if not unknown and not table_values(workflow, table):
             where_from = f": '{table.values_from}' gives none" if table.values_from else ""
             message = f"[[values]] '{table.name}' has no values{where_from}; add some, or remove it"
             yield error(UNUSABLE, message, key=where)
