@@ -31,6 +31,11 @@ PAGING = (
     Query("limit", "At most so many; all when absent.", WHOLE),
     Query("offset", "How many to leave out at the beginning.", WHOLE),
 )
+MAX_CONCURRENT: Schema = {
+    "type": "integer",
+    "minimum": 1,
+    "description": "Taken and not acted on: MAX_RUNS and MAX_RUNS_PER_USER say how many run.",
+}
 MESSAGE = answer_object(message=TEXT)
 
 
@@ -121,7 +126,7 @@ EXECUTION_ROUTES = (
     route("POST", "/api/v1/executions/batch", "executeGraphs", "Start up to 50 executions",
           ok(batch(index=COUNT, workflow_id=nullable(TEXT), execution_id=nullable(UUID),
                    success=FLAG, error=nullable(TEXT))),
-          body=request_object({"max_concurrent": WHOLE}, executions={
+          body=request_object({"max_concurrent": MAX_CONCURRENT}, executions={
               **list_of({"anyOf": [ref("BatchExecution"), ANYTHING]}, minItems=1, maxItems=50),
               "description": "Each succeeds or fails by itself, also one of another shape."})),
     route("GET", "/api/v1/executions", "listExecutions", "All executions, the latest first",

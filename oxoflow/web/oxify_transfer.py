@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Response, g, request
@@ -36,10 +37,10 @@ FORMATS = {"json": "application/json", "yaml": "application/x-yaml"}
 blueprint = make_blueprint(__name__)
 
 
-def _format(text: Any) -> str:
-    if not isinstance(text, str) or text.lower() not in FORMATS:
-        shown = text[:60] if isinstance(text, str) else text
-        raise Refusal(400, "InvalidFormat", f"'{shown}' is no format; there are json and yaml")
+def _format(text: str, known: Iterable[str] = FORMATS) -> str:
+    if text.lower() not in FORMATS:
+        said = f"'{text[:60]}' is no format; there are {', '.join(known)}"
+        raise Refusal(400, "InvalidFormat", said)
     return text.lower()
 
 
@@ -82,7 +83,7 @@ def _new_name(given: str | None) -> str | None:
 
 
 def _from_file(content: str, form: str) -> m.Graph:
-    as_yaml = _format(form) == "yaml"
+    as_yaml = _format(form, ("json", "yaml", "oxoflow")) == "yaml"
     try:
         document = parse_text(content, as_yaml)
     except InvalidInput as error:

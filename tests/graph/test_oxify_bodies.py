@@ -72,6 +72,7 @@ BAD: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("POST", f"{GRAPH}/test", {"timeout_ms": 600_001}),
     ("POST", f"{GRAPH}/test", {"timeout_ms": 5.5}),
     ("POST", f"{V1}/executions/batch", {"executions": []}),
+    ("POST", f"{V1}/executions/batch", {"executions": [{}], "max_concurrent": 0}),
     ("POST", f"{V1}/executions/batch", {"executions": [{}] * 51}),
     ("POST", f"{V1}/vectors/collections", {"name": "s", "dimension": -1, "provider": "sqlite"}),
     ("POST", f"{V1}/vectors/collections", {"name": "s", "dimension": 8193, "provider": "sqlite"}),
