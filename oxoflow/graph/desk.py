@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from oxoflow.engine.events import Event
+from oxoflow.engine.masking import Mask
 from oxoflow.engine.process import ProcessTable
 from oxoflow.engine.rundir import RunDirectory, log_name
 from oxoflow.graph.asking import Asking
 from oxoflow.graph.attempts import default_seconds
+from oxoflow.graph.hiding import hidden
 from oxoflow.graph.journal import Journal, Memory
 from oxoflow.graph.jsontext import MAX_NESTING, is_too_deep, parse_json
 from oxoflow.graph.model import Kind
@@ -39,7 +41,7 @@ class ExecutionDesk:
         journal: Journal,
         memory: Memory,
         tell: Callable[[Event], None],
-        hide: Callable[[Sequence[str]], None],
+        hide: Callable[[Sequence[str]], Mask],
         *,
         attended: bool,
         environment: Mapping[bytes, bytes],
@@ -59,6 +61,7 @@ class ExecutionDesk:
         self._supplies = supplies
         self._tell = tell
         self._hide = hide
+        self._mask = hide(())
         self._settings = settings
         self._library = library
 
@@ -127,7 +130,11 @@ class ExecutionDesk:
             self.journal.add_secret(secret)
         if secrets:
             self.journal.commit()
-            self._hide(secrets)
+            self._mask = self._hide(secrets)
+
+    def shown(self, value: Any) -> Any:
+        """A JSON value without what is hidden."""
+        return hidden(value, self._mask)
 
     def document(self, path: str) -> Any:
         """The definition of a sub-workflow: copied at submission, or a file beside the graph."""

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from oxoflow.engine.ending import Receipt, end_dead_run, end_run, has_leftovers
 from oxoflow.engine.events import Event, EventWriter, read_events, timestamp
 from oxoflow.engine.identity import ProcessIdentity, identify
+from oxoflow.engine.masking import Mask
 from oxoflow.engine.process import adopt_orphans, deny_inspection
 from oxoflow.engine.rundir import MARKER, RunDirectory, RunRecord, RunState, WorkdirLock
 from oxoflow.environments.variables import encode, rule_variables
@@ -200,9 +201,13 @@ class _Life:
     def _tell(self, event: Event) -> None:
         self._reporting.tell(event)
 
-    def _hide(self, secrets: Sequence[str]) -> None:
+    def _hide(self, secrets: Sequence[str]) -> Mask:
+        """Tell these to nobody from now on; the mask for all that is hidden."""
         self._hidden = (*self._hidden, *(secret[:LONGEST] for secret in secrets))[:MOST]
-        self._reporting.mask = mask_of(self._hidden, SAID_BACK)
+        mask = mask_of(self._hidden, SAID_BACK)
+        if secrets:
+            self._reporting.mask = mask
+        return mask
 
     def _tell_begin(self) -> None:
         total = len(self._program.steps)

@@ -208,6 +208,10 @@ class Desk(Protocol):
         """Show these nowhere from now on; the nodes go on to see them."""
         ...
 
+    def shown(self, value: Any) -> Any:
+        """A JSON value as people may see it: without what is hidden."""
+        ...
+
     def document(self, path: str) -> Any:
         """The definition of a sub-workflow; raise NodeFailure when there is none."""
         ...

@@ -144,6 +144,18 @@ def test_a_password_given_to_a_form_is_used_and_shown_nowhere(begin: Begin) -> N
     assert not [text for text in (*told, json.dumps(done.detail)) if "hunter2" in text]
 
 
+def test_an_approver_is_not_shown_a_password(begin: Begin) -> None:
+    sign = {"message": "Let {{form_data.user}} in with {{form_data.word}}?",
+            "context_data": {"form": "{{form_data}}"}}  # fmt: skip
+    run = begin(line(node("Ask", "Form", FORM), node("Sign", "Approval", sign))).start()
+    run.control("answer", id=ask_of(run, "form")["id"], by="ann", form_data=GIVEN)
+    asked = ask_of(run)
+    assert asked["message"] == "Let ann in with ***?"
+    assert asked["context_data"] == {"form": {"user": "ann", "word": "***"}}
+    run.control("answer", id=asked["id"], status="approved", by="pi")
+    assert run.finish().state == "Completed"
+
+
 def test_a_password_is_still_known_and_hidden_after_a_crash(begin: Begin) -> None:
     run = use_of_a_password(begin).start()
     run.control("answer", id=ask_of(run, "form")["id"], by="ann", form_data=GIVEN)

@@ -20,6 +20,7 @@ def run_approval(kind: m.Approval, context: Context) -> Outcome:
         "timeout_seconds": kind.timeout_seconds,
         "context_data": fill_deep(kind.context_data, lookup),
     }
+    body = context.desk.shown(body)
     answer = context.desk.ask("approval", context, body, _seconds(kind.timeout_seconds))
     by, comments = answer.get("by"), answer.get("comments")
     if answer.get("status") != "approved":
@@ -45,6 +46,7 @@ def run_form(kind: m.Form, context: Context) -> Outcome:
         "allowed_submitters": list(kind.allowed_submitters),
         "timeout_seconds": kind.timeout_seconds,
     }
+    body = context.desk.shown(body)
     answer = context.desk.ask("form", context, body, _seconds(kind.timeout_seconds))
     data = answer.get("form_data")
     if not isinstance(data, dict):
