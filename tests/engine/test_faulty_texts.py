@@ -6,23 +6,16 @@ Every line of a text that has a finding says so itself: a comment `#! CODE` at i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from copy import deepcopy
-from typing import Any
 
 import pytest
-import tomli
 
-from oxoflow import gallery
 from oxoflow.engine.checking import check_text
 from oxoflow.engine.load import load_text
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.lint import lint, lint_written
 from oxoflow.lang.positions import locate
-from oxoflow.lang.values import toml_text
 from tests.lang.build import HEAD, Files
 
-STRUCTURAL = {"S002", "S003", "S004", "S005", "S009"}
 MARK = re.compile(r"#! ([A-Z0-9 ]+)$")
 LOOP = """\
 [[rules]]
@@ -753,36 +746,3 @@ def test_what_files_bring_that_cannot_be_seen_is_missed_by_nobody():
     seen = UNSEEN.replace(', "n::x"', "")
     assert check_text(seen).dag is not None
     assert [job.name for job in load_text(seen).jobs] == ["a"]
-
-
-def inner(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Give the path to every value inside a document."""
-    if path:
-        yield path
-    for key, item in pairs_of(value):
-        yield from inner(item, (*path, key))
-
-
-def pairs_of(value: Any) -> list[tuple[str | int, Any]]:
-    if isinstance(value, dict):
-        return list(value.items())
-    return list(enumerate(value)) if isinstance(value, list) else []
-
-
-@pytest.mark.parametrize("name", gallery.names())
-def test_a_wrong_value_anywhere_in_a_good_workflow_is_all_that_is_told(name):
-    document = tomli.loads(gallery.read(name))
-    before = {each.code for each in check_text(written(document)).diagnostics}
-    for path in inner(document):
-        broken = deepcopy(document)
-        within = broken
-        for step in path[:-1]:
-            within = within[step]
-        within[path[-1]] = 5
-        found = check_text(written(broken)).diagnostics
-        if any(each.code in STRUCTURAL for each in found):
-            assert {each.code for each in found} <= before | STRUCTURAL, (path, found)
-
-
-def written(document: dict[str, Any]) -> str:
-    return "".join(f"{key} = {toml_text(value)}\n" for key, value in document.items())
