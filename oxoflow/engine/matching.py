@@ -161,20 +161,26 @@ class OutputIndex:
             if self._has_templates:
                 found += self._templates(path)
             if looks_like_directory(path):
-                found += self._below(path.rstrip("/") + "/")
+                found += self._directory(path)
         return found
 
     def match_directory(self, directory: str, pattern: str | None) -> list[int]:
         """Give the owners of the outputs inside a declared directory (4.1 step 2)."""
         prefix = directory.rstrip("/") + "/"
         if not pattern:
-            return self._below(prefix)
+            return [*self.exact(directory.rstrip("/")), *self._below(prefix)]
         compiled = glob_pattern(pattern)
         if compiled is None:
             return []
         paths = _range(self._sorted, prefix)
-        inside = (path for path in paths if compiled.match(path, len(prefix)))
-        return [owner for path in inside for owner in self.exact(path)]
+        inside = (path for path in paths if path == prefix or compiled.match(path, len(prefix)))
+        owners = [owner for path in inside for owner in self.exact(path)]
+        return [*self.exact(directory.rstrip("/")), *owners]
+
+    def _directory(self, path: str) -> list[int]:
+        """Give the owners of a directory however its end is written, and of what is in it."""
+        base = path.rstrip("/")
+        return [*(self.exact(base) if base != path else ()), *self._below(base + "/")]
 
     def match_shape(self, pattern: str) -> list[int]:
         """Give the owners of templates that differ from `pattern` in placeholder names only."""

@@ -118,6 +118,15 @@ def test_directories_globs_and_templates_find_their_outputs():
     assert index.match_shape("v/{other}.vcf") == [3]
 
 
+@pytest.mark.parametrize("output", ["asm/quast", "asm/quast/"])
+@pytest.mark.parametrize("path", ["asm/quast", "asm/quast/"])
+def test_a_directory_is_the_same_with_and_without_a_slash_at_its_end(output, path):
+    outputs = OutputIndex([(output, 3), ("asm/quast2", 4)])
+    assert set(outputs.match(path)) == {3}
+    assert set(outputs.match_directory(path, None)) == {3}
+    assert set(outputs.match_directory(path, "*.tsv")) == {3}
+
+
 def test_a_glob_with_a_literal_end_is_narrowed_by_it():
     paths = [(f"d/{number}_{sample}.bam", number) for number in range(100) for sample in "ab"]
     index = OutputIndex(paths)
