@@ -6,7 +6,6 @@ Owns the verb `run` and the way every verb that runs goes; the run itself is `en
 from __future__ import annotations
 
 import errno
-import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -42,9 +41,10 @@ from oxoflow.engine.options import Outcome, RunOptions
 from oxoflow.engine.rundir import Launch, RunDirectory, RunState, await_launch
 from oxoflow.engine.runner import run as run_workflow
 from oxoflow.engine.state import State
+from oxoflow.lang.latepattern import late
 
 _TAIL_LINES = 5
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)|\x07|\x08")
+_ESCAPES = late(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)|\x07|\x08")
 _FAILURES_SHOWN = 20
 
 

@@ -6,7 +6,6 @@ else of the rules as they are written. What is found is told; nothing here plans
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from msgspec.structs import replace
@@ -18,6 +17,7 @@ from oxoflow.lang.condition import tests_wildcards
 from oxoflow.lang.deadline import Deadline
 from oxoflow.lang.expand import expand
 from oxoflow.lang.gaps import WHOLE
+from oxoflow.lang.latepattern import late
 from oxoflow.lang.model import FileSet, Job, Rule, Workflow
 from oxoflow.lang.view import FileView
 
@@ -37,7 +37,7 @@ _SHAPING = frozenset(
     )
 )
 _CODES = ("E006", "E016")  # a circle or too many edges, two jobs of one name
-_BRACES = re.compile(r"\{([^{}]*)\}")
+_BRACES = late(r"\{([^{}]*)\}")
 _OPEN, _CLOSE = "\x03", "\x04"  # stand for the braces of a wildcard that is not filled in
 _WRITTEN = str.maketrans({_OPEN: "{", _CLOSE: "}"})
 

@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import json
 import os
-import re
 import time
 import uuid
 from collections import Counter
@@ -21,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from oxoflow.engine.results import ENTRIES, OBJECTS, Entry, object_path, read_entry
+from oxoflow.lang.latepattern import late
 
 DEFAULT_LIMIT = 50 * 1024**3  # bytes
 _FREE_SHARE, _FREE_MOST = 0.1, 10 * 1024**3  # of the disk, and bytes, that results leave free
@@ -29,8 +29,8 @@ _GRACE = 3600.0  # seconds for which content without an entry may still get one
 _BLOCK = 4096
 _USE = "use.json"
 _SAFE = os.O_CLOEXEC | os.O_NOFOLLOW
-_FOLDER = re.compile(r"[0-9a-f]{2}")
-_FILE = re.compile(r"[0-9a-f]{64}(\.json)?|\.[0-9a-f]{32}")
+_FOLDER = late(r"[0-9a-f]{2}")
+_FILE = late(r"[0-9a-f]{64}(\.json)?|\.[0-9a-f]{32}")
 
 
 class Use(Struct, frozen=True):

@@ -6,7 +6,6 @@ without influence on the run, and never run for one that was cancelled.
 
 from __future__ import annotations
 
-import re
 import threading
 from queue import Empty, SimpleQueue
 
@@ -18,10 +17,11 @@ from oxoflow.engine.parts import Parts
 from oxoflow.engine.rulerun import RuleRun
 from oxoflow.errors import OxoflowError
 from oxoflow.lang.danger import find_dangers
+from oxoflow.lang.latepattern import late
 from oxoflow.lang.model import Workflow
 
 SECONDS = 600.0  # after which a hook is ended
-_NUMBERS = re.compile(r"\{(succeeded|failed|skipped|workdir)\}")
+_NUMBERS = late(r"\{(succeeded|failed|skipped|workdir)\}")
 
 
 def hook_of(workflow: Workflow, counts: Counts) -> tuple[str, str] | None:

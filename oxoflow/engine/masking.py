@@ -15,8 +15,10 @@ import threading
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
+from oxoflow.lang.latepattern import late
+
 HIDDEN = b"***"
-_HEX = re.compile(r"%[0-9A-F]{2}")
+_HEX = late(r"%[0-9A-F]{2}")
 _SHORTEST_PART = 6  # characters of base64: less says little and stands in many words
 _PIECE = 65_536
 _PATIENCE = 1.0  # seconds that we wait for what a command left running to close its output

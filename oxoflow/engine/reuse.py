@@ -7,7 +7,6 @@ How results are kept is in `results`, for how long in `eviction`.
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 from pathlib import Path
@@ -26,9 +25,10 @@ from oxoflow.engine.plan import Planner
 from oxoflow.engine.records import OutputRecord
 from oxoflow.engine.references import is_reference
 from oxoflow.engine.results import Entry, ResultCache, Stored, part_of
+from oxoflow.lang.latepattern import late
 from oxoflow.lang.model import Job
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DIGEST = late(r"[0-9a-f]{64}")
 _LOOK_AFTER = 0.1  # of the limit, left by one run, and the cache is looked through
 
 

@@ -12,10 +12,11 @@ from oxoflow.environments.family import Command, Setup, Site
 from oxoflow.environments.shell import quote
 from oxoflow.environments.wrapping import find_tool, inner_text, key_of, one_line
 from oxoflow.errors import RunError
+from oxoflow.lang.latepattern import late
 from oxoflow.lang.model import Environment, EnvironmentKind
 
-_NAME_LINE = re.compile(r"^name:[ \t]*(.*?)[ \t]*(?:#.*)?$", re.MULTILINE)
-_NAME = re.compile(r"[\w-]+", re.ASCII)
+_NAME_LINE = late(r"^name:[ \t]*(.*?)[ \t]*(?:#.*)?$", re.MULTILINE)
+_NAME = late(r"[\w-]+", re.ASCII)
 _BINARIES = {
     EnvironmentKind.CONDA: (
         ("conda",),

@@ -11,6 +11,7 @@ from oxoflow.environments.family import Command, Setup, Site
 from oxoflow.environments.shell import quote
 from oxoflow.environments.wrapping import inner_text, key_of
 from oxoflow.errors import RunError
+from oxoflow.lang.latepattern import late
 from oxoflow.lang.model import Environment
 
 INITS = (
@@ -22,7 +23,7 @@ INITS = (
     "/usr/share/lmod/lmod/init/bash",
 )
 _FUNCTION = "BASH_FUNC_module%%"  # how bash passes a function on
-_PLAIN = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
+_PLAIN = late(r"[\w@%+=:,./-]+", re.ASCII)
 
 
 class Modules:

@@ -13,6 +13,7 @@ from typing import Any
 
 from oxoflow.errors import WorkflowError
 from oxoflow.lang.configrefs import MARK, fill, settle
+from oxoflow.lang.latepattern import late
 from oxoflow.lang.values import config_text
 from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.lang.wildcards import META_PREFIX, PLACEHOLDER, substitute
@@ -21,22 +22,20 @@ MAX_DEPTH = 100
 MAX_LENGTH = 20_000
 _COMPARISONS = ("==", "!=", ">=", "<=", ">", "<")
 _CONFIG = "config."
-_CONFIG_REF = re.compile(r"config\.([\w-]+)")
-_LENGTH = re.compile(r"len\(\s*config\.([\w-]+)\s*\)")
+_CONFIG_REF = late(r"config\.([\w-]+)")
+_LENGTH = late(r"len\(\s*config\.([\w-]+)\s*\)")
 _WILDCARD_MARKS = ("wildcard.", "{meta.")
-_WILDCARD_TEST = re.compile(
+_WILDCARD_TEST = late(
     r"""(?:\bwildcard\.([\w-]+)|\{meta\.([\w-]+)\})(?:\s*(==|!=|>=|<=|>|<)\s*("[^"]*"|'[^']*'|[^\s&|()]+))?"""
 )
-_FILE_EXISTS = re.compile(r"""file_exists\(\s*(["'])(.*)\1\s*\)""", re.DOTALL)
-_MEASURED = re.compile(r"""(file_size|wc_lines|reads_count)\(\s*(["'])(.*)\2\s*\)""", re.DOTALL)
+_FILE_EXISTS = late(r"""file_exists\(\s*(["'])(.*)\1\s*\)""", re.DOTALL)
+_MEASURED = late(r"""(file_size|wc_lines|reads_count)\(\s*(["'])(.*)\2\s*\)""", re.DOTALL)
 _FILE_FUNCTIONS = ("file_exists", "file_size", "wc_lines", "reads_count")
-_FILE_ASKED = re.compile(
-    rf"""\b(?:{"|".join(_FILE_FUNCTIONS)})\(\s*(["'])(.*?)\1\s*\)""", re.DOTALL
-)
+_FILE_ASKED = late(rf"""\b(?:{"|".join(_FILE_FUNCTIONS)})\(\s*(["'])(.*?)\1\s*\)""", re.DOTALL)
 _FASTQ_LINES = 4  # of one read
-_QUOTED = re.compile(r'"[^"]*"|\'[^\']*\'')
-_INTEGER = re.compile(r"[+-]?\d{1,30}", re.ASCII)
-_NUMBER = re.compile(r"[+-]?(?:\d{1,30}\.?\d{0,30}|\.\d{1,30})(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_QUOTED = late(r'"[^"]*"|\'[^\']*\'')
+_INTEGER = late(r"[+-]?\d{1,30}", re.ASCII)
+_NUMBER = late(r"[+-]?(?:\d{1,30}\.?\d{0,30}|\.\d{1,30})(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _FLOAT_TOLERANCE = 1e-9
 _MISSING = object()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
+from oxoflow.lang.latepattern import late
 from oxoflow.lang.model import Pair, SampleGroup
 from oxoflow.lang.paths import beside
 from oxoflow.lang.patterns import Pattern, compile_pattern
@@ -17,7 +18,7 @@ from oxoflow.lang.wildcards import PLACEHOLDER
 
 DISCOVERED_GROUP = "auto-discovered"
 _PAIR_PARTS = ("pair_id", "experiment", "control")
-_PIECES = re.compile(r"\{(\w+)\}|(\*+)|(\?)")
+_PIECES = late(r"\{(\w+)\}|(\*+)|(\?)")
 
 
 class PatternError(Exception):

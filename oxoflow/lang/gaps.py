@@ -6,19 +6,19 @@ own, and which findings a gap makes doubtful. A workflow that was read as a whol
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from oxoflow.errors import Diagnostic
+from oxoflow.lang.latepattern import late
 
 _SOURCES = frozenset(("pairs", "sample_groups", "values", "wildcard_constraints"))
 _OF_WORKFLOW = frozenset(("pairs_file", "sample_groups_file", "pairs_pattern", "sample_pattern"))
 _KEY_GIVERS = frozenset(("config", "references", "reference_dir", "include"))
 _RULE_GIVERS = frozenset(("include", "rules"))
-_INJECTED = re.compile(r"config\.(?:samples_\w|pairs_list)")
+_INJECTED = late(r"config\.(?:samples_\w|pairs_list)")
 # What a finding about a rule (its code and the key it names, where several share a code) rests on:
 # it is doubtful when one of these keys of the rule could not be read.
 _RESTS_ON: Mapping[tuple[str, str], frozenset[str]] = {
@@ -30,10 +30,10 @@ _RESTS_ON: Mapping[tuple[str, str], frozenset[str]] = {
 _NONE: frozenset[str] = frozenset()
 _NUMBER, _NAME, _END = "\x00", "\x01", "\x02"  # no text that is read holds a NUL
 _PLACE = rf"{_NUMBER}(\d+) [^{_NAME}]*{_NAME}"  # the number of the rule, and its file
-_STAND_IN = re.compile(rf"{_PLACE}([^{_END}]*){_END}")
-_NAMELESS = re.compile(rf"(?:rule )?'?(?:[^\s']*::)?{_PLACE}{_END}'?")
+_STAND_IN = late(rf"{_PLACE}([^{_END}]*){_END}")
+_NAMELESS = late(rf"(?:rule )?'?(?:[^\s']*::)?{_PLACE}{_END}'?")
 _MARK = "\x05"  # with the number of an entry of an array: a text that nobody writes
-_MARKED = re.compile(rf"'?{_MARK}(\d+)'?")
+_MARKED = late(rf"'?{_MARK}(\d+)'?")
 
 
 class Gaps(Struct, frozen=True):

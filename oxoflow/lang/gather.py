@@ -6,19 +6,19 @@ named inputs keep their names, appended files get none (S4).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
 from msgspec.structs import replace
 
+from oxoflow.lang.latepattern import late
 from oxoflow.lang.lists import variable_list
 from oxoflow.lang.model import ExpandInput, FileSet, Job
 from oxoflow.lang.room import Room
 from oxoflow.lang.wildcards import Template, substitute
 
-_GROWING = re.compile(r"(?:config\.)?(?:samples_|pairs_list$)")
+_GROWING = late(r"(?:config\.)?(?:samples_|pairs_list$)")
 
 
 def gather_scattered(targets: Sequence[Job], scattered: Sequence[Job], room: Room) -> list[Job]:

@@ -15,13 +15,14 @@ from msgspec.structs import replace
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.configrefs import fill, settle
 from oxoflow.lang.faults import UNUSABLE, error
+from oxoflow.lang.latepattern import late
 from oxoflow.lang.model import Reference, Workflow
 from oxoflow.lang.paths import parent
 from oxoflow.lang.values import config_text
 from oxoflow.lang.wildcards import substitute
 
-_TEMPLATE_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
-_BWA_SUFFIX = re.compile(r"\.(amb|ann|bwt|pac|sa)$")
+_TEMPLATE_NAME = late(r"[A-Za-z0-9_-]+", re.ASCII)
+_BWA_SUFFIX = late(r"\.(amb|ann|bwt|pac|sa)$")
 _IN_PARENT = "mkdir -p {parent} && "
 TEMPLATES: Mapping[str, str] = {
     "samtools_faidx": _IN_PARENT + "samtools faidx {input}",

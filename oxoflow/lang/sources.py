@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.condition import evaluate
 from oxoflow.lang.faults import UNUSABLE, error, warning
+from oxoflow.lang.latepattern import late
 from oxoflow.lang.lists import config_list
 from oxoflow.lang.model import Pair, SampleGroup, ValueTable, Workflow
 from oxoflow.lang.patterns import Pattern, compile_pattern
@@ -27,10 +28,10 @@ from oxoflow.lang.wildcards import (
     trigger_pattern,
 )
 
-_META = re.compile(r"\{meta\.([\w-]+)\}")
+_META = late(r"\{meta\.([\w-]+)\}")
 _METADATA_KEYS = ("sample", "pair_id", "experiment", "control")
-_NOT_ALNUM = re.compile(r"[^0-9A-Za-z]")
-_SHELL_MARKS = re.compile(r"\$\(|[`\x00\n]")
+_NOT_ALNUM = late(r"[^0-9A-Za-z]")
+_SHELL_MARKS = late(r"\$\(|[`\x00\n]")
 
 
 class Choice(Struct, frozen=True):

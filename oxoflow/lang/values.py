@@ -12,12 +12,14 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from oxoflow.lang.latepattern import late
+
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION_PART = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)([smhdSMHD])", re.ASCII)
-_DURATION = re.compile(r"(?:\d{1,12}(?:\.\d{1,6})?[smhdSMHD])+", re.ASCII)
-_CLOCK = re.compile(r"(?:(\d{1,6})-)?(\d{1,6}):(\d{1,2}):(\d{1,2})", re.ASCII)
-_PLAIN_SECONDS = re.compile(r"\d{1,12}(?:\.\d{1,6})?", re.ASCII)
-_MEMORY = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([TGMK]?)(?:i?B)?", re.ASCII | re.IGNORECASE)
+_DURATION_PART = late(r"(\d{1,12}(?:\.\d{1,6})?)([smhdSMHD])", re.ASCII)
+_DURATION = late(r"(?:\d{1,12}(?:\.\d{1,6})?[smhdSMHD])+", re.ASCII)
+_CLOCK = late(r"(?:(\d{1,6})-)?(\d{1,6}):(\d{1,2}):(\d{1,2})", re.ASCII)
+_PLAIN_SECONDS = late(r"\d{1,12}(?:\.\d{1,6})?", re.ASCII)
+_MEMORY = late(r"(\d{1,15}(?:\.\d{1,6})?)\s*([TGMK]?)(?:i?B)?", re.ASCII | re.IGNORECASE)
 _UNIT_MB = {
     "T": Decimal(1024 * 1024),
     "G": Decimal(1024),
@@ -25,7 +27,7 @@ _UNIT_MB = {
     "": Decimal(1),
     "K": Decimal(1) / 1024,
 }
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_BARE_KEY = late(r"[A-Za-z0-9_-]+", re.ASCII)
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 

@@ -12,12 +12,13 @@ import tomli
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.faults import error
+from oxoflow.lang.latepattern import late
 from oxoflow.lang.toml.scan import Kind, Statement, statements
 
 _RAW = "put the text between ''' and ''', where every character stays as it is"
 _QUOTE = 'write text in quotes: key = "text"'
 _LONGEST = 1 << 20  # characters of a text that is gone through for a better place
-_COMPLAINT = re.compile(r" \(at (?:line|end)[^()]*\)\Z")
+_COMPLAINT = late(r" \(at (?:line|end)[^()]*\)\Z")
 # How a complaint of the parser begins, and the cure.
 _CURES = (
     ("Unescaped '\\'", f"write \\\\ for a backslash, or {_RAW}"),
@@ -39,8 +40,8 @@ _CURES = (
     ("Cannot mutate", "write all of it in one place"),
     ("Duplicate inline table key", "remove one of the two"),
 )
-_BARE_WORD = re.compile(r"=[ \t]*+[0-9][\w.]*+[ \t]*+(?:#.*)?\Z")
-_TUPLE = re.compile(r"\((?:'[^']*'(?:, )?)+,?\)")
+_BARE_WORD = late(r"=[ \t]*+[0-9][\w.]*+[ \t]*+(?:#.*)?\Z")
+_TUPLE = late(r"\((?:'[^']*'(?:, )?)+,?\)")
 
 
 def invalid(text: str, fault: tomli.TOMLDecodeError) -> Diagnostic:
