@@ -45,9 +45,9 @@ def check_execution_groups(workflow: Workflow) -> Iterator[Diagnostic]:
         return
     names = {rule.name for rule in workflow.rules}
     for index, group in enumerate(workflow.execution_groups):
-        for name in group.rules:
+        for number, name in enumerate(group.rules):
             if name not in names and not workflow.gaps.may_name(name):
                 message = f"execution group '{group.name}' names the unknown rule '{name}'"
-                key = f"execution_group.{index}.rules"
+                key = f"execution_group.{index}.rules.{number}"
                 hint = "correct the name or remove it"
                 yield error(UNUSABLE, message, key=key, suggestion=hint)
