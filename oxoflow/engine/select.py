@@ -10,9 +10,9 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from oxoflow.engine.dag import Dag, nearest, topological_order
-from oxoflow.engine.matching import OutputIndex, tidy
+from oxoflow.engine.matching import OutputIndex, bare, tidy
 from oxoflow.errors import UsageError
-from oxoflow.lang.model import Module, Rule
+from oxoflow.lang.model import Job, Module, Rule
 
 
 class RuleGraph(Struct, frozen=True):
@@ -42,8 +42,8 @@ def jobs_called(dag: Dag, name: str) -> list[int]:
         return [dag.index[name]]
     found = [at for at, job in enumerate(dag.jobs) if job.rule.name == name]
     if not found:
-        path = tidy(name)
-        found = [at for at, job in enumerate(dag.jobs) if path in map(tidy, job.output.paths)]
+        path = bare(name)
+        found = [at for at, job in enumerate(dag.jobs) if path and path in _made(dag, job)]
     if not found:
         found = [at for at, job in enumerate(dag.jobs) if job.name.startswith(name)]
     if name in dag.jobless:
@@ -70,12 +70,21 @@ def jobs_of_module(dag: Dag, modules: Sequence[Module], name: str) -> list[int]:
         hint = nearest(name, known) or (f"; modules: {', '.join(known)}" if known else "")
         raise UsageError(f"'{name}' is no module that this workflow includes{hint}")
     rules = {rule for module in called for rule in module.rules}
-    inputs = {tidy(path) for module in called for path in module.inputs}
+    inputs = {bare(path) for module in called for path in module.inputs}
+    inputs |= {bare(dag.texts.path(path)) for path in inputs}
     return [
         at
         for at, job in enumerate(dag.jobs)
-        if job.rule.name in rules or not inputs.isdisjoint(map(tidy, job.output.paths))
+        if job.rule.name in rules or not inputs.isdisjoint(_made(dag, job))
     ]
+
+
+def _made(dag: Dag, job: Job) -> Iterator[str]:
+    """Yield the outputs of a job as they are written and as the config fills them."""
+    for path in job.output.paths:
+        yield bare(path)
+        if "{" in path:
+            yield bare(dag.texts.path(path))
 
 
 def ancestors(dag: Dag, starts: Iterable[int]) -> set[int]:

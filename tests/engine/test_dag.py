@@ -141,6 +141,16 @@ def test_targets_are_jobs_prefixes_and_files(name, expected):
     assert [dag.jobs[at].name for at in select(dag, [name])] == expected
 
 
+@pytest.mark.parametrize("name", ["res/x.vcf", "./res/x.vcf", "{config.out}/x.vcf"])
+def test_a_target_is_a_file_as_the_config_names_it_or_as_it_is_written(name):
+    jobs = [job("a", [], ["{config.out}/x.vcf"]), job("b", [], ["res/d/"])]
+    dag = build_dag(jobs, config={"out": "res"})
+    assert jobs_called(dag, name) == [0]
+    assert jobs_called(dag, "res/d") == [1]
+    modules = [Module("m", "m.oxoflow", (), (name,))]
+    assert jobs_of_module(dag, modules, "m") == [0]
+
+
 def test_a_rule_name_means_all_its_jobs_and_nothing_longer():
     rule = Rule("align")
     dag = build_dag([job("align_S1", rule=rule), job("align_S2", rule=rule), job("aligned")])
