@@ -34,6 +34,7 @@ def readiness(workflow: Workflow, view: FileView) -> Readiness:
     texts = settle({key: config_text(value) for key, value in workflow.config.items()})
     jobs = expand(workflow, view)
     made = {fill(path, texts) for job in jobs for path in job.output.paths}
+    made |= {fill(reference.output, texts) for reference in workflow.references}
     missing: dict[str, dict[str, None]] = {}
     unattributed: dict[str, None] = {}
     held: dict[str, bool] = {}

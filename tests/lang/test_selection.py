@@ -131,6 +131,15 @@ def test_a_missing_file_belongs_to_the_longest_name_in_it_or_to_nobody():
     assert found.unattributed == ("ref.fa",)
 
 
+def test_a_reference_is_no_external_input_for_the_run_makes_it():
+    text = (
+        '[config]\ndir = "refs"\n'
+        '[[references]]\nname = "fa"\noutput = "{config.dir}/g.fa"\nbuild = "fetch > {output}"\n'
+        + rule("map", input='["{config.fa}", "refs/other.fa"]', output='["o"]', shell='"x"')
+    )
+    assert readiness(composed(text), Files()).unattributed == ("refs/other.fa",)
+
+
 def test_a_rule_whose_condition_is_false_keeps_no_sample_from_being_ready():
     off = rule("off", input='["merged/{sample}"]', shell='"x {sample}"', when='"config.merge"')
     text = "[config]\nmerge = false\n" + GROUPS + off
