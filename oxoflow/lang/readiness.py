@@ -5,7 +5,7 @@ Owns the readiness of spec/oxoflow-format.md 2.8. Looks through a view; changes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
@@ -35,6 +35,7 @@ def readiness(workflow: Workflow, view: FileView) -> Readiness:
     jobs = expand(workflow, view)
     made = {fill(path, texts) for job in jobs for path in job.output.paths}
     made |= {fill(reference.output, texts) for reference in workflow.references}
+    made |= {folder for path in made for folder in _folders(path)}
     missing: dict[str, dict[str, None]] = {}
     unattributed: dict[str, None] = {}
     held: dict[str, bool] = {}
@@ -46,13 +47,21 @@ def readiness(workflow: Workflow, view: FileView) -> Readiness:
             continue
         for written in job.input.paths:
             path = fill(written, texts)
-            if path in made or "{" in path or "*" in path or view.exists(path):
+            if path.rstrip("/") in made or "{" in path or "*" in path or view.exists(path):
                 continue
             sample = _owner(job, path)
             (missing.setdefault(sample, {}) if sample else unattributed)[path] = None
     return Readiness(
         {sample: tuple(paths) for sample, paths in missing.items()}, tuple(unattributed)
     )
+
+
+def _folders(path: str) -> Iterator[str]:
+    """Yield a path without a slash at its end, and the directories that it is in."""
+    path = path.rstrip("/")
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
 
 
 def _owner(job: Job, path: str) -> str | None:

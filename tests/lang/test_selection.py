@@ -140,6 +140,15 @@ def test_a_reference_is_no_external_input_for_the_run_makes_it():
     assert readiness(composed(text), Files()).unattributed == ("refs/other.fa",)
 
 
+@pytest.mark.parametrize("path", ["qc/{sample}", "qc/{sample}/", "qc", "all/", "all"])
+def test_a_directory_that_the_run_makes_or_fills_is_no_external_input(path):
+    text = GROUPS + rule("a", output='["qc/{sample}/x.txt"]', shell='"x"')
+    text += rule("b", output='["all"]', shell='"x"')
+    text += rule("c", input=f'["{path}"]', output='["c/{sample}"]', shell='"x"')
+    found = readiness(composed(text), Files())
+    assert (found.missing, found.unattributed) == ({}, ())
+
+
 def test_a_rule_whose_condition_is_false_keeps_no_sample_from_being_ready():
     off = rule("off", input='["merged/{sample}"]', shell='"x {sample}"', when='"config.merge"')
     text = "[config]\nmerge = false\n" + GROUPS + off
