@@ -117,6 +117,10 @@ class Recorder:
             if None in batch:
                 return
 
+    def _stop(self, error: RunError) -> None:
+        self._trouble = error
+        self._report(error)
+
     def _write(self, batch: Sequence[_Item]) -> None:
         changes: list[Change] = []
         events: list[Event] = []
@@ -137,8 +141,10 @@ class Recorder:
                 if events:
                     self._writer.write(events)
             except RunError as error:
-                self._trouble = error
-                self._report(error)
+                self._stop(error)
+                events.clear()
+            except Exception as error:  # whoever waits for this thread must not wait forever
+                self._stop(RunError(f"what happened could not be recorded: {error!r}"))
                 events.clear()
         for event in events if self._observe is not None else ():
             self._observe(event)  # type: ignore[misc]

@@ -18,7 +18,7 @@ from itertools import starmap
 from pathlib import Path
 from typing import Any, TypeVar
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from oxoflow.engine.files import DIRECTORY_SIZE
 from oxoflow.engine.records import (
@@ -223,6 +223,12 @@ class State:
 
         A job may start and end within one batch, but not twice. Raises DiskTrouble.
         """
+        try:
+            self._apply(changes)
+        except UnicodeEncodeError:  # of a file's name that is not UTF-8
+            self._apply([kept for kept in map(_as_text, changes) if kept is not None])
+
+    def _apply(self, changes: Sequence[Change]) -> None:
         by_kind: dict[type, list[Change]] = {}
         for change in changes:
             by_kind.setdefault(type(change), []).append(change)
@@ -293,6 +299,22 @@ class State:
                 f"'{self._path}' is damaged ({error}); move it away and run again: results newer "
                 "than their inputs are then taken over"
             ) from error
+
+
+def _as_text(change: Change) -> Change | None:
+    """Give a change as SQLite can keep it; None for a file that would be known by another name."""
+    if isinstance(change, FileHash) and _plain(change.path) != change.path:
+        return None
+    texts = {name: value for name, value in asdict(change).items() if isinstance(value, str)}
+    change = replace(change, **{name: _plain(value) for name, value in texts.items()})
+    if isinstance(change, Done | Accepted):
+        known = (each for each in change.outputs if _plain(each.path) == each.path)
+        change = replace(change, outputs=tuple(replace(o, job=change.job) for o in known))
+    return change
+
+
+def _plain(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def _by_name(kind: type[_Row], rows: Iterable[tuple[Any, ...]]) -> dict[str, _Row]:

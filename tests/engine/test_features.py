@@ -293,3 +293,20 @@ def test_what_is_asked_for_and_not_given_is_told_before_the_run(tmp_path):
     told = [event.data["message"] for event in events(tmp_path, "warning")]
     assert any("'s3://bucket/in' is passed on as it is" in message for message in told)
     assert any("'leaf' is temporary, but nothing depends on it" in message for message in told)
+
+
+def test_names_of_files_that_are_no_text_are_read_run_and_known_again(tmp_path):
+    text = (
+        rule("make", r"mkdir d && echo a > d/$'x\xff.txt'", output=["d"])
+        + rule("use", "ls d > use", input=["d"], output=["use"])
+        + rule("globbed", "cat {input} > globbed", input=["*.dat"], output=["globbed"])
+    )
+    odd = os.fsencode(tmp_path) + b"/\xfe.dat"
+    with open(odd, "w") as handle:
+        handle.write("one\n")
+    assert execute(tmp_path, text).counts.succeeded == 3
+    assert (tmp_path / "globbed").read_text() == "one\n"
+    assert execute(tmp_path, text).counts.succeeded == 0
+    with open(odd, "w") as handle:
+        handle.write("two\n")
+    assert execute(tmp_path, text).counts.succeeded == 1

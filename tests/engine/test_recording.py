@@ -17,7 +17,7 @@ from oxoflow.engine.records import Failed, Started
 from oxoflow.engine.rundir import write_control
 from oxoflow.engine.scheduler import Capacity, Scheduler, Status, Task
 from oxoflow.engine.state import State
-from oxoflow.errors import DiskTrouble
+from oxoflow.errors import DiskTrouble, RunError
 
 
 @pytest.fixture
@@ -59,6 +59,16 @@ def test_trouble_is_reported_once_and_nothing_follows_it(tmp_path, state):
     recorder.close()
     assert len(told) == 1
     assert state.records() == {}
+
+
+def test_a_fault_in_the_thread_that_writes_is_told_to_who_waits_for_it(tmp_path, state):
+    told = []
+    recorder = Recorder(state, EventWriter(tmp_path / "events.jsonl"), told.append)
+    recorder.event("one", what=object())
+    with pytest.raises(RunError, match="could not be recorded"):
+        recorder.flush()
+    recorder.close()
+    assert len(told) == 1
 
 
 def test_lines_are_copied_whole_with_their_job_in_front(tmp_path):
