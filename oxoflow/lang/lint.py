@@ -15,6 +15,7 @@ from oxoflow.lang.lints.advice import Facts, collect_facts
 from oxoflow.lang.lints.commands import command_checks
 from oxoflow.lang.lints.document import document_checks
 from oxoflow.lang.lints.inert import inert_checks
+from oxoflow.lang.lints.nested import nested_checks
 from oxoflow.lang.lints.own import own_checks
 from oxoflow.lang.lints.paths import path_checks
 from oxoflow.lang.lints.placeholders import placeholder_checks
@@ -53,6 +54,7 @@ def lint_written(workflow: Workflow) -> list[Diagnostic]:
     """Return the advice about a text of which parts could not be read: what it holds besides."""
     found = (
         *document_checks(workflow, Guesser()),
+        *nested_checks(workflow, Guesser()),
         *inert_checks(workflow),
         *secret_checks(workflow),
     )
@@ -61,6 +63,7 @@ def lint_written(workflow: Workflow) -> list[Diagnostic]:
 
 def _found(workflow: Workflow, facts: Facts) -> Iterator[Diagnostic]:
     yield from document_checks(workflow, facts.guesses)
+    yield from nested_checks(workflow, facts.guesses)
     yield from inert_checks(workflow)
     yield from secret_checks(workflow)
     yield from workflow_checks(workflow)

@@ -47,6 +47,7 @@ from oxoflow.lang.shapes import (
 )
 
 __all__ = [
+    "BUDGET",
     "CLUSTER",
     "COMBINE",
     "ENVIRONMENT",

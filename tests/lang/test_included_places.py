@@ -203,6 +203,7 @@ thread = 4
 x = 1
 [cluster]
 backend = "odd"
+nodes = 3
 [config]
 db_password = "hunter2hunter2"
 [[rules]]
@@ -212,7 +213,7 @@ shell = "curl -u me api_key=abcdef123456"
     host = "# host\n" + HEAD + '[[include]]\npath = "part"\nnamespace = "n"\n[cluster]\n'
     alone, above = composed(part, {}), composed(host, {"part": part})
     own = {each for each in places(locate(part, lint(alone, []))) if each[0][0] == "S"}
-    assert len(own) == 7
+    assert len(own) == 8
     found = locate(host, lint(above, []), above.modules)
     assert {each for each in places(found) if each[0][0] == "S"} == {
         (code, rule, "part", line, column) for code, rule, _, line, column in own

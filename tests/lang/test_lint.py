@@ -229,6 +229,31 @@ CASES = [
         HEAD + bare('expand_inputs = [{ pattern = "{v}", variables = { w = "1" } }]'),
         HEAD + bare('expand_inputs = [{ pattern = "{v}", variables = { v = "1" } }]'),
     ),
+    (
+        "S006",
+        HEAD + bare("[rules.environment]\nconda = 'c'\nshell = 'x'"),
+        HEAD + bare("shell = 'x'\n[rules.environment]\nconda = 'c'"),
+    ),
+    (
+        "S006",
+        HEAD + bare("[rules.params]\nk = 1\nshell = 'x'"),
+        HEAD + bare("shell = 'x'\n[rules.params]\nshell = 'zsh'\noutput = 'x'"),
+    ),
+    (
+        "S006",
+        HEAD + bare("transform = { split = { by = 'k', value = [1] }, map = 'x' }"),
+        HEAD + bare("transform = { split = { by = 'k', values = [1] }, map = 'x' }"),
+    ),
+    (
+        "S006",
+        HEAD + "[[pairs]]\npair_id = 'p'\ntumor = 't'\nnorml = 'n'\n",
+        HEAD + "[[pairs]]\npair_id = 'p'\ntumor = 't'\nnormal = 'n'\n",
+    ),
+    (
+        "S006",
+        HEAD + "[env_groups.e]\nconda_env = 'x'\n",
+        HEAD + "[env_groups.e]\nconda = 'x'\n",
+    ),
     ("W024", HEAD + bare('shell = "echo {values.k}"'), HEAD + bare('shell = "echo {config.k}"')),
     ("W024", HEAD + bare('shell = "echo {env.HOME}"'), HEAD + bare('shell = "echo ${HOME}"')),
     ("W025", HEAD + rule("threads = 2"), HEAD + rule("resources.threads = 2")),
@@ -461,3 +486,13 @@ def test_the_log_that_is_advised_is_no_other_jobs_log():
     text += 'scatter = { variable = "chrom", values = ["1"] }\n'
     (found,) = [each for each in lint(parse_workflow(text), []) if each.code == "W004"]
     assert 'log = "logs/a_{sample}_{chrom}.log"' in (found.suggestion or "")
+
+
+def test_a_key_below_the_wrong_header_is_told_where_it_belongs():
+    for table in ("environment]\nconda = 'c'", "params]\nk = 1"):
+        (told,) = [
+            each
+            for each in found(HEAD + bare(f"[rules.{table}\nshell = 'x'"))
+            if each.code == "S006"
+        ]
+        assert f"above [rules.{table.partition(']')[0]}]" in told.suggestion
