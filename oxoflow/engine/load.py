@@ -22,6 +22,7 @@ from oxoflow.engine.joining import join
 from oxoflow.engine.overlaps import overlap_warnings
 from oxoflow.engine.render import command_texts
 from oxoflow.errors import Diagnostic, UsageError, WorkflowError
+from oxoflow.lang.checks.rules import idle_scatter
 from oxoflow.lang.compose import merge, settled, unmerged
 from oxoflow.lang.configrefs import MARK
 from oxoflow.lang.deadline import Deadline
@@ -80,6 +81,10 @@ def load_text(
         raise
     more = overlap_warnings(loaded.dag, loaded.workflow.config)
     more += [summary([each]) for each in empty_groups(loaded.workflow, loaded.jobs)]
+    if loaded.dag.jobless:
+        config = loaded.workflow.config
+        idle = [found for rule in loaded.workflow.rules for found in idle_scatter(rule, config)]
+        more += [summary([each]) for each in idle]
     if more:
         warnings = (*loaded.workflow.warnings, *more)
         loaded = replace(loaded, workflow=replace(loaded.workflow, warnings=warnings))

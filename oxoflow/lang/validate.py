@@ -89,6 +89,7 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
     whole = len(workflow.modules) >= len(workflow.includes) or workflow.gaps.includes
     sourced = sourced_names(workflow)
     known = known_keys(workflow)
+    told = {"", *workflow.config}  # of others it is told that they are not defined (E005)
     late = any(rule.checkpoint and rule.checkpoint_manifest for rule in workflow.rules)
     if not workflow.name.strip():
         hint = "give the workflow a name"
@@ -110,8 +111,8 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
             yield from check_transform(rule)
         if rule.input_groups:
             yield from check_groups(rule, guess)
-        if rule.scatter:
-            yield from idle_scatter(rule)
+        if rule.scatter and (rule.scatter.values_from or "").removeprefix("config.") in told:
+            yield from idle_scatter(rule, workflow.config)
     if whole:
         yield from pair_checks(workflow, guess)
         yield from dependency_checks(workflow, guess)

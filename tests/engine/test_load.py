@@ -103,6 +103,17 @@ def test_a_load_that_is_stopped_says_all_that_is_wrong():
     assert [d.code for d in caught_again.value.diagnostics] == ["E002", "E010", "E006"]
 
 
+def test_a_scatter_without_values_is_told_when_it_is_loaded():
+    text = GOOD + "[config]\nnone = []\n"
+    for values in ("", ', values_from = "config.none"', ', values_from = "config.gone"'):
+        scatter = f'[[rules]]\nname = "s"\nshell = "x"\nscatter = {{ variable = "k"{values} }}\n'
+        (warning,) = load_text(text + scatter).workflow.warnings
+        assert warning.startswith("rule 's' has no jobs: ")
+    assert [each.code for each in check_text(text + scatter).diagnostics] == ["E005"]
+    scatter = scatter.replace("config.gone", "config.none")
+    assert [each.code for each in check_text(text + scatter).diagnostics] == ["W035"]
+
+
 def test_config_must_be_defined_wherever_it_is_named():
     for change in (
         ('shell = "cat', 'envvars = { K = "{config.no}" }\nshell = "cat'),

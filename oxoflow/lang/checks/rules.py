@@ -6,11 +6,13 @@ Owns E002, E003, E004, E009, E013 and E014 (spec/oxo-flow-api.md 5.3).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.condition import complaint, unread_part
 from oxoflow.lang.faults import error, warning
+from oxoflow.lang.lists import config_list
 from oxoflow.lang.model import FileSet, Pair, Rule, Workflow
 from oxoflow.lang.nearest import Guesser
 from oxoflow.lang.values import parse_duration, parse_memory
@@ -192,14 +194,21 @@ def growing_names(workflow: Workflow) -> frozenset[str]:
     return (sourced_names(workflow) - fixed).union(SAMPLE_NAMES, PAIR_NAMES)
 
 
-def idle_scatter(rule: Rule) -> Iterator[Diagnostic]:
+def idle_scatter(rule: Rule, config: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """Warn of a scatter to which nobody gives values: the rule has no jobs (1.12)."""
     scatter = rule.scatter
-    if scatter and not scatter.values and not scatter.values_from:
-        message = f"rule '{rule.name}': scatter has no values and no values_from, so the rule "
-        message += "has no jobs"
+    if scatter is None or scatter.values:
+        return
+    if not scatter.values_from:
+        fact, key = "scatter has no values and no values_from", "scatter"
         hint = 'add values = ["…"], or values_from = "config.KEY"'
-        yield warning("W035", message, rule=rule.name, key="scatter", suggestion=hint)
+    elif not config_list(config, scatter.values_from):
+        fact = f"'{scatter.values_from}' of its scatter gives no values"
+        key, hint = "scatter.values_from", "give that key of [config] a list"
+    else:
+        return
+    message = f"rule '{rule.name}' has no jobs: {fact}"
+    yield warning("W035", message, rule=rule.name, key=key, suggestion=hint)
 
 
 def path_checks(rule: Rule) -> Iterator[Diagnostic]:
