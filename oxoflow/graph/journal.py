@@ -42,9 +42,7 @@ class Memory(Struct):
 class Journal:
     """The one writer; any thread may append."""
 
-    def __init__(
-        self, path: Path, mask: Mask = NO_MASK, ended: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, path: Path, mask: Mask = NO_MASK, ended: Iterable[str] = ()) -> None:
         self._path = path
         self._mask = mask
         self._lock = threading.Lock()
