@@ -144,6 +144,15 @@ class State:
         rows = self._all("SELECT path, job, size, mtime_ns, checksum FROM outputs")
         return _by_name(OutputRecord, rows)
 
+    def output_globs(self) -> list[str]:
+        """Give the outputs of finished jobs that are globs: what they match is on no record."""
+        rows = self._all(
+            "SELECT DISTINCT value FROM jobs JOIN details USING (job),"
+            " json_each(iif(json_valid(parts), parts, '{}'), '$.output')"
+            " WHERE status = 'done' AND value GLOB '*[*?[]*'"
+        )
+        return [row[0] for row in rows]
+
     def contents(self, path: str) -> str | None:
         """Give what an output that is a directory held when it was verified (JSON)."""
         rows = self._all("SELECT listing FROM contents WHERE path = ?", path)

@@ -8,11 +8,8 @@ them. What it copies from is only read. Runs without the server, with the rights
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
-import stat
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,14 +17,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from oxoflow.engine.state import State
-from oxoflow.errors import InvalidInput, OxoflowError
-from oxoflow.workspace import RECORDS, checked_path, open_below, open_regular
+from oxoflow.errors import OxoflowError
+from oxoflow.supervisor.copying import copy
+from oxoflow.supervisor.takeover import take_results
+from oxoflow.workspace import RECORDS, checked_path
 
 SEED_FILE = f"{RECORDS}/seed.json"
-STATE = f"{RECORDS}/state.sqlite"
-FICLONE = 0x40049409  # _IOW(0x94, 9, int): share the blocks of another file
-CHUNK = 1 << 30
 
 
 class Copy(Struct, frozen=True):
@@ -55,77 +50,6 @@ def seed(directory: Path, wanted: dict[str, Any]) -> None:
             raise OSError(f"'{name}' is not there any more")
     if wanted["results_of"] is not None:
         take_results(Path(wanted["results_of"]), directory)
-
-
-def take_results(old: Path, new: Path) -> None:
-    """Copy the verified outputs of a run and its state; what was changed since is left out."""
-    for name in (STATE, f"{STATE}-wal"):  # the log is there when the old runner was killed
-        (new / name).unlink(missing_ok=True)
-        copy(old, name, new / name)
-    if not (new / STATE).exists():
-        return
-    state = State(new / STATE)
-    try:
-        outputs = state.outputs()
-    finally:
-        state.close()
-    for output in outputs.values():
-        with contextlib.suppress(InvalidInput):
-            path = checked_path(output.path)
-            if output.size < 0:
-                copy_tree(old, new, str(path))
-            else:
-                copy(old, str(path), new / path, (output.size, output.mtime_ns))
-
-
-def copy(old: Path, name: str, target: Path, known: tuple[int, int] | None = None) -> bool:
-    """Copy one regular file with its time, sharing blocks where possible; False when left out.
-
-    `known` are the size and time it must have: those it had when it was verified.
-    """
-    descriptor = open_regular(old, name)
-    if descriptor is None:
-        return False
-    try:
-        facts = os.fstat(descriptor)
-        if known not in (None, (facts.st_size, facts.st_mtime_ns)):
-            return False
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)  # uploads stand as links until now
-        with open(target, "xb") as handle:
-            _share_or_copy(descriptor, handle.fileno(), facts.st_size)
-            os.fchmod(handle.fileno(), stat.S_IMODE(facts.st_mode) | stat.S_IWUSR)
-            os.utime(handle.fileno(), ns=(facts.st_atime_ns, facts.st_mtime_ns))
-        return True
-    finally:
-        os.close(descriptor)
-
-
-def copy_tree(old: Path, new: Path, name: str) -> None:
-    """Copy the regular files of an output directory."""
-    try:
-        os.close(open_below(old, name, os.O_DIRECTORY))
-    except OSError:
-        return
-    for folder, _, names in os.walk(old / name):
-        inside = Path(folder).relative_to(old)
-        (new / inside).mkdir(parents=True, exist_ok=True)
-        for one in names:
-            copy(old, str(inside / one), new / inside / one)
-
-
-def _share_or_copy(source: int, target: int, size: int) -> None:
-    try:
-        fcntl.ioctl(target, FICLONE, source)
-        return
-    except OSError:  # another file system, or one without shared blocks
-        pass
-    done = 0
-    while done < size:
-        moved = os.sendfile(target, source, done, min(CHUNK, size - done))
-        if not moved:
-            raise OSError("a file became shorter while it was copied")
-        done += moved
 
 
 def main(arguments: list[str]) -> int:
