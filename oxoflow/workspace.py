@@ -163,21 +163,32 @@ def is_upload_name(name: str) -> bool:
 
 
 def checked_path(name: str) -> PurePosixPath:
-    """A relative path that stays inside its run directory; raises InvalidInput otherwise."""
+    """A relative path that may be put into a run; raises InvalidInput otherwise."""
+    path = inside_path(name)
+    if "\\" in name or any(part.startswith("~") for part in path.parts):
+        raise _no_path(name)
+    return path
+
+
+def inside_path(name: str) -> PurePosixPath:
+    """A path of something that a rule made in its run directory; raises InvalidInput otherwise."""
     path = PurePosixPath(name)
     wrong = (
         not name
         or "\0" in name
-        or "\\" in name
         or path.is_absolute()
         or ".." in path.parts
         or path.parts[:1] in ((), (RECORDS,))
-        or any(len(part.encode()) > 255 or part.startswith("~") for part in path.parts)
+        or any(len(part.encode()) > 255 for part in path.parts)
         or len(name.encode()) > 4000
     )
     if wrong:
-        raise InvalidInput("Invalid path", f"'{name[:200]}' does not name a file of the run")
+        raise _no_path(name)
     return path
+
+
+def _no_path(name: str) -> InvalidInput:
+    return InvalidInput("Invalid path", f"'{name[:200]}' does not name a file of the run")
 
 
 def open_below(directory: Path, relative: str, flags: int = os.O_RDONLY) -> int:

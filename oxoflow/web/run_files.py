@@ -18,7 +18,7 @@ from oxoflow.web.guards import signed_in
 from oxoflow.web.http import reply, services
 from oxoflow.web.runs import own_run
 from oxoflow.web.sending import send_in_own_thread
-from oxoflow.workspace import Listing, OutputFile, checked_path, list_files, open_regular
+from oxoflow.workspace import Listing, OutputFile, inside_path, list_files, open_regular
 
 MOST_LISTED = 10_000
 MOST_ZIPPED = 4096
@@ -54,7 +54,7 @@ def one(run_id: str, name: str) -> Response:
     """One file, whole or a range of it; never shown as a page."""
     directory = _directory(run_id)
     try:
-        path = checked_path(name)
+        path = inside_path(name)
     except InvalidInput:
         raise _absent(name) from None
     descriptor = open_regular(directory, str(path))

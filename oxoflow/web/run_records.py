@@ -26,8 +26,8 @@ from oxoflow.settings import load_limits
 from oxoflow.workspace import (
     RECORDS,
     WORKFLOW_FILE,
-    checked_path,
     directory_below,
+    inside_path,
     open_regular,
     read_small,
 )
@@ -218,7 +218,7 @@ def _now(
 ) -> tuple[str, str | None]:  # fmt: skip
     """What became of an output, and its content when there is time until then to read it."""
     try:
-        inside = str(checked_path(path))
+        inside = str(inside_path(path))
     except InvalidInput:
         return "outside of the run, not looked at", None
     if output.size == -1:

@@ -287,6 +287,10 @@ def test_files_are_listed_and_taken_one_by_one_or_together(
     odd = user.get(f"/api/runs/{run_id}/files/caf%C3%A9%20%22;x").headers["Content-Disposition"]
     assert odd == "attachment; filename=\"caf_ __x\"; filename*=UTF-8''caf%C3%A9%20%22%3Bx"
     (there / 'caf\u00e9 ";x').unlink()
+    for name in ("~til", "back\\slash"):
+        (there / name).write_text(name)
+        assert user.get(f"/api/runs/{run_id}/files/{name}").text == name
+        (there / name).unlink()
     same = user.get(
         f"/api/runs/{run_id}/files/page.html", headers={"If-None-Match": page.headers["ETag"]}
     )
