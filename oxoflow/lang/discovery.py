@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from oxoflow.lang.latepattern import late
 from oxoflow.lang.model import Pair, SampleGroup
 from oxoflow.lang.paths import beside
-from oxoflow.lang.patterns import Pattern, compile_pattern
+from oxoflow.lang.patterns import Match, Pattern, compile_pattern
 from oxoflow.lang.view import FileView
 from oxoflow.lang.wildcards import PLACEHOLDER
 
@@ -53,7 +53,7 @@ def match_path(pattern: str) -> Callable[[str], Mapping[str, str] | None]:
     matcher = _compile(pattern, r"(\S+)")
 
     def read(path: str) -> Mapping[str, str] | None:
-        match = matcher.fullmatch(path)
+        match = _fit(matcher, path)
         if match is None:
             return None
         captured = [value or "" for value in match.groups()]
@@ -79,12 +79,20 @@ def _matches(
     base = beside(directory, "") + "/" if directory else ""
     for path in sorted(view.glob(beside(directory, as_glob(pattern)))):
         relative = path.removeprefix(base)
-        match = matcher.fullmatch(relative)
+        match = _fit(matcher, relative)
         if match:
             captured = [value or "" for value in match.groups()]
             values = dict(zip(names, captured, strict=True))
             if all(values[n] == v for n, v in zip(names, captured, strict=True)):
                 yield relative, values
+
+
+def _fit(matcher: Pattern, path: str) -> Match | None:
+    """Match a path; the name of a file that is no UTF-8 is nobody's name and fits nothing."""
+    try:
+        return matcher.fullmatch(path)
+    except UnicodeEncodeError:
+        return None
 
 
 def _compile(pattern: str, placeholder: str) -> Pattern:
