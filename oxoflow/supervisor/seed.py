@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
     try:
         seed(directory, json.loads((directory / SEED_FILE).read_bytes()))
         os.execv(command[0], command)
-    except (OSError, ValueError, OxoflowError) as error:
+    except (OSError, ValueError, TypeError, OxoflowError) as error:  # records may be forged
         print(f"what the run begins with could not be copied: {error}", file=sys.stderr)
     return 1
 

@@ -1,10 +1,12 @@
 """What a run verified is taken over whole: links, directories, globs and odd names included."""
 
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from oxoflow.supervisor.seed import SEED_FILE, main, order
 from oxoflow.supervisor.takeover import take_results
 from tests.engine.making import carry_out, verdicts
 from tests.engine.running import execute, rule
@@ -65,3 +67,18 @@ def test_no_link_out_of_the_old_run_is_followed(places: tuple[Path, Path]) -> No
     take_results(old, new)
     assert os.readlink(new / "d/all") == str(secret)
     assert os.readlink(new / "d/s") == f"{secret}/s"
+
+
+def test_forged_records_end_the_copying_in_one_sentence(
+    places: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = places
+    assert execute(old, GLOBBED + LINKED).exit_code == 0
+    forged = sqlite3.connect(old / ".oxo-flow/state.sqlite")
+    for path, size in (("/etc/hostname", 1), ("../../x", -1), (b"\xff", 1), ("d", "much")):
+        forged.execute("INSERT INTO outputs VALUES (?, 'many', ?, 1, NULL)", (path, size))
+    forged.commit()
+    forged.close()
+    (new / SEED_FILE).write_bytes(order((), old))
+    assert main([str(new), "/bin/true"]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
