@@ -9,7 +9,7 @@ import subprocess
 from msgspec.structs import replace
 
 from oxoflow.db.instants import instant
-from oxoflow.db.runs import Run, Status, requeue_run, start_run
+from oxoflow.db.runs import Run, Status, requeue_run
 from oxoflow.engine.identity import ProcessIdentity, identify
 from oxoflow.supervisor import Kind, launch
 from tests.supervisor.conftest import (
@@ -137,16 +137,17 @@ def alive(pid: int) -> bool:
 
 
 def test_a_stranger_with_the_recorded_pid_survives_a_cancel(desk: Desk, until: Until) -> None:
-    supervisor = desk.supervisor()
     with subprocess.Popen(["sleep", "600"]) as stranger:
-        real = identify(stranger.pid)
-        run = desk.row()
-        desk.workspace.create("ann", run.id, {})
-        wrong = replace(real, start_time=real.start_time - 1)
-        assert desk.db.write(lambda c: start_run(c, run.id, wrong, "n", 1, instant()))
-        supervisor.cancel(desk.now(run.id), 0.2)
-        assert stranger.poll() is None
-        stranger.kill()
+        try:
+            real = identify(stranger.pid)
+            run = desk.row()
+            desk.workspace.create("ann", run.id, {})
+            desk.start(run, replace(real, start_time=real.start_time - 1))
+            supervisor = desk.supervisor()  # not before: it would start what waits
+            supervisor.cancel(desk.now(run.id), 0.2)
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
 
 
 def revive(connection: sqlite3.Connection, run: Run) -> None:
