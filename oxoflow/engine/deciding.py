@@ -101,7 +101,7 @@ class Decider:
         self._conditions: dict[str, bool] = {}
         self._late = LateRules(workflow, dag, renderer.texts.path)
         self.known: Mapping[str, Known] = state.known()
-        self._owners = Owners(dag, state.outputs(), self.known, self._holds)
+        self._owners = Owners(dag, state.outputs(), self.known, self._holds, state.rule_of)
         contents = Contents(state.contents, files, dag, renderer)
         self._spoiling = Spoiling(self._owners, contents, files, renderer)
         removed = {job for job, known in self.known.items() if known.removed}

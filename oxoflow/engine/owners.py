@@ -17,7 +17,7 @@ from oxoflow.lang.model import Job
 class Owners:
     """The outputs that are on record, and the jobs that write one path together.
 
-    `holds` evaluates a condition. Any thread may ask.
+    `holds` evaluates a condition, `rule_of` names the rule of a job on record. Any thread may ask.
     """
 
     def __init__(
@@ -26,11 +26,13 @@ class Owners:
         recorded: Mapping[str, OutputRecord],
         known: Mapping[str, Known],
         holds: Callable[[str], bool],
+        rule_of: Callable[[str], str | None],
     ) -> None:
         self.recorded = recorded
         self._dag = dag
         self._known = known
         self._holds = holds
+        self._rule_of = rule_of
         self._sharers = dict(dag.shared_outputs)
         self._to_run: set[int] = set()
 
@@ -74,7 +76,7 @@ class Owners:
         """
         recorded = self.recorded[path]
         vanished = recorded.job not in self._dag.index and recorded.size != DIRECTORY_SIZE
-        if not vanished or recorded.job.startswith(f"{job.rule.name}_"):
+        if not vanished or self._rule_of(recorded.job) == job.rule.name:
             return None
         own, other = self._known.get(job.name), self._known.get(recorded.job)
         same = own is not None and other is not None and own.key == other.key

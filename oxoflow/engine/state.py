@@ -199,6 +199,11 @@ class State:
         )
         return list(starmap(ListedOutput, rows)), self._all(f"SELECT count(*) {verified}")[0][0]
 
+    def rule_of(self, job: str) -> str | None:
+        """Give the rule that a job was made from; None for a job that is not known."""
+        rows = self._all("SELECT rule FROM jobs WHERE job = ?", job)
+        return rows[0][0] if rows else None
+
     def commands(self) -> dict[str, str]:
         """Give the last command of every job that has run."""
         return dict(self._all("SELECT job, command FROM details WHERE command IS NOT NULL"))
