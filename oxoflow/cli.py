@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from oxoflow import __version__
+from oxoflow import SELDOM, __version__
 from oxoflow.commands.arguments import Verb, read_arguments
 from oxoflow.commands.output import diagnostic_json, drop_output
 from oxoflow.errors import Diagnostic, OxoflowError, UsageError, WorkflowError
@@ -24,8 +24,6 @@ from oxoflow.lang.nearest import most_alike
 
 INTERRUPTED = 130
 _SHOWN = 50  # diagnostics that are listed
-# New objects before Python looks for cycles: a command of ten thousand jobs ends before that.
-_GC_THRESHOLDS = (1_000_000, 20, 50)
 
 
 class Entry(Struct, frozen=True):
@@ -67,7 +65,7 @@ VERBS: Mapping[str, Entry] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; prints its own errors."""
     words = list(sys.argv[1:] if argv is None else argv)
-    gc.set_threshold(*_GC_THRESHOLDS)
+    gc.set_threshold(*SELDOM)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names need not be text

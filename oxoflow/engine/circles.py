@@ -62,7 +62,7 @@ def certain_circles(
 
 
 def circles_among(workflow: Workflow, jobs: Sequence[Job]) -> list[Diagnostic]:
-    """Give the circle of jobs of which some may wait for what is not there."""
+    """Give the circles of jobs of which some may wait for what is not there."""
     try:
         build_dag(
             with_known_names(jobs),

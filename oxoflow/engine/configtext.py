@@ -17,7 +17,7 @@ from oxoflow.lang.values import command_text, config_text
 
 
 class ConfigTexts:
-    """The configuration of one workflow. Read by many threads, changed by none of them."""
+    """The configuration of one workflow. Any thread may read it, and finds the same."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.written = {key: config_text(value) for key, value in config.items()}

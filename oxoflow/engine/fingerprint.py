@@ -27,7 +27,6 @@ from oxoflow.lang.model import Environment, EnvironmentKind, Job, Workflow
 from oxoflow.lang.values import config_text
 
 TO_COME = "not made yet"
-_PLAIN = ("[]", "", "")  # no environment variables, no condition, no environment
 CHANGED = "changed while the job ran"
 AWAITED = "depends_on "  # before the name of a job that is waited for
 STREAMED = "pipe "  # before the key of the job that streams an input
@@ -89,20 +88,21 @@ class Fingerprinter:
         self._files = files
         self._workflow = workflow
         self._environments: dict[Environment, str] = {}
-        self._of_rule: dict[int, tuple[str, ...]] = {}
+        self._of_rule: dict[int | None, tuple[str, ...]] = {}
         self._removed = removed  # temporary files that are gone: a glob still means them
         self._secrets = {key: _sha(value) for key, value in renderer.secrets.items()}
 
     def static(self, job: Job, outputs: tuple[str, ...]) -> str:
         """Digest everything that decides about a job except its inputs."""
         rule = job.rule
-        plain = not (rule.envvars or rule.when or rule.environment)
-        shared = _PLAIN if plain else self._of_rule.get(id(rule))
+        # rules without any of these share one entry
+        mark = id(rule) if rule.envvars or rule.when or rule.environment else None
+        shared = self._of_rule.get(mark)
         if shared is None:
             env = sorted(self._renderer.symbolic_env(rule).items()) if rule.envvars else []
             shared = (repr(env), rule.when or "", self._environment(rule.environment))
             if self._is_settled(rule.environment):
-                self._of_rule[id(rule)] = shared
+                self._of_rule[mark] = shared
         script = self._script_digest(job) if job.script else ""
         secrets = self._secrets_used(job) if self._secrets else ""
         text = (self._renderer.symbolic(job), *shared, script, secrets, *outputs)

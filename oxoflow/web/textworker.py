@@ -12,12 +12,11 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
+from oxoflow import SELDOM
 from oxoflow.errors import WorkflowError
 from oxoflow.web.frames import frame, packed, read_frame
 from oxoflow.web.textwork import do_here
 
-# New objects before Python looks for cycles: most texts are done with before that.
-_GC_THRESHOLDS = (1_000_000, 20, 50)
 LARGEST_MEMORY = 2 * 1024**3  # bytes of address space
 
 
@@ -37,7 +36,7 @@ def main() -> None:
     """Serve frames from stdin on stdout."""
     resource.setrlimit(resource.RLIMIT_AS, (LARGEST_MEMORY, LARGEST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    gc.set_threshold(*_GC_THRESHOLDS)
+    gc.set_threshold(*SELDOM)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while (asked := read_frame(source)) is not None:
         sink.write(frame(answer(asked["verb"], asked["asked"])))
