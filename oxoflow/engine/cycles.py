@@ -6,19 +6,35 @@ Owns the words for a circle (spec/oxoflow-format.md 4.2). Jobs are known by thei
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from oxoflow.engine.configtext import ConfigTexts
 from oxoflow.engine.matching import OutputIndex, looks_like_directory, tidy
 from oxoflow.errors import Diagnostic, Severity
-from oxoflow.lang.model import Job
+from oxoflow.lang.model import ExecutionGroup, Job
 
 _SHOWN = 20  # names of a cycle that a message spells out
 _MOST = 20  # cycles that are told of one workflow
 _Links = Sequence[Sequence[int]]
+_Groups = Sequence[ExecutionGroup]
+
+
+class _Edge(NamedTuple):
+    """Why one job waits for another: the key to change, the cause in words, and what to change."""
+
+    key: str
+    cause: str
+    cure: str = "let one of these rules write elsewhere or not read what comes after it"
+    rule: str | None = None  # whose key it is; None: one of the workflow
 
 
 def cycle_faults(
-    jobs: Sequence[Job], parents: _Links, children: _Links, order: Sequence[int], texts: ConfigTexts
+    jobs: Sequence[Job],
+    parents: _Links,
+    children: _Links,
+    order: Sequence[int],
+    texts: ConfigTexts,
+    groups: _Groups = (),
 ) -> Iterator[Diagnostic]:
     """Tell of the cycles among the jobs missing from `order`, no job in two of them."""
     left = set(range(len(parents))) - set(order)
@@ -26,10 +42,9 @@ def cycle_faults(
         if not left:
             return
         cycle = _find(parents, left)
-        first, last = jobs[cycle[0]], jobs[cycle[-1]]
-        key, _ = _edge(last, first, texts)
-        message = _cycle_message(jobs, cycle, texts)
-        yield Diagnostic(Severity.ERROR, "E006", message, rule=first.rule.name, key=key)
+        closing = _edge(jobs[cycle[-1]], jobs[cycle[0]], texts, groups)
+        message = _cycle_message(jobs, cycle, texts, groups)
+        yield Diagnostic(Severity.ERROR, "E006", message, rule=closing.rule, key=closing.key)
         _take_out(cycle, left, parents, children)
 
 
@@ -63,31 +78,42 @@ def _take_out(cycle: Sequence[int], left: set[int], parents: _Links, children: _
                 gone.append(child)
 
 
-def _cycle_message(jobs: Sequence[Job], cycle: Sequence[int], texts: ConfigTexts) -> str:
+def _cycle_message(
+    jobs: Sequence[Job], cycle: Sequence[int], texts: ConfigTexts, groups: _Groups
+) -> str:
     names = [jobs[at].name for at in [*cycle, cycle[0]]]
     if len(names) > _SHOWN:
         names = [*names[: _SHOWN - 1], f"… {len(names) - _SHOWN} more …", names[-1]]
     links = zip(cycle, [*cycle[1:], cycle[0]], strict=True)
-    causes = [_edge(jobs[one], jobs[two], texts)[1] for one, two in links][:_SHOWN]
+    edges = [_edge(jobs[one], jobs[two], texts, groups) for one, two in links][:_SHOWN]
+    causes = [edge.cause for edge in edges]
     surprising = "; ".join([cause for cause in causes if "directory" in cause][:3])
     because = surprising or "; ".join(causes[:3])
-    return (
-        f"cycle detected in workflow DAG: {' → '.join(names)} ({because}); "
-        "let one of these rules write elsewhere or not read what comes after it"
-    )
+    cures = ", or ".join(dict.fromkeys(edge.cure for edge in edges))
+    return f"cycle detected in workflow DAG: {' → '.join(names)} ({because}); {cures}"
 
 
-def _edge(producer: Job, consumer: Job, texts: ConfigTexts) -> tuple[str, str]:
+def _edge(producer: Job, consumer: Job, texts: ConfigTexts, groups: _Groups) -> _Edge:
     """Say by which of its keys, and why, `consumer` waits for `producer`."""
+    rule = consumer.rule.name
     if producer.name in consumer.depends_on:
         cause = f"'{consumer.name}' names '{producer.name}' in depends_on"
-        return "depends_on", cause
+        return _Edge("depends_on", cause, "take out of depends_on what is not needed", rule)
     outputs = OutputIndex((tidy(texts.path(path)), 0) for path in producer.output.paths)
     for number, written in enumerate(consumer.input.paths):
         path, key = tidy(texts.path(written)), f"input.{consumer.rule.input.step(number)}"
         if outputs.exact(path):
-            return key, f"'{consumer.name}' reads '{path}' of '{producer.name}'"
+            cause = f"'{consumer.name}' reads '{path}' of '{producer.name}'"
+            return _Edge(key, cause, rule=rule)
         if outputs.match(path) or outputs.match_directory(path, consumer.input.pattern):
             kind = ", which counts as a directory," if looks_like_directory(path) else ""
-            return key, f"'{consumer.name}' reads '{path}'{kind} where '{producer.name}' writes"
-    return "input", f"'{consumer.name}' follows '{producer.name}'"
+            cause = f"'{consumer.name}' reads '{path}'{kind} where '{producer.name}' writes"
+            return _Edge(key, cause, rule=rule)
+    cause = f"'{consumer.name}' follows '{producer.name}'"
+    for number, group in enumerate(groups):
+        if group.mode == "sequential" and {producer.rule.name, rule} <= set(group.rules):
+            cause += f" in the execution group '{group.name}'"
+            cure = 'give the rules of that group the order of their files, or mode = "parallel"'
+            key = f"execution_group.{number}.rules.{group.rules.index(rule)}"
+            return _Edge(key, cause, cure)
+    return _Edge("input", cause, rule=rule)

@@ -85,7 +85,7 @@ def build_dag(
         if len(flat[2]) == len(jobs):
             frozen, children, order = flat
     if len(order) < len(jobs):
-        found = tuple(cycle_faults(jobs, frozen, children, order, texts))
+        found = tuple(cycle_faults(jobs, frozen, children, order, texts, execution_groups))
         raise GraphError(found[0].message, found)
     shared = tuple((path, tuple(owners)) for path, owners in outputs.shared() if "{" not in path)
     return Dag(jobs, index, frozen, children, order, shared, texts=texts)

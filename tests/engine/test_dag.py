@@ -113,6 +113,26 @@ def test_a_long_cycle_is_shortened():
     assert len(found.value.message) < 1000
 
 
+def test_a_cycle_closed_by_an_execution_group_names_the_group_and_what_to_change_there():
+    jobs = [job("table", [], ["t.tsv"]), job("minor", ["t.tsv"], ["m.tsv"])]
+    groups = [
+        ExecutionGroup("other", ("table",)),
+        ExecutionGroup("g", ("minor", "table"), "sequential"),
+    ]
+    with pytest.raises(
+        GraphError,
+        match=r"'table' follows 'minor' in the execution group 'g'\).*, or give the rules",
+    ) as found:
+        build_dag(jobs, execution_groups=groups)
+    assert found.value.diagnostics[0].key == "execution_group.1.rules.1"
+
+
+def test_a_cycle_of_dependencies_is_not_cured_by_writing_elsewhere():
+    jobs = [job("a", after=["b"]), job("b", after=["a"])]
+    with pytest.raises(GraphError, match=r"\); take out of depends_on what is not needed$"):
+        build_dag(jobs)
+
+
 def test_a_cycle_behind_good_jobs_is_found():
     jobs = [job("good", [], ["g.txt"]), job("a", ["g.txt"], after=["b"]), job("b", after=["a"])]
     with pytest.raises(GraphError, match=r"b → a → b|a → b → a"):
