@@ -238,8 +238,11 @@ CREATE TABLE IF NOT EXISTS executions (
     id       TEXT PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
     user_id  TEXT NOT NULL,
     graph_id TEXT NOT NULL,                      -- no reference: the history outlives the graph
-    revived  INTEGER NOT NULL DEFAULT 0          -- how often its dead runner was started again
+    revived  INTEGER NOT NULL DEFAULT 0,         -- how often its dead runner was started again
+    batch    TEXT,                               -- UUID of those that were started together
+    at_once  INTEGER                             -- so many of its batch may have started at a time
 ) STRICT;
+CREATE INDEX IF NOT EXISTS executions_of_batch ON executions (batch) WHERE batch IS NOT NULL;
 CREATE INDEX IF NOT EXISTS executions_of_graph ON executions (graph_id, user_id);
 
 -- Approvals and forms: what an execution asked a person, and what was answered.

@@ -48,6 +48,13 @@ class Child(Struct, frozen=True):
     question_id: str
 
 
+class Batch(Struct, frozen=True):
+    """Executions that were started together; `db.queue` sees to the limit."""
+
+    id: str
+    at_once: int  # so many may have started and not be over
+
+
 _SELECT = (
     "SELECT e.id, e.user_id, u.username, e.graph_id, r.status, r.phase, r.error, r.created_at,"
     " r.finished_at FROM executions e JOIN runs r ON r.id = e.id JOIN users u ON u.id = e.user_id"
@@ -55,12 +62,16 @@ _SELECT = (
 
 
 def insert_execution(
-    connection: sqlite3.Connection, execution_id: str, user_id: str, graph_id: str
+    connection: sqlite3.Connection,
+    execution_id: str,
+    user_id: str,
+    graph_id: str,
+    batch: Batch | None = None,
 ) -> None:
     """Note which graph a run executes; call it in the write that queues the run."""
     connection.execute(
-        "INSERT INTO executions (id, user_id, graph_id) VALUES (?, ?, ?)",
-        (execution_id, user_id, graph_id),
+        "INSERT INTO executions (id, user_id, graph_id, batch, at_once) VALUES (?, ?, ?, ?, ?)",
+        (execution_id, user_id, graph_id, batch and batch.id, batch and batch.at_once),
     )
 
 

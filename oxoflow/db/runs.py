@@ -273,32 +273,10 @@ def set_threads(connection: sqlite3.Connection, run_id: str, threads: int) -> No
     )
 
 
-def queued_runs(connection: sqlite3.Connection, per_user: int) -> list[Run]:
-    """What waits for its turn, oldest first; of each user only those that could be next."""
-    rows = connection.execute(
-        "WITH line AS (SELECT id, row_number() OVER"
-        " (PARTITION BY user_id ORDER BY created_at, id) AS place"
-        " FROM runs WHERE status = 'pending' AND phase = 'queued') "
-        + _SELECT
-        + "JOIN line ON line.id = runs.id WHERE place <= ? ORDER BY runs.created_at, runs.id",
-        (per_user,),
-    )
-    return [_run(row) for row in rows]
-
-
 def started_runs(connection: sqlite3.Connection) -> list[Run]:
     """What was started and is not known to have ended."""
     rows = connection.execute(_SELECT + "WHERE status = 'running' ORDER BY started_at")
     return [_run(row) for row in rows]
-
-
-def waiting_line(connection: sqlite3.Connection) -> list[tuple[str, str]]:
-    """(run, owner) of everything that waits for its turn, oldest first."""
-    rows = connection.execute(
-        "SELECT id, user_id FROM runs WHERE status = 'pending' AND phase = 'queued'"
-        " ORDER BY created_at, id"
-    )
-    return [(row[0], row[1]) for row in rows]
 
 
 def start_run(

@@ -12,9 +12,12 @@ from pathlib import Path
 from oxoflow.errors import OxoflowError
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schema.sql"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MIGRATIONS: dict[int, str] = {  # version n: the script that leads from n to n + 1
     1: "ALTER TABLE run_outputs ADD COLUMN job TEXT;",
+    2: "ALTER TABLE executions ADD COLUMN batch TEXT;"
+    "ALTER TABLE executions ADD COLUMN at_once INTEGER;"
+    "CREATE INDEX executions_of_batch ON executions (batch) WHERE batch IS NOT NULL;",
 }
 
 

@@ -18,6 +18,7 @@ from oxoflow.db import Database
 from oxoflow.db.audit import Deed, append_deed
 from oxoflow.db.executions import (
     KIND,
+    Batch,
     CheckpointRow,
     ExecutionRow,
     allow_revival,
@@ -67,6 +68,7 @@ class Executions:
         variables: Mapping[str, Any],
         deed: Deed,
         continue_on_error: bool = False,
+        batch: Batch | None = None,
     ) -> str:
         """Queue an execution of a frozen copy of a graph; its id. Raises RateLimited."""
         supplies = gather(
@@ -89,7 +91,7 @@ class Executions:
             )
 
             def also(connection: sqlite3.Connection) -> None:
-                insert_execution(connection, execution_id, owner.user_id, graph_id)
+                insert_execution(connection, execution_id, owner.user_id, graph_id, batch)
                 append_deed(connection, deed, run.created_at)
 
             self._supervisor.submit(run, also)

@@ -34,7 +34,8 @@ PAGING = (
 MAX_CONCURRENT: Schema = {
     "type": "integer",
     "minimum": 1,
-    "description": "Taken and not acted on: MAX_RUNS and MAX_RUNS_PER_USER say how many run.",
+    "default": 10,
+    "description": "So many of them have started and are not over; the others wait in order.",
 }
 MESSAGE = answer_object(message=TEXT)
 

@@ -16,14 +16,13 @@ from msgspec.structs import replace
 from oxoflow.db import Database
 from oxoflow.db.events import Event, insert_events
 from oxoflow.db.instants import instant
+from oxoflow.db.queue import batch_limit, queued_runs, waiting_line
 from oxoflow.db.runs import (
     Ending,
     Run,
     Status,
     find_run_of_anyone,
-    queued_runs,
     start_run,
-    waiting_line,
 )
 from oxoflow.supervisor.admission import (
     Holding,
@@ -140,14 +139,21 @@ class Gate:
         for run_id in submitted:
             run = find_run_of_anyone(self._db.read(), run_id)
             if run is not None and run.status is Status.PENDING:
-                data = {
-                    "position": places.get(run_id, 1),
-                    "reason": self.why_waiting(run.user_id, live),
-                }
+                why = self.why_waiting(run.user_id, live)
+                if run_id not in places:
+                    why = self._why_held_back(run_id) or why
+                data = {"position": places.get(run_id, 1), "reason": why}
                 events.append(event_of(run, "run_queued", instant(), data))
         if events:
             self._db.write(lambda c: insert_events(c, events))
         return bool(events)
+
+    def _why_held_back(self, run_id: str) -> str | None:
+        """Why a run is not even in the line, when it is its batch that has no room."""
+        limit = batch_limit(self._db.read(), run_id)
+        if limit is None:
+            return None
+        return f"{limit} executions of its batch have started, as many as its max_concurrent allows"
 
 
 def _as_started(run: Run, launched: Launched, threads: int, now: str) -> Run:

@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from oxoflow.db import Database
 from oxoflow.db.events import delete_events_before
 from oxoflow.db.instants import instant
+from oxoflow.db.queue import waiting_line
 from oxoflow.db.runs import (
     Ending,
     NewRun,
@@ -36,7 +37,6 @@ from oxoflow.db.runs import (
     insert_run,
     set_threads,
     started_runs,
-    waiting_line,
 )
 from oxoflow.errors import RateLimited
 from oxoflow.settings import Settings, limit_variables

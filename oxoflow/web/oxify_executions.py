@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from typing import Any
 
 from flask import Response, g
 
 from oxoflow.db.audit import append_deed
 from oxoflow.db.executions import (
+    Batch,
     ExecutionRow,
     count_executions,
     delete_checkpoints,
@@ -41,6 +43,7 @@ from oxoflow.web.oxify_graphs import document_of, own_graph
 from oxoflow.web.waiting import may_wait
 
 PATIENCE = 6.5  # seconds that a cancel waits for its confirmation
+AT_ONCE = 10  # executions of a batch, when it does not say how many
 SETTLING = 2.0  # seconds that a pause waits for what runs to end
 
 blueprint = make_blueprint(__name__)
@@ -55,7 +58,7 @@ def own_execution(execution_id: str) -> ExecutionRow:
     return row
 
 
-def begin(workflow_id: str, given: dict[str, Any]) -> str:
+def begin(workflow_id: str, given: dict[str, Any], batch: Batch | None = None) -> str:
     """Start an execution of a saved graph; its id."""
     row = own_graph(workflow_id)
     return services().executions.start(
@@ -65,6 +68,7 @@ def begin(workflow_id: str, given: dict[str, Any]) -> str:
         given.get("variables", {}),
         deed("execute_graph", f"{row.id} {row.name}"),
         bool(given.get("options", {}).get("continue_on_error")),
+        batch,
     )
 
 
@@ -79,11 +83,13 @@ def execute(workflow_id: str) -> Response:
 @blueprint.post("/api/v1/executions/batch")
 def execute_many() -> Response:
     """Start up to fifty executions; each succeeds or fails by itself."""
-    items = body()["executions"]  # the queue sees to `max_concurrent`
+    given = body()
+    items = given["executions"]
+    batch = Batch(str(uuid.uuid4()), min(given.get("max_concurrent", AT_ONCE), len(items)))
     results: list[dict[str, Any]] = []
     for index, item in enumerate(items):
         workflow_id = item.get("workflow_id") if isinstance(item, dict) else None
-        found, error = attempt(lambda each=item: {"id": _begin_item(each)})  # type: ignore[misc]
+        found, error = attempt(lambda each=item: {"id": _begin_item(each, batch)})  # type: ignore[misc]
         results.append(
             {
                 "index": index,
@@ -104,11 +110,11 @@ def execute_many() -> Response:
     )
 
 
-def _begin_item(item: Any) -> str:
+def _begin_item(item: Any, batch: Batch) -> str:
     wrong = complaint_of("BatchExecution", item)
     if wrong is not None:
         raise InvalidInput("Invalid execution", wrong)
-    return begin(item["workflow_id"], without_nulls(item))
+    return begin(item["workflow_id"], without_nulls(item), batch)
 
 
 @blueprint.get("/api/v1/executions/<item:execution_id>")

@@ -15,7 +15,7 @@ from oxoflow.errors import OxoflowError, UsageError
 # tables afterwards raises SCHEMA_VERSION, writes the step into MIGRATIONS, keeps the old schema.sql
 # as tests/db/schemas/<version>.sql and adds a line here. Before a version was ever given to
 # anybody, its line may be changed instead.
-MEANING = {1: "dd1e5c08c4b5020c", 2: "40851779e252ae3c"}
+MEANING = {1: "dd1e5c08c4b5020c", 2: "40851779e252ae3c", 3: "e9d07d8f0d9655aa"}
 
 OLD = """
 CREATE TABLE users (id TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT;

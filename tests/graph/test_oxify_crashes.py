@@ -51,3 +51,25 @@ def test_a_killed_runner_is_revived_once_and_then_paused(mortal: OxifyServer, fa
     assert called(fake).count("/one") == 1
     assert called(fake).count("/four") == 1
     assert sorted(set(called(fake))) == ["/four", "/one", "/three", "/two"]
+
+
+def test_a_batch_keeps_its_max_concurrent_over_a_killed_server(
+    mortal: OxifyServer, fake: Fake
+) -> None:
+    gates = {f"/{name}": threading.Event() for name in "abc"}
+    fake.answer = lambda seen: Reply(200, {}, gate=gates.get(seen.path))
+    call = node("Call", "Tool", {"server_id": "{{url}}", "tool_name": "POST /{{name}}"})
+    workflow = mortal.save(line(call))
+    items = [{"workflow_id": workflow, "variables": {"url": fake.url, "name": n}} for n in "abc"]
+    answer = mortal.ok("POST", "/executions/batch", {"executions": items, "max_concurrent": 1})
+    executions = [each["execution_id"] for each in answer["results"]]
+    mortal.await_(lambda: called(fake) == ["/a"])
+    mortal.kill()
+    mortal.start()
+    after = mortal.begin(line(call), {"url": fake.url, "name": "later"})
+    mortal.until(after, "Completed")  # it came behind them, and is in no batch
+    assert called(fake) == ["/a", "/later"]
+    for gate, execution in zip(gates.values(), executions, strict=True):
+        gate.set()
+        mortal.until(execution, "Completed")
+    assert called(fake) == ["/a", "/later", "/b", "/c"]
