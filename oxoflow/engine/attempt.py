@@ -42,6 +42,7 @@ class JobLogs:
         self._copier = copier
         self._ticket = copier.begin(job, *self._paths)
         self._attempt_began_at = 0
+        self._out_began_at = 0
 
     @contextlib.contextmanager
     def writers(self) -> Iterator[tuple[int, int]]:
@@ -59,6 +60,7 @@ class JobLogs:
     def begin_attempt(self) -> None:
         """What `tail` gives starts here."""
         self._attempt_began_at = os.fstat(self.err).st_size
+        self._out_began_at = os.fstat(self.out).st_size
 
     def note(self, text: str) -> None:
         """Add a line of our own to stderr."""
@@ -68,16 +70,19 @@ class JobLogs:
             raise trouble(self._paths[1], error) from error
 
     def tail(self) -> str:
-        """The last of what this attempt wrote to stderr."""
-        try:
-            with open(self._paths[1], "rb") as handle:
-                size = os.fstat(handle.fileno()).st_size
-                start = max(self._attempt_began_at, size - _TAIL)
-                handle.seek(start)
-                text = handle.read(_TAIL).decode("utf-8", "replace")
-        except OSError:
-            return ""
-        return f"…\n{text}" if start > self._attempt_began_at else text
+        """The last of what this attempt wrote to stderr; of what it printed, if to there alone."""
+        return _end_of(self._paths[1], self._attempt_began_at) or _end_of(
+            self._paths[0], self._out_began_at
+        )
+
+    def says(self, text: str) -> bool:
+        """True when this attempt has written a text already, not long ago."""
+        return any(
+            text in _end_of(path, began)
+            for path, began in zip(
+                self._paths, (self._out_began_at, self._attempt_began_at), strict=True
+            )
+        )
 
     def close(self) -> None:
         """Close both files and hand the rest over to the copier."""
@@ -85,6 +90,19 @@ class JobLogs:
         os.close(self.out)
         os.close(self.err)
         self._copier.finish(self._ticket, wrote)
+
+
+def _end_of(path: str, began_at: int) -> str:
+    """The end of a file, not from before `began_at`."""
+    try:
+        with open(path, "rb") as handle:
+            size = os.fstat(handle.fileno()).st_size
+            start = max(began_at, size - _TAIL)
+            handle.seek(start)
+            text = handle.read(_TAIL).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return f"…\n{text}" if start > began_at else text
 
 
 class Commands(Struct, frozen=True):

@@ -28,6 +28,7 @@ from oxoflow.engine.fingerprint import Fingerprint
 from oxoflow.engine.jobtools import JobTools
 from oxoflow.engine.journal import Shape
 from oxoflow.engine.outputs import clean_up, lies_inside, shapes_before, verify
+from oxoflow.engine.ownlogs import log_ends
 from oxoflow.engine.placing import Attempt
 from oxoflow.engine.preparing import Prepared
 from oxoflow.engine.process import Exit, SpawnFailed
@@ -197,17 +198,33 @@ class JobLife(Struct):
         self.usage.add(ended)
         if ended.timed_out:
             words = describe_timeout(self.prepared.timeout or 0.0)
+            self._tell_own_logs()
             self.logs.note(f"oxoflow: {words}")
             return Failure(TIMED_OUT, words, may_retry=True)
         if out_of_memory:
             words = describe_overuse(self.prepared.rendered.memory_mb or 0)
             return Failure(ended.code or 137, words, may_retry=True, out_of_memory=True)
         if ended.code != 0:
+            where = self._tell_own_logs()
             tail = self.logs.tail()
             lacking = ran_out_of_memory(ended.code, tail)
-            words = describe_exit(ended.code, tail, no_space=is_full(self.cwd))
+            words = describe_exit(ended.code, tail, no_space=is_full(self.cwd)) + where
             return Failure(ended.code, words, may_retry=True, out_of_memory=lacking)
         return None
+
+    def _tell_own_logs(self) -> str:
+        """Copy the ends of logs that the command wrote itself into ours; say where they are."""
+        if self.tools.stopping.is_set():
+            return ""
+        rendered, since = self.prepared.rendered, self.usage.started_at or 0.0
+        told = [
+            end
+            for end in log_ends(self.cwd, rendered.command or "", rendered.log, since)
+            if not self.logs.says(end.text)
+        ]
+        for end in told:
+            self.logs.note(f"oxoflow: the end of '{end.path}':\n{end.text}")
+        return "; see " + " and ".join(f"'{end.path}'" for end in told) if told else ""
 
     def _caged_command(self) -> tuple[Exit, bool]:
         """Run the command, held to its memory if so wished; whether it was ended for that."""
@@ -265,6 +282,7 @@ class JobLife(Struct):
                 f"output validation: the command succeeded but did not make {shown}; correct "
                 "the rule's output or its command"
             )
+            words += self._tell_own_logs()
             self.logs.note(f"oxoflow: {words}")
             return Failure(BEFORE_SPAWN, words)
         self._present = found.present
