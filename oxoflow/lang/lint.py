@@ -15,6 +15,7 @@ from oxoflow.lang.lints.advice import Facts, collect_facts
 from oxoflow.lang.lints.commands import command_checks
 from oxoflow.lang.lints.document import document_checks
 from oxoflow.lang.lints.inert import inert_checks
+from oxoflow.lang.lints.marking import marking_checks
 from oxoflow.lang.lints.nested import nested_checks
 from oxoflow.lang.lints.own import own_checks
 from oxoflow.lang.lints.paths import path_checks
@@ -32,6 +33,7 @@ RULE_CHECKS: tuple[RuleCheck, ...] = (
     command_checks,
     placeholder_checks,
     own_checks,
+    marking_checks,
 )
 
 

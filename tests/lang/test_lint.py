@@ -4,6 +4,8 @@ import pytest
 
 from oxoflow.errors import Severity
 from oxoflow.lang.lint import lint
+from oxoflow.lang.lints.advice import collect_facts
+from oxoflow.lang.lints.marking import marking_checks
 from oxoflow.lang.nearest import is_one_slip
 from oxoflow.lang.parse import parse_workflow
 from tests.lang.fakes import Files
@@ -321,6 +323,11 @@ CASES = [
         HEAD + bare("environment = { docker = 'i', gpus = 'all' }"),
     ),
     ("W033", HEAD + "[env_groups.g]\nvenv = 'v'\ngpus = '0'", HEAD + "[env_groups.g]\nvenv = 'v'"),
+    (
+        "W033",
+        HEAD + rule('protected_output = ["a.text"]'),
+        HEAD + rule('protected_output = ["./a.txt"]'),
+    ),
     ("S006", HEAD + "[storage]\nx = 1", HEAD + "[ai]\nx = 1"),
     (
         "S006",
@@ -362,6 +369,56 @@ def test_every_code_has_a_text_that_shows_it_and_one_that_does_not(code, bad, go
 def test_all_codes_of_the_tables_are_covered():
     tested = {code for code, _, _ in CASES} | {"W026"}
     assert {f"W{number:03}" for number in range(1, 32)} <= tested
+
+
+PICKED = 'input = ["d/{config.ref}", "{sample}.fq", "dir"]\noutput = ["{sample}.bam", "out/"]\n'
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ('ancient = ["d/{config.ref}"]', {}),
+        ('ancient = ["d/ref.fa", "./{sample}.fq", "S1.fq", "dir/"]', {}),
+        ('ancient = ["d/reff.fa", "x"]', {"ancient.0": "d/ref.fa", "ancient.1": None}),
+        ('ancient = ["dir/one"]', {"ancient.0": None}),
+        ('protected_output = ["{sample}.bam", "S1.bam", "out", "out/keep.txt"]', {}),
+        ('protected_output = ["{sample}.bai", "out2"]',
+         {"protected_output.0": "{sample}.bam", "protected_output.1": "out"}),
+        ('protected_output = ["a.bam"]\noutput_pattern = "p/{k}.txt"', {}),
+        ('temp_output = ["{sample}.bam", "{sample}.bai", "scrap", "Sort.bam"]', {}),
+        ('temp_output = ["{sample}.bams"]', {}),
+        ('temp_output = ["{sample}.bma"]', {"temp_output.0": "{sample}.bam"}),
+        ('temp_output = ["{sample}.bma"]\npre_exec = "touch {sample}.bma"', {}),
+        ('temp_output = ["*.tmp"]', {"temp_output.0": None}),
+        ('ancient = ["{sample}.fz"]\ninput_groups = [{ pattern = "{x}.fz", group_by = "x" }]', {}),
+        ('ancient = ["g/1.txt", "h/1.txt"]\nexpand_inputs = [{ pattern = "g/{v}.txt",'
+         ' variables = { v = "config.refs" } }]', {"ancient.1": None}),
+    ],
+)  # fmt: skip
+def test_an_entry_that_picks_out_no_file_of_its_rule_is_told(keys: str, told: dict[str, str]):
+    head = HEAD + "[config]\nref = 'ref.fa'\nrefs = ['1']\n" + GROUPS
+    diagnostics = [
+        d for d in found(head + bare(f"{PICKED}shell = 'x'\n{keys}")) if d.code == "W033"
+    ]
+    assert {d.key: d.suggestion for d in diagnostics} == {
+        key: f"did you mean '{near}'?" if near else "name each file as the rule has it"
+        for key, near in told.items()
+    }
+
+
+def test_many_entries_and_many_files_take_linear_time():
+    many = ", ".join(f'"{{sample}}/{number}*"' for number in range(30_000))
+    keys = f"input = [{many}]\noutput = [{many}]\nshell = 'x'\n"
+    odd = many.replace("/", "/x")
+    text = keys + f"ancient = [{odd}]\nprotected_output = [{odd}]\ntemp_output = [{odd}]"
+    workflow = parse_workflow(HEAD + bare(text))
+    checks = marking_checks(workflow.rules[0], collect_facts(workflow, None, None))
+    assert sum(1 for _ in checks) == 30_000  # the globs of temp_output
+
+
+def test_of_an_output_that_may_be_numbered_otherwise_nothing_is_said():
+    one = bare('output = ["part1.txt"]\ntemp_output = ["part12.txt"]\nshell = "x"')
+    assert "W033" not in codes(HEAD + one)
 
 
 def test_a_resource_outside_its_table_is_sent_into_it():
