@@ -1,7 +1,8 @@
 """Say which keys of the format are read and kept, and have no effect here.
 
 Owns two codes of our own: W033 where somebody counts on a key (a message that is not sent, GPUs
-that are not passed on; `marking` has more of it), and W034, a note, for what is meant for clusters or other programs.
+that are not passed on), and W034, a note, for what is meant for clusters or other programs.
+`marking` tells of single entries by W033.
 """
 
 from __future__ import annotations
