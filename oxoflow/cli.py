@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from oxoflow import SELDOM, __version__
 from oxoflow.commands.arguments import Verb, read_arguments
-from oxoflow.commands.output import diagnostic_json, drop_output
+from oxoflow.commands.output import diagnostic_json, drop_output, open_closed_streams
 from oxoflow.errors import Diagnostic, OxoflowError, UsageError, WorkflowError
 from oxoflow.lang.nearest import most_alike
 
@@ -66,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code; prints its own errors."""
     words = list(sys.argv[1:] if argv is None else argv)
     gc.set_threshold(*SELDOM)
+    open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names need not be text

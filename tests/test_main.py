@@ -35,6 +35,18 @@ def test_output_that_cannot_be_written_is_told(tmp_path):
     assert "No space left on device" in done.stderr
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_run_does_its_work_whichever_streams_its_caller_closed(tmp_path, closed):
+    (tmp_path / "main.oxoflow").write_text(
+        '[workflow]\nname = "w"\n[[rules]]\nname = "a"\noutput = ["a.txt"]\n'
+        'shell = "echo said; echo told >&2; echo made > {output}"\n'
+    )
+    done = call(tmp_path, f"run {closed}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "a.txt").read_text() == "made\n"
+    assert call(tmp_path, "logs a").stdout == "==> stdout <==\nsaid\n==> stderr <==\ntold\n"
+
+
 def test_a_mistake_ends_with_its_code(tmp_path):
     done = call(tmp_path, "plan")
     assert done.returncode == 2

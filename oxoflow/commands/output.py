@@ -14,6 +14,21 @@ from typing import Any
 
 from oxoflow.errors import Diagnostic, Severity
 
+_STANDARD = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
+
+
+def open_closed_streams() -> None:
+    """Let what is printed go nowhere where the caller closed a stream (`>&-`).
+
+    Each of the three descriptors is taken, so that no file of ours becomes one of them.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) < len(_STANDARD):
+        os.set_inheritable(number, True)
+    os.close(number)
+    for number, (name, mode) in enumerate(_STANDARD):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
 
 def drop_output() -> None:
     """Send what is still to be printed nowhere: the reader went away, as with `| head`."""
