@@ -12,6 +12,7 @@ from oxoflow.engine.dag import Dag
 from oxoflow.engine.deciding import Decision, Reason
 from oxoflow.engine.files import MISSING
 from oxoflow.engine.matching import OutputIndex, tidy
+from oxoflow.lang.model import Job
 from oxoflow.lang.nearest import ALIKE_PATHS, most_alike
 
 
@@ -99,17 +100,27 @@ def _say(reason: Reason) -> str:
 def _nearest(missing: Sequence[str], reader: str, dag: Dag) -> str:
     """Name the output of another rule that the author may have meant with the first."""
     path = missing[0]
-    outputs = {
-        dag.texts.path(output): job.rule.name
+    makers = {
+        dag.texts.path(output): job.rule
         for job in dag.jobs[:20_000]
-        if job.rule.name != reader
+        if job.rule.name != reader and not _reads(job, path, dag)
         for output in job.output.paths
     }
     name = posixpath.basename(path)
-    namesake = next((output for output in outputs if posixpath.basename(output) == name), None)
-    near = namesake or most_alike(path, outputs, len(outputs), least=ALIKE_PATHS)
+    namesake = next((output for output in makers if posixpath.basename(output) == name), None)
+    near = namesake or most_alike(path, makers, len(makers), least=ALIKE_PATHS)
     if near is None and len(missing) > 1:
         return "; put the files there or add rules that make them"
     if near is None:
         return "; put the file there or add a rule that makes it"
-    return f"; nearest output: '{near}' (rule '{outputs[near]}')"
+    maker = makers[near]
+    if _maker(path, {maker.name: tuple(map(dag.texts.path, maker.output.paths))}):
+        return (
+            f"; rule '{maker.name}' makes '{near}', but has no job for this one: is what it is "
+            "for among the samples, pairs or values?"
+        )
+    return f"; nearest output: '{near}' (rule '{maker.name}')"
+
+
+def _reads(job: Job, path: str, dag: Dag) -> bool:
+    return any(dag.texts.path(read) == path for read in job.input.paths)

@@ -217,6 +217,12 @@ def test_a_missing_input_names_the_output_that_is_most_like_it(flow, ox):
     assert "nearest output: 'al/S1.bam'" in ox("plan", "--why", "m").out
 
 
+def test_a_missing_input_of_an_undeclared_sample_names_the_rule_that_makes_such_files(flow, ox):
+    listed = GOOD.replace('"al/*.bam"', '"al/S1.bam", "al/S7.bam"')
+    (flow / "main.oxoflow").write_text(listed)
+    assert "rule 'al' makes 'al/S1.bam', but has no job for this one: is what" in ox("plan").err
+
+
 def test_two_writers_of_one_file_are_warned_of(flow, ox):
     text = GOOD.replace('"al/{sample}.bam"', '"al/x.bam"')
     (flow / "main.oxoflow").write_text(text)

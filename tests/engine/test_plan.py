@@ -486,6 +486,15 @@ def test_the_nearest_output_is_shown_as_it_will_be_named(here):
     assert "nearest output: 'raw/A.fastq' (rule 'get')" in told
 
 
+def test_a_missing_input_is_not_blamed_on_what_is_made_from_it(here):
+    text = (
+        "[[rules]]\nname = 'index'\ninput = ['r/ref.fa']\noutput = ['r/ref.fa.bwt']\nshell = 'x'\n"
+        "[[rules]]\nname = 'use'\ninput = ['r/ref.fa']\nshell = 'x'\n"
+    )
+    told = explain(decisions(text, here)["use"], load(text).dag)
+    assert told.endswith("and is not on disk; put the file there or add a rule that makes it")
+
+
 def test_a_missing_input_names_the_rule_that_would_make_it_if_it_had_a_job(here):
     text = (
         "[config]\nout = 'm'\n[[rules]]\nname = 'merge'\noutput = ['{config.out}/{sample}.fq']\n"

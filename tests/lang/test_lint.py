@@ -473,6 +473,13 @@ def test_a_rule_is_not_sent_to_its_own_output_for_a_missing_input():
     assert diagnostic.suggestion is None
 
 
+def test_a_missing_input_is_not_sought_in_what_is_made_from_it():
+    made = bare('input = ["raw/A.fq"]\noutput = ["raw/A.fq.gz"]\nshell = "x"')
+    used = rule('input = ["raw/A.fq"]', name="use")
+    told = [d.suggestion for d in found(HEAD + made + used, Files({})) if d.code == "W026"]
+    assert told == [None, None]
+
+
 def test_script_contents_are_searched_when_files_can_be_seen():
     text = HEAD + PRODUCER + bare('script = "s.py x"')
     assert "W027" in codes(text, Files({"s.py": b"open('p.txt')"}))

@@ -67,7 +67,10 @@ def _nearest_output(path: str, rule: Rule, facts: Facts) -> str | None:
     near = facts.guesses.near(path, facts.outputs.writers, least=ALIKE_PATHS)
     if near is None or facts.outputs.writers[near] == (rule.name,):
         return None
-    return f"nearest output: '{near}' (rule '{facts.outputs.writers[near][0]}')"
+    maker = facts.outputs.writers[near][0]
+    if path in map(facts.filled, facts.rules[maker].input.paths):
+        return None  # it is made from the very file that is missing
+    return f"nearest output: '{near}' (rule '{maker}')"
 
 
 def _undeclared(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
