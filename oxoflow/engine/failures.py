@@ -104,7 +104,7 @@ def describe_timeout(seconds: float) -> str:
 
 def describe_overuse(megabytes: int) -> str:
     """What is said of a command that was ended for using more memory than it may."""
-    return f"used more than the {megabytes} MB of memory that the rule declares; give it more"
+    return f"used more than the {megabytes} MB of memory that it may; let the rule declare more"
 
 
 def ran_out_of_memory(code: int, stderr_tail: str) -> bool:

@@ -22,6 +22,7 @@ from oxoflow.engine.joblife import JobEnd
 from oxoflow.engine.longwaits import LongWaits
 from oxoflow.engine.options import Counts
 from oxoflow.engine.parts import Parts
+from oxoflow.engine.render import declared_memory
 from oxoflow.engine.rundir import ControlMessage
 from oxoflow.engine.scheduler import Capacity, Scheduler, Status
 from oxoflow.engine.tasks import Tasks
@@ -109,9 +110,7 @@ class RuleRun:
         if end.grow_mb is not None and self._setting.stopping.is_set():
             end = replace(end, interrupted=True)
         elif end.grow_mb is not None:
-            self._items[task].memory_mb = end.grow_mb
-            need = demand(job, self._capacity, end.grow_mb).need
-            self._scheduler.requeue(task, need, now)
+            self._grow(task, job, end.grow_mb)
             return
         if end.others:
             job = self._count_together(task, end)
@@ -124,6 +123,17 @@ class RuleRun:
         required = job.rule.required and not end.interrupted
         if end.status is Status.FAILED and required and not self._setting.keep_going:
             self._stop()
+
+    def _grow(self, task: int, job: Job, wanted_mb: int) -> None:
+        """Let a job wait for more memory, for as much as there is."""
+        declared = declared_memory(job.rule) or 0
+        had = self._items[task].memory_mb or declared
+        granted = min(wanted_mb, max(declared, self._capacity.memory_mb))
+        wanted = demand(job, self._capacity, wanted_mb)
+        if wanted.warning is not None and had < granted < wanted_mb:
+            self._reporter.recorder.event("warning", job=job.name, message=wanted.warning)
+        self._items[task].memory_mb = granted
+        self._scheduler.requeue(task, wanted.need, time.monotonic())
 
     def cancel(self, exit_code: int) -> None:
         if self.cancelled is None:

@@ -7,7 +7,7 @@ import pytest
 
 from oxoflow.engine.cages import Cages
 from oxoflow.engine.plan import PlanOptions
-from tests.engine.running import event_of, execute, records, rule
+from tests.engine.running import event_of, events, execute, records, rule
 
 
 def test_hooks_run_around_the_command_with_its_variables(tmp_path):
@@ -58,6 +58,22 @@ def test_memory_grows_after_an_out_of_memory_end_when_the_rule_asks_for_it(tmp_p
     assert outcome.exit_code == 0
     assert (tmp_path / "asked").read_text() == "100M 100\n200M 200\n400M 400\n"
     assert records(tmp_path)["a"].attempts == 3
+
+
+def test_memory_grows_no_further_than_the_run_may_go(tmp_path):
+    text = rule(
+        "a",
+        "echo {memory} {effective_memory_mb} >> asked; [ $(wc -l < asked) = 4 ] || kill -KILL $$",
+        memory="100M",
+        retries=4,
+        retry_memory_factor=1.2,
+    )
+    assert execute(tmp_path, text, max_memory_mb=130).exit_code == 0
+    assert (tmp_path / "asked").read_text() == "100M 100\n120M 120\n130M 130\n130M 130\n"
+    told = [e.data["message"] for e in events(tmp_path) if e.type == "warning" and e.job == "a"]
+    assert told == [
+        "rule 'a' asks for 144 MB, there are 130; its jobs run alone with what there is"
+    ]
 
 
 def test_what_a_job_uses_is_measured(tmp_path):
