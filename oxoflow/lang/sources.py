@@ -31,7 +31,6 @@ from oxoflow.lang.wildcards import (
 _META = late(r"\{meta\.([\w-]+)\}")
 _METADATA_KEYS = ("sample", "pair_id", "experiment", "control")
 _NOT_ALNUM = late(r"[^0-9A-Za-z]")
-_MOST_NAMED = 5  # samples or pairs that a message spells out
 _SHELL_MARKS = late(r"\$\(|[`\x00\n]")
 
 
@@ -179,7 +178,7 @@ def check_sources(workflow: Workflow) -> list[Diagnostic]:
 
 
 def emptied_sources(workflow: Workflow) -> Iterable[Diagnostic]:
-    """Warn of what the constraints leave out: all of a source, or some samples or pairs (S23)."""
+    """Warn where the constraints leave nothing of a source: its rules then disappear (S23)."""
     if not workflow.constraints or check_sources(workflow):
         return
     before = collect_sources(replace(workflow, constraints={}), NOTHING)
@@ -191,24 +190,6 @@ def emptied_sources(workflow: Workflow) -> Iterable[Diagnostic]:
             message = f"[wildcard_constraints] leave nothing of {name}; rules that use it disappear"
             hint = "correct the pattern; it is searched anywhere in the value"
             yield warning(UNUSABLE, message, key="wildcard_constraints", suggestion=hint)
-    yield from _left_out(before.pairs, after.pairs, "pair", "pair_id")
-    yield from _left_out(before.groups, after.groups, "sample", "sample")
-
-
-def _left_out(
-    had: Sequence[Choice], has: Sequence[Choice], kind: str, naming: str
-) -> Iterable[Diagnostic]:
-    """Warn of single samples or pairs that get no jobs: one is easily lost to a misspelt name."""
-    kept = {choice.suffix for choice in has}
-    gone = [choice.bindings[naming] for choice in had if choice.suffix not in kept]
-    if has and gone:
-        names = ", ".join(f"'{name}'" for name in gone[:_MOST_NAMED])
-        if len(gone) > _MOST_NAMED:
-            names += f" and {len(gone) - _MOST_NAMED} more"
-        fact = f"s {names}, which get no jobs" if len(gone) > 1 else f" {names}, which gets no job"
-        message = f"[wildcard_constraints] leave out the {kind}{fact}"
-        hint = "correct the pattern or the name, if this is not meant"
-        yield warning(UNUSABLE, message, key="wildcard_constraints", suggestion=hint)
 
 
 def _check_tables(workflow: Workflow) -> Iterable[Diagnostic]:

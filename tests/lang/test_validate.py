@@ -286,17 +286,3 @@ def test_a_command_that_destroys_is_recognised(command: str, category: str):
 )
 def test_an_ordinary_command_is_left_alone(command: str):
     assert list(find_dangers(command)) == []
-
-
-@pytest.mark.parametrize(
-    ("pattern", "fact"),
-    [
-        ("[^7]$", "the sample 'S7', which gets no job"),
-        ("[1-3]$", "the samples 'S4', 'S5', 'S6', 'S7', 'S8' and 1 more, which get no jobs"),
-    ],
-)
-def test_samples_that_a_constraint_leaves_out_are_named(pattern, fact):
-    samples = ", ".join(f'"S{number}"' for number in range(1, 10))
-    text = f"[[sample_groups]]\nname = 'g'\nsamples = [{samples}]\n"
-    (found,) = found_in(f"{text}[wildcard_constraints]\nsample = '{pattern}'\n")
-    assert found.message == f"[wildcard_constraints] leave out {fact}"
