@@ -87,7 +87,7 @@ class Client:
 
     def file(self, run_id: str, name: str) -> bytes:
         """One file of a run."""
-        return self.read(f"/api/runs/{quote(run_id, safe='')}/files/{quote(name)}")
+        return self.read(_place_of(run_id, name))
 
     def read(self, path: str) -> bytes:
         """The bytes behind a path, such as a log."""
@@ -95,7 +95,7 @@ class Client:
 
     def download(self, run_id: str, name: str, target: Path) -> None:
         """Store an output file of a run, without holding it in memory."""
-        path = f"/api/runs/{quote(run_id, safe='')}/files/{quote(name)}"
+        path = _place_of(run_id, name)
         connection = self._connect()
         try:
             response = self._send(connection, "GET", path, None, {})
@@ -225,6 +225,12 @@ def parse_events(lines: Iterator[bytes] | http.client.HTTPResponse) -> Iterator[
                 body = json.loads("\n".join(data))
                 yield ServerEvent(number, body["type"], body["time"], body.get("data", {}))
             number, data = None, []
+
+
+def _place_of(run_id: str, name: str) -> str:
+    """The path of an output file; a name that is no UTF-8 is given as Python has it."""
+    encoded = quote(name, errors="surrogateescape")
+    return f"/api/runs/{quote(run_id, safe='')}/files/{encoded}"
 
 
 def _error(status: int, answer: bytes, headers: Any) -> errors.ServiceError:

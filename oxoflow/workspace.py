@@ -16,6 +16,7 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -32,16 +33,28 @@ TAIL_BYTES = 64 * 1024
 _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _UPLOAD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 _RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+ANY_BYTES = "surrogatepass"  # of halves of surrogate pairs too, to count them
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a FIFO must not make us wait
 
 
 class OutputFile(Struct, frozen=True):
-    """One file of a run directory; `path` is relative, with slashes."""
+    """One file of a run directory; `path` is relative, with slashes, and always text."""
 
     path: str
     size: int
     modified: float  # seconds since 1970
+    name: bytes = b""  # what `path` is on the disk, when that is no UTF-8
+
+    @property
+    def opened_as(self) -> str:
+        """What to open it by."""
+        return os.fsdecode(self.name) if self.name else self.path
+
+    @property
+    def encoded(self) -> str | None:
+        """The path as a URL has it, when only a URL can tell it; else None."""
+        return quote(self.name) if self.name else None
 
 
 class Listing(Struct, frozen=True):
@@ -165,13 +178,16 @@ def is_upload_name(name: str) -> bool:
 def checked_path(name: str) -> PurePosixPath:
     """A relative path that may be put into a run; raises InvalidInput otherwise."""
     path = inside_path(name)
-    if "\\" in name or any(part.startswith("~") for part in path.parts):
+    if "\\" in name or not is_text(name) or any(part.startswith("~") for part in path.parts):
         raise _no_path(name)
     return path
 
 
 def inside_path(name: str) -> PurePosixPath:
-    """A path of something that a rule made in its run directory; raises InvalidInput otherwise."""
+    """A path of something that a rule made in its run directory; raises InvalidInput otherwise.
+
+    What is no UTF-8 in it stands as Python gives names of files.
+    """
     path = PurePosixPath(name)
     wrong = (
         not name
@@ -179,16 +195,22 @@ def inside_path(name: str) -> PurePosixPath:
         or path.is_absolute()
         or ".." in path.parts
         or path.parts[:1] in ((), (RECORDS,))
-        or any(len(part.encode()) > 255 for part in path.parts)
-        or len(name.encode()) > 4000
+        or any(len(part.encode(errors=ANY_BYTES)) > 255 for part in path.parts)
+        or len(name.encode(errors=ANY_BYTES)) > 4000
     )
     if wrong:
         raise _no_path(name)
     return path
 
 
+def is_text(name: str) -> bool:
+    """Whether a name of a file is UTF-8 on the disk."""
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
 def _no_path(name: str) -> InvalidInput:
-    return InvalidInput("Invalid path", f"'{name[:200]}' does not name a file of the run")
+    shown = name[:200].encode(errors="replace").decode()
+    return InvalidInput("Invalid path", f"'{shown}' does not name a file of the run")
 
 
 def open_below(directory: Path, relative: str, flags: int = os.O_RDONLY) -> int:
@@ -290,9 +312,10 @@ def _walk(at: int, prefix: str, depth: int, found: list[OutputFile], budget: lis
                     )
                 elif entry.is_file(follow_symlinks=False):
                     facts = entry.stat(follow_symlinks=False)
-                    name = (prefix + entry.name).encode("utf-8", "surrogateescape")
+                    name = os.fsencode(prefix + entry.name)
                     path = name.decode("utf-8", "replace")
-                    found.append(OutputFile(path, facts.st_size, facts.st_mtime))
+                    raw = b"" if path == prefix + entry.name else name
+                    found.append(OutputFile(path, facts.st_size, facts.st_mtime, raw))
             except OSError:
                 complete = False
     return complete

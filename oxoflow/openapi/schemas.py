@@ -34,6 +34,9 @@ JOB_STATUS = one_of(
     "pending", "running", "success", "failed", "skipped", "blocked", "cancelled"
 )  # fmt: skip
 SEVERITY = one_of("error", "warning", "info")
+ENCODED_PATH = {
+    "encoded_path": {**TEXT, "description": "How a URL names it; only of a path that is no UTF-8."}
+}
 COMPLETE: Schema = {
     **nullable(FLAG),
     "description": "Whether the job that makes it is done and the file was verified; null: unknown,"
@@ -327,8 +330,9 @@ SCHEMAS: Mapping[str, Schema] = {
         retry_of=nullable(UUID),
         tags=list_of(TEXT),
     ),
-    "File": answer_object(path=TEXT, size_bytes=COUNT, modified_at=INSTANT),
+    "File": answer_object(ENCODED_PATH, path=TEXT, size_bytes=COUNT, modified_at=INSTANT),
     "Output": answer_object(
+        ENCODED_PATH,
         path=TEXT,
         size_bytes=COUNT,
         modified_at=INSTANT,

@@ -130,7 +130,8 @@ def attachment(name: str) -> str:
     Old clients read the first form, all others the second one where both are there.
     """
     plain = UNPLAIN.sub("_", name)
-    rest = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
+    told = quote(name, safe="", errors="surrogateescape")
+    rest = "" if plain == name else f"; filename*=UTF-8''{told}"
     return f'attachment; filename="{plain}"{rest}'
 
 

@@ -23,6 +23,7 @@ from oxoflow.db.jobs import count_jobs, verified_outputs
 from oxoflow.db.runs import Run, Status, declared_outputs
 from oxoflow.web.guards import signed_in
 from oxoflow.web.http import reply, services
+from oxoflow.web.run_files import encoded_path
 from oxoflow.web.runs import own_run, summary
 from oxoflow.workspace import EXECUTION_LOG, Listing, list_files, tail
 
@@ -143,6 +144,7 @@ def _outputs(
                 "declared": rule is not None,
                 "complete": nearest(file.path, verified),
             }
+            | encoded_path(file)
         )
     return found
 

@@ -39,7 +39,12 @@ def listing(run_id: str) -> Response:
     return reply(
         {
             "files": [
-                {"path": file.path, "size_bytes": file.size, "modified_at": instant(file.modified)}
+                {
+                    "path": file.path,
+                    "size_bytes": file.size,
+                    "modified_at": instant(file.modified),
+                }
+                | encoded_path(file)
                 for file in found.files
             ],
             "total_bytes": sum(file.size for file in found.files),
@@ -48,11 +53,17 @@ def listing(run_id: str) -> Response:
     )
 
 
+def encoded_path(file: OutputFile) -> dict[str, str]:
+    """What a listing adds for a file whose name is no text: how a URL names it."""
+    return {} if file.encoded is None else {"encoded_path": file.encoded}
+
+
 @blueprint.get("/api/runs/<run_id>/files/<path:name>")
 @signed_in
 def one(run_id: str, name: str) -> Response:
     """One file, whole or a range of it; never shown as a page."""
     directory = _directory(run_id)
+    name = _as_sent(name)
     try:
         path = inside_path(name)
     except InvalidInput:
@@ -89,6 +100,14 @@ def archive(run_id: str) -> Response:
     )
 
 
+def _as_sent(name: str) -> str:
+    """The name that a URL ends with, byte by byte: what is no UTF-8 in it was replaced."""
+    if "\ufffd" not in name:
+        return name
+    path: bytes = request.environ["PATH_INFO"].encode("latin-1")
+    return os.fsdecode(path.split(b"/files/", 1)[1])
+
+
 def _directory(run_id: str) -> Path:
     run = own_run(run_id)
     return services().workspace.run_directory(run.username, run.id)
@@ -104,7 +123,8 @@ def _listed(directory: Path, most: int) -> Listing:
 
 
 def _absent(name: str) -> NotFound:
-    return NotFound("File not found", f"'{name[:200]}' is no file of this run")
+    shown = os.fsencode(name[:200]).decode(errors="replace")
+    return NotFound("File not found", f"'{shown}' is no file of this run")
 
 
 def _type_of(name: str) -> str:
@@ -138,7 +158,7 @@ def zipped(directory: Path, files: tuple[OutputFile, ...]) -> Iterator[bytes]:
     outbox = _Outbox()
     with zipfile.ZipFile(outbox, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
         for file in files:
-            descriptor = open_regular(directory, file.path)
+            descriptor = open_regular(directory, file.opened_as)
             if descriptor is None:
                 continue
             with open(descriptor, "rb") as source:
@@ -155,7 +175,8 @@ def zipped(directory: Path, files: tuple[OutputFile, ...]) -> Iterator[bytes]:
 def _entry(file: OutputFile, facts: os.stat_result) -> zipfile.ZipInfo:
     moment = instant(facts.st_mtime)
     when = tuple(int(moment[place : place + 2]) for place in (5, 8, 11, 14, 17))
-    info = zipfile.ZipInfo(file.path, max(EARLIEST, (int(moment[:4]), *when)))  # type: ignore[arg-type]
+    path = file.encoded or file.path  # a zip keeps names as text
+    info = zipfile.ZipInfo(path, max(EARLIEST, (int(moment[:4]), *when)))  # type: ignore[arg-type]
     info.compress_type = zipfile.ZIP_DEFLATED
     info.external_attr = 0o644 << 16
     return info
