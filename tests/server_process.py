@@ -12,6 +12,8 @@ from typing import Any
 
 import psutil
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parent.parent
 PASSWORDS = {
     "OXO_FLOW_ADMIN_PASSWORD": "admin-secret",
@@ -70,7 +72,7 @@ class ServerProcess:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(30)
+        code = self.process.wait(PATIENCE)
         if self.process.stdout:
             self.process.stdout.close()
         return code
@@ -101,7 +103,7 @@ class ServerProcess:
         self, method: str, path: str, body: Any = None, *, user: str | None = None, **headers: str
     ) -> tuple[int, Any]:
         """Make one request; JSON answers come parsed, others as bytes."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         sent = {name.replace("_", "-"): text for name, text in headers.items()}
         if user is not None:
             sent["Authorization"] = f"Bearer {self.token(user)}"

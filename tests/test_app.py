@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
+
 APP = Path(__file__).parent.parent / "app.py"
 
 
@@ -35,7 +37,7 @@ def started(home: Path, *flags: str, **variables: str) -> Iterator[tuple[str, li
         assert process.stdout is not None
         lines = [process.stdout.readline().rstrip()]
         match = re.search(r"listens on (http://\S+)", lines[0])
-        assert match, process.communicate(timeout=10)
+        assert match, process.communicate(timeout=PATIENCE)
         while True:
             line = process.stdout.readline().rstrip()
             if not line:
@@ -46,7 +48,7 @@ def started(home: Path, *flags: str, **variables: str) -> Iterator[tuple[str, li
         yield match[1], lines
     finally:
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, errors
         assert "Traceback" not in errors
 
@@ -55,7 +57,7 @@ def refused(*argv: str, **variables: str) -> str:
     """The one sentence of a start that was refused."""
     done = subprocess.run(
         [sys.executable, str(APP), *argv],
-        capture_output=True, text=True, timeout=30, env=environment(**variables),
+        capture_output=True, text=True, timeout=PATIENCE, env=environment(**variables),
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 2, done
@@ -68,7 +70,7 @@ def refused(*argv: str, **variables: str) -> str:
 def call(url: str, body: object = None) -> dict[str, object]:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         return dict(json.load(answer))
 
 
@@ -86,7 +88,7 @@ def test_a_first_start_shows_a_password_that_opens_and_a_restart_keeps_all(tmp_p
         request = urllib.request.Request(
             url + "api/auth/me", headers={"Authorization": f"Bearer {token}"}
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             assert json.load(answer)["username"] == "admin"
         # a second server on the same home
         sentence = refused("--home", str(home), "--port", "0")
@@ -134,7 +136,7 @@ def test_the_password_command_sets_a_stored_password(tmp_path: Path) -> None:
     def set_password(name: str, password: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, str(APP), "password", name, "--home", str(tmp_path)],
-            input=password + "\n", capture_output=True, text=True, timeout=30,
+            input=password + "\n", capture_output=True, text=True, timeout=PATIENCE,
         )  # fmt: skip
 
     assert set_password("admin", "my own choice").returncode == 0

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from tests.cli.conftest import command, environment
+from tests.patience import PATIENCE
 
 HEAD = """\
 # ünïcödé — in a comment
@@ -139,7 +140,7 @@ def run(tmp_path_factory):
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     return here, done.stdout + done.stderr
 

@@ -8,7 +8,8 @@ import pytest
 
 from oxoflow.engine.rundir import lock_holder
 from tests.cli.conftest import command, environment
-from tests.engine.running import records, wait_for, wait_until
+from tests.engine.running import records, wait_for
+from tests.patience import PATIENCE, wait_until
 
 RULE = """
 [[rules]]
@@ -34,7 +35,7 @@ def under_way(here):
     if run.poll() is None:
         run.send_signal(signal.SIGCONT)
         run.send_signal(signal.SIGTERM)
-    run.wait(20)
+    run.wait(PATIENCE)
 
 
 def test_a_failure_of_a_rule_that_was_taken_out_is_told_no_more(here, ox):
@@ -82,7 +83,7 @@ def test_a_run_that_was_stopped_by_a_signal_says_so_and_can_be_cancelled(under_w
     assert (found["state"], found["suspended"]) == ("running", True)
     assert f"'kill -CONT {under_way.pid}'" in ox("status").out
     assert ox("cancel").code == 0
-    assert under_way.wait(20) == 143
+    assert under_way.wait(PATIENCE) == 143
     assert not (here / "slow.txt").exists()
 
 

@@ -12,6 +12,7 @@ import pytest
 from oxoflow.db import Database, DatabaseTrouble
 from oxoflow.db.schema import SCHEMA_VERSION
 from oxoflow.errors import OxoflowError
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_a_failing_function_takes_nobody_with_it(db: Database) -> None:
         put("half")(connection)
         raise ValueError("on purpose")
 
-    blocker = db.submit(lambda connection: gate.wait(10) and None)
+    blocker = db.submit(lambda connection: gate.wait(PATIENCE) and None)
     before, failing, after = db.submit(put("a")), db.submit(fail), db.submit(put("b"))
     gate.set()  # now the three behind the blocker make one group
     blocker.result()
@@ -76,10 +77,10 @@ def test_nothing_of_a_group_is_seen_before_its_commit(db: Database) -> None:
     def work(connection: sqlite3.Connection) -> None:
         put("a")(connection)
         entered.set()
-        gate.wait(10)
+        gate.wait(PATIENCE)
 
     future = db.submit(work)
-    assert entered.wait(10)
+    assert entered.wait(PATIENCE)
     assert names(db) == []
     gate.set()
     future.result()

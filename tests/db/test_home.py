@@ -10,6 +10,7 @@ import pytest
 
 from oxoflow.db.home import Home, open_database
 from oxoflow.errors import UsageError
+from tests.patience import PATIENCE
 
 HOLD = """
 import sys
@@ -40,7 +41,7 @@ def test_a_second_server_on_one_home_is_refused_until_the_first_ends(tmp_path: P
         with pytest.raises(UsageError, match=rf"in use by another .* \(process {holder.pid}\)"):
             Home(tmp_path)
         holder.stdin.close()
-        holder.wait(10)
+        holder.wait(PATIENCE)
     Home(tmp_path).release()
 
 

@@ -3,11 +3,9 @@
 import os
 import subprocess
 import sys
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 from oxoflow.backends.local import LocalBackend
 from oxoflow.engine.capacity import Limits
@@ -16,10 +14,12 @@ from oxoflow.engine.files import WorkFiles
 from oxoflow.engine.load import load_text
 from oxoflow.engine.options import Outcome, RunOptions
 from oxoflow.engine.plan import PlanOptions
+from oxoflow.engine.process import children_of
 from oxoflow.engine.records import Record
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.runner import run
 from oxoflow.engine.state import State
+from tests.patience import wait_until
 
 PROGRAM = """
 import os
@@ -36,6 +36,7 @@ outcome = execute(workdir, text, slots=int(sys.argv[2]), cache=cache)
 sys.exit(outcome.exit_code)
 """
 ROOT = Path(__file__).parent.parent.parent
+CORES = 4  # jobs that wait for each other need more than the one that a small machine has
 
 
 def execute(
@@ -48,24 +49,28 @@ def execute(
     plan: PlanOptions | None = None,
     **options,
 ) -> Outcome:
-    """Run a workflow given without its head."""
-    return run(
-        lambda: load_text(f"[workflow]\nname = 'w'\n{text}", view=WorkFiles(str(workdir))),
-        RunOptions(
-            workdir,
-            limits=Limits(slots, max_threads, max_memory_mb),
-            plan=plan or PlanOptions(),
-            **options,
-        ),
-        LocalBackend(),
+    """Run a workflow given without its head, as on a machine of four cores."""
+    chosen = RunOptions(
+        workdir,
+        limits=Limits(slots, max_threads, max_memory_mb),
+        plan=plan or PlanOptions(),
+        **options,
     )
+    with patch("oxoflow.engine.capacity.machine_threads", return_value=CORES):
+        return run(
+            lambda: load_text(f"[workflow]\nname = 'w'\n{text}", view=WorkFiles(str(workdir))),
+            chosen,
+            LocalBackend(),
+        )
 
 
-def start(workdir: Path, text: str, slots: int = 2, **environment: str) -> subprocess.Popen:
+def start(
+    workdir: Path, text: str, slots: int = 2, program: str = PROGRAM, **environment: str
+) -> subprocess.Popen:
     """Run a workflow as a program of its own, to be killed or waited for."""
     (workdir / "w.oxoflow").write_text(text)
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(workdir), str(slots)],
+        [sys.executable, "-c", program, str(workdir), str(slots)],
         cwd=ROOT,
         env=os.environ | environment,
         stdout=subprocess.DEVNULL,
@@ -134,20 +139,36 @@ def _toml(value: object) -> str:
 
 
 def wait_for(path: Path, process: subprocess.Popen | None = None) -> None:
-    """Wait until a file is there; the test's own timeout is the limit."""
-    deadline = time.monotonic() + 30
-    while not path.exists():
-        assert process is None or process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline, f"{path} never came"
-        threading.Event().wait(0.01)
+    """Wait until a file is there; a process that is to make it must not end before."""
+
+    def there() -> bool:
+        ended = process is not None and process.poll() is not None
+        if path.exists():
+            return True
+        said = process.stderr.read() if ended and process.stderr else ""
+        assert not ended, f"ended without {path}: {said}"
+        return False
+
+    wait_until(there)
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Wait until something is true; the deadline only ends a test that would hang."""
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.01)
+def watchdog_of(runner: subprocess.Popen) -> int:
+    """The pid of a runner's one watchdog; just begun, it has no command line for a moment."""
+
+    def found() -> list[int]:
+        return [pid for pid in children_of(runner.pid) if b"engine.watchdog" in cmdline(pid)]
+
+    (pid,) = wait_until(found)
+    return pid
+
+
+def cmdline(pid: int) -> bytes:
+    """The command line of a process; empty when it is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as handle:
+            return handle.read()
+    except OSError:
+        return b""
 
 
 DIAMOND = (

@@ -18,6 +18,7 @@ from tests.engine.running import (
     records,
     rule,
     start,
+    wait_for,
 )
 
 
@@ -166,8 +167,7 @@ def test_fact_61_scratch_outputs_come_home_and_a_failed_scratch_directory_is_kep
 def test_fact_67_a_second_run_in_a_locked_directory_ends_at_once(tmp_path):
     text = rule("a", "mkfifo gate; echo ready > ready; cat gate > a", output=["a"])
     with start(tmp_path, text) as first:
-        while not (tmp_path / "ready").exists():
-            assert first.poll() is None
+        wait_for(tmp_path / "ready", first)
         with pytest.raises(WorkdirLocked, match=f"process {first.pid}"):
             execute(tmp_path, text)
         (tmp_path / "gate").write_text("go\n")

@@ -4,8 +4,6 @@ import errno
 import os
 import shutil
 import subprocess
-import threading
-import time
 from collections import Counter
 
 import pytest
@@ -15,6 +13,7 @@ from oxoflow.engine.rundir import RunDirectory, RunState
 from oxoflow.errors import DiskTrouble
 from tests.engine.mounting import mount, mount_memory
 from tests.engine.running import events, execute, processes_in, records, rule, start
+from tests.patience import PATIENCE, wait_until
 
 WORDS = {
     errno.ENOSPC: "No space left on device; free some space, then run again",
@@ -249,10 +248,11 @@ def test_a_disk_that_fails_under_a_run_is_named_and_once_repaired_the_run_goes_o
         )
     )
     runner = start(place, text)
-    wait_until(lambda: (place / "b").exists() and records(place)["a"].status == "done")
+    wait_until((place / "b").exists)
+    wait_until(lambda: "a" in records(place) and records(place)["a"].status == "done")
     os.sync()
     getattr(loop_disk, how)()
-    _, said = runner.communicate(timeout=60)
+    _, said = runner.communicate(timeout=PATIENCE)
     assert runner.returncode == 1
     last = said.strip().splitlines()[-1].lower()
     assert last.startswith("oxoflow.errors.disktrouble: "), said
@@ -265,10 +265,3 @@ def test_a_disk_that_fails_under_a_run_is_named_and_once_repaired_the_run_goes_o
     assert (place / "b").read_text() == "whole\n"
     assert records(place)["a"].attempts == 1
     assert Counter(e.job for e in events(place, "rule_completed"))["a"] == 1
-
-
-def wait_until(holds):
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.01)

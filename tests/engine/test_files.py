@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from oxoflow.engine.files import MISSING, READERS, Listing, WorkFiles
 from tests.engine.running import execute, rule
+from tests.patience import PATIENCE
 
 
 def sha(data: bytes) -> str:
@@ -96,7 +97,7 @@ def test_however_many_ask_only_a_few_files_are_read_at_once(tmp_path, monkeypatc
             enough.set()
         if len(reading) > READERS and not go_on.is_set():
             too_many.set()
-        go_on.wait(30)
+        go_on.wait(PATIENCE)
         return "digest"
 
     monkeypatch.setattr("oxoflow.engine.files._sha256", read)
@@ -107,7 +108,7 @@ def test_however_many_ask_only_a_few_files_are_read_at_once(tmp_path, monkeypatc
     threads = [threading.Thread(target=files.digest, args=(name,)) for name in names]
     for thread in threads:
         thread.start()
-    assert enough.wait(30)
+    assert enough.wait(PATIENCE)
     assert not too_many.wait(0.2)
     go_on.set()
     for thread in threads:

@@ -8,6 +8,7 @@ from oxoflow.engine.rundir import RunState
 from oxoflow.lang.validate import validate
 from tests.engine.running import events, execute, rule, start, wait_for
 from tests.lang.build import composed
+from tests.patience import PATIENCE
 
 BOTH = """
 on_complete = "echo '{succeeded} {failed} {skipped} {workdir} {config.tag} {other}' >> done"
@@ -71,7 +72,7 @@ def cancel(tmp_path, text: str) -> None:
     try:
         wait_for(tmp_path / "begun", process)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 143
+        assert process.wait(PATIENCE) == 143
     finally:
         process.kill()
         process.communicate()

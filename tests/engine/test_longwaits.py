@@ -27,8 +27,9 @@ def test_a_wait_is_told_once_after_a_minute_with_its_holders():
 
 def test_a_run_tells_it_as_a_warning(tmp_path, monkeypatch):
     monkeypatch.setattr("oxoflow.engine.longwaits.LONG_SECONDS", 0.2)
+    told = "until grep -q 'has waited' .oxo-flow/events.jsonl; do sleep 0.05; done"
     text = "[resource_budget]\nmax_threads = 1\n" + "".join(
-        rule(name, "sleep 0.8", output=[], priority=at) for at, name in enumerate(("b", "a"))
+        rule(name, told, output=[], priority=at) for at, name in enumerate(("b", "a"))
     )
     assert execute(tmp_path, text).exit_code == 0
     (told,) = [event.data["message"] for event in events(tmp_path, "warning")]

@@ -28,7 +28,9 @@ from tests.engine.running import (
     records,
     rule,
     start,
+    wait_for,
 )
+from tests.patience import PATIENCE
 
 # Each waits for a sign of the other, so neither can end before both run.
 TALK = rule(
@@ -185,7 +187,7 @@ def test_an_empty_stream_is_no_failure(tmp_path):
     ids=["reader has enough", "written twice", "read late and twice", "not read at all"],
 )
 def test_no_end_waits_for_one_that_is_gone(tmp_path, write, read, result):
-    outcome = execute(tmp_path, pair(write, read), timeout=60)
+    outcome = execute(tmp_path, pair(write, read), timeout=PATIENCE)
     assert (outcome.error, outcome.exit_code) == (None, 0)
     assert (tmp_path / "o").read_text() == result
     assert pipes_left(tmp_path) == []
@@ -196,7 +198,7 @@ def test_pipes_reach_into_private_directories(tmp_path, private):
     text = rule(
         "w", "seq 3 > {output[0]}; echo more > w.txt", output=["d/p", "w.txt"], pipe=True, **private
     ) + rule("r", "wc -l < {input} > {output}", input=["d/p"], output=["o"], **private)
-    outcome = execute(tmp_path, text, timeout=60)
+    outcome = execute(tmp_path, text, timeout=PATIENCE)
     assert outcome.error is None
     assert (tmp_path / "o").read_text() == "3\n"
     assert (tmp_path / "w.txt").read_text() == "more\n"
@@ -291,11 +293,11 @@ def test_a_pipe_that_a_dead_run_left_is_never_taken_for_an_output(tmp_path):
     )
     os.mkfifo(tmp_path / "p")
     (tmp_path / "o").write_text("old\n")
-    assert execute(tmp_path, text, timeout=60).exit_code == 0
+    assert execute(tmp_path, text, timeout=PATIENCE).exit_code == 0
     assert (tmp_path / "o").read_text() == "1\n2\n3\n"
     (tmp_path / "p").unlink()
     os.mkfifo(tmp_path / "p")
-    assert execute(tmp_path, text, timeout=60).exit_code == 0
+    assert execute(tmp_path, text, timeout=PATIENCE).exit_code == 0
     assert (tmp_path / "p").read_text() == "1\n2\n3\n"
 
 
@@ -313,7 +315,7 @@ def test_after_a_crash_the_whole_group_runs_again_and_no_pipe_is_left(tmp_path, 
         "cat {input} > {output}",
     )
     runner = start(work, text)
-    until(lambda: (work / "begun").exists() and runner.poll() is None)
+    wait_for(work / "begun", runner)
     assert pipes_left(work) == [str(work / "p")]
     runner.send_signal(signal.SIGSTOP)
     for pid in descendants([runner.pid], all_processes()) if victims == "all" else ():
@@ -329,16 +331,12 @@ def test_after_a_crash_the_whole_group_runs_again_and_no_pipe_is_left(tmp_path, 
     assert processes_in(work) == []
 
 
-def until(holds) -> None:
-    while not holds():
-        threading.Event().wait(0.01)
-
-
 def test_a_cancel_ends_both_ends_and_takes_the_pipe_along(tmp_path):
-    text = pair("echo 1 > {output}; touch begun; sleep 600", "cat {input} > {output}")
+    text = pair("echo 1 > {output}; touch begun; sleep 600", "touch heard; cat {input} > {output}")
 
     def cancel() -> None:
-        until(lambda: (tmp_path / "begun").exists())
+        for name in ("begun", "heard"):
+            wait_for(tmp_path / name)
         write_control(RunDirectory(tmp_path).control, {"type": "cancel"})
 
     thread = threading.Thread(target=cancel)

@@ -17,6 +17,7 @@ from oxoflow.engine.metering import Duty, Meter, tree_kilobytes
 from oxoflow.engine.process import ProcessTable, SpawnFailed, adopt_orphans, children_of
 from oxoflow.engine.trees import carries, writes_below
 from oxoflow.errors import DiskTrouble
+from tests.patience import PATIENCE, wait_until
 
 RUN = str(uuid.uuid4())  # tests run side by side: each process ends only what is its own
 ENV = {b"PATH": os.fsencode(os.environ["PATH"]), b"OXORUN_ID": RUN.encode()}
@@ -94,14 +95,14 @@ def slow_start(table, spawn, monkeypatch):
     def start(*given):
         pid = real(*given)
         begun.set()
-        assert go_on.wait(30)
+        assert go_on.wait(PATIENCE)
         return pid
 
     def run():
         monkeypatch.setattr(process, "_start", start)
         thread = threading.Thread(target=lambda: started.append(spawn("cat < gate")))
         thread.start()
-        assert begun.wait(30)
+        assert begun.wait(PATIENCE)
         monkeypatch.setattr(process, "_start", real)
 
         def finish():
@@ -186,12 +187,11 @@ def test_other_children_of_this_process_are_not_touched(table, spawn):
         own.kill()
 
 
-def test_ending_a_run_asks_first_and_kills_who_does_not_listen(table, spawn):
+def test_ending_a_run_asks_first_and_kills_who_does_not_listen(table, spawn, tmp_path):
     polite = spawn("echo > polite; exec sleep 321")
     deaf = spawn("trap '' TERM; echo > deaf; while true; do sleep 322; done")
     for name in ("polite", "deaf"):
-        while not os.path.exists(f"/proc/{polite.pid}/cwd/{name}"):
-            threading.Event().wait(0.005)
+        wait_until((tmp_path / name).exists)
     ends = {}
     threads = [
         threading.Thread(target=lambda c=c: ends.update({c.pid: table.wait(c)}))
@@ -199,7 +199,8 @@ def test_ending_a_run_asks_first_and_kills_who_does_not_listen(table, spawn):
     ]
     for thread in threads:
         thread.start()
-    receipt = end_run(table, RUN, grace=0.3)
+    grace = {"grace": PATIENCE, "limit": 2 * PATIENCE, "hurry": lambda: polite.pid in ends}
+    receipt = end_run(table, RUN, **grace)
     for thread in threads:
         thread.join()
     signals = {entry.pid: entry.signal for entry in receipt.ended}
@@ -211,15 +212,15 @@ def test_ending_a_run_asks_first_and_kills_who_does_not_listen(table, spawn):
 
 @pytest.mark.parametrize("command", ["exec sleep 325", "trap '' TERM; echo > deaf; exec sleep 326"])
 def test_a_command_that_a_listing_of_processes_missed_is_ended_and_in_the_receipt(
-    table, spawn, monkeypatch, command
+    table, spawn, monkeypatch, tmp_path, command
 ):
     child = spawn(command)
-    while "deaf" in command and not os.path.exists(f"/proc/{child.pid}/cwd/deaf"):
-        threading.Event().wait(0.005)
+    if "deaf" in command:
+        wait_until((tmp_path / "deaf").exists)
     thread = threading.Thread(target=table.wait, args=(child,))
     thread.start()
     monkeypatch.setattr("oxoflow.engine.ending.all_processes", dict)
-    receipt = end_run(table, RUN, grace=0.1)
+    receipt = end_run(table, RUN, grace=0.1, limit=PATIENCE)
     thread.join()
     assert ([entry.pid for entry in receipt.ended], receipt.left) == ([child.pid], 0)
 
@@ -239,8 +240,10 @@ def test_what_a_dead_run_left_is_found_by_each_of_its_traces(tmp_path, by):
     stranger = subprocess.Popen(["sleep", "324"], cwd=tmp_path)
     identity = identify(process.pid)
     assert identity is not None
-    receipt = end_dead_run(other, [identity] if by == "pid" else [], tmp_path, limit=0.2)
-    assert process.wait(10) == -signal.SIGKILL
+    if by == "marker":  # while a process becomes another program it has no environment
+        wait_until(lambda: carries(process.pid, f"OXORUN_ID={other}".encode()))
+    receipt = end_dead_run(other, [identity] if by == "pid" else [], tmp_path, limit=PATIENCE)
+    assert process.wait(PATIENCE) == -signal.SIGKILL
     assert [entry.pid for entry in receipt.ended] == [process.pid]
     assert stranger.poll() is None
     stranger.kill()
@@ -268,10 +271,12 @@ def test_the_meter_ends_a_job_whose_time_is_up_and_sees_the_memory_of_a_tree(tab
     meter = Meter(
         table, lambda *start: noted.append(start), lambda child: end_job(table, child), pytest.fail
     )
-    half = "x = bytearray(60_000_000); x[::4096] = x[::4096]; import time; time.sleep(30)"
+    half = "x = bytearray(60_000_000); x[::4096] = x[::4096]; import time; time.sleep(600)"
     shell = f'{sys.executable} -c "{half}" & {sys.executable} -c "{half}"'
-    child = spawn(shell, timeout=1.5, name="a")
+    child = spawn(shell, timeout=PATIENCE, name="a")
     meter.job_started()
+    wait_until(lambda: child.peak_kb > 110 * 1024)
+    child.deadline = time.monotonic()
     ended = table.wait(child)
     meter.close()
     assert ended.timed_out

@@ -62,9 +62,11 @@ def test_two_runs_at_once_build_a_shared_reference_once(tmp_path):
     shared = tmp_path / "shared"
     shared.mkdir()
     (shared / "g.fa").write_text("ACGT\n")
-    build = f"echo built >> {shared}/count; sleep 0.3; cat {{input}} > {{output}}"
-    text = flow(f"{shared}/g.idx", build).replace("'g.fa'", f"'{shared}/g.fa'")
     places = [tmp_path / "one", tmp_path / "two"]
+    both = " && ".join(f"grep -q jobs_planned {place}/.oxo-flow/events.jsonl" for place in places)
+    build = f"echo built >> {shared}/count; until {both}; do sleep 0.05; done; "
+    text = flow(f"{shared}/g.idx", build + "cat {input} > {output}")
+    text = text.replace("'g.fa'", f"'{shared}/g.fa'")
     assert run_at_once(places, text, **environ) == [0, 0]
     assert (shared / "count").read_text() == "built\n"
 

@@ -129,7 +129,11 @@ def test_stopping_a_run_gives_up_a_job_that_waits_for_more_memory(tmp_path):
         memory="600M",
         retries=1,
         retry_memory_factor=1.5,
-    ) + rule("holder", "touch busy; sleep 0.6; exit 3", memory="300M")
+    ) + rule(
+        "holder",
+        "touch busy; until grep -q will_retry .oxo-flow/events.jsonl; do sleep 0.02; done; exit 3",
+        memory="300M",
+    )
     outcome = execute(tmp_path, text, max_memory_mb=1000)
     assert [job for job, _ in outcome.failures] == ["holder"]
     assert outcome.counts.interrupted == 1

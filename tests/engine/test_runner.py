@@ -23,6 +23,7 @@ from tests.engine.running import (
     rule,
     start,
 )
+from tests.patience import PATIENCE
 
 
 def test_an_empty_command_promises_its_outputs_all_the_same(tmp_path):
@@ -202,7 +203,7 @@ def test_below_the_disk_reserve_nothing_starts_and_the_run_goes_on_when_there_is
 
 def test_settings_and_identity_stand_in_run_json_while_the_run_lasts(tmp_path):
     process = start(tmp_path, rule("a", "cat .oxo-flow/run.json > seen", output=["seen"]))
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE) == 0
     process.stderr.close()
     seen = json.loads((tmp_path / "seen").read_text())
     assert seen["state"] == "running"

@@ -12,6 +12,7 @@ import pytest
 from oxoflow.engine.masking import Mask
 from tests.engine.running import ROOT, event_of, execute, rule
 from tests.engine.secret_search import LONG, SECRET, held_by, leaks, workflow
+from tests.patience import PATIENCE
 
 
 def run_program(place: Path, *words: str) -> bytes:
@@ -22,7 +23,7 @@ def run_program(place: Path, *words: str) -> bytes:
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     return answer.stdout

@@ -5,6 +5,7 @@ import hashlib
 import os
 import random
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -14,7 +15,8 @@ import pytest
 from oxoflow.engine.identity import all_processes
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.trees import descendants
-from tests.engine.running import events, execute, processes_in, records, rule, start
+from tests.engine.running import cmdline, events, execute, processes_in, records, rule, start
+from tests.patience import PATIENCE
 
 SAMPLES = 25
 KILLS = 25
@@ -86,31 +88,57 @@ def kill_something(rng: random.Random, runner) -> str:
 
 def jobs_of(runner) -> list[int]:
     """The leaders of the jobs that are at work."""
-    found = []
-    for stat in descendants([runner.pid], all_processes()).values():
-        with contextlib.suppress(OSError):
-            if stat.pid == stat.session and b"piece-" in cmdline(stat.pid):
-                found.append(stat.pid)
-    return found
+    family = descendants([runner.pid], all_processes()).values()
+    leaders = [stat.pid for stat in family if stat.pid == stat.session]
+    return [pid for pid in leaders if b"piece-" in cmdline(pid)]
 
 
-def cmdline(pid: int) -> bytes:
-    with open(f"/proc/{pid}/cmdline", "rb") as handle:
-        return handle.read()
+def told(place) -> int:
+    """How many bytes of events the runs in a directory have written."""
+    path = RunDirectory(place).events
+    return path.stat().st_size if path.exists() else 0
 
 
-def torment(place, text: str, rng: random.Random, kills: int) -> Counter:
-    """Start, kill and start again until the run is whole; what was hit, at most `kills` times."""
+def lives_until_told(runner, place, size: float, rng: random.Random) -> bool:
+    """Wait until there are more bytes of events than `size`, and a moment; False if it ended.
+
+    What a run has come to by then does not depend on how fast the machine is.
+    """
+    end = None
+    while runner.poll() is None:
+        if end is None and told(place) > size:
+            end = time.monotonic() + rng.uniform(0, 0.01)
+        if end is not None and time.monotonic() >= end:
+            return True
+        time.sleep(0.002)
+    return False
+
+
+def lives_for(runner, seconds: float) -> bool:
+    """Wait so long, for what happens before a run says anything; False if it ended."""
+    try:
+        runner.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def torment(place, text: str, rng: random.Random, kills: int, furthest: float) -> Counter:
+    """Start, kill and start again until the run is whole; what was hit, at most `kills` times.
+
+    Each is killed before it has told of more than `furthest` bytes.
+    """
     hits, done_before, code = Counter(), set(), 1
     while code != 0:
+        size = told(place) + rng.uniform(0, furthest)
         runner = start(place, text)
         if hits.total() < kills:
-            until = time.monotonic() + rng.uniform(0.1, 0.45)
-            while runner.poll() is None and time.monotonic() < until:
-                threading.Event().wait(0.005)
-            hit = "" if runner.poll() is not None else kill_something(rng, runner)
+            early = rng.random() < 0.2
+            lives = lives_for(runner, rng.uniform(0, 0.4)) if early else True
+            lives = lives and (early or lives_until_told(runner, place, size, rng))
+            hit = kill_something(rng, runner) if lives else ""
             hits.update([hit] if hit else [])
-        code = runner.wait(120)
+        code = runner.wait(PATIENCE)
         runner.stderr.close()
         done = {job for job, record in known(place).items() if record.status == "done"}
         assert done_before <= done, "a completed job was forgotten"
@@ -143,11 +171,12 @@ def test_after_many_kills_the_results_are_those_of_an_undisturbed_run(tmp_path, 
     text = workflow()
     calm = prepared(tmp_path / "calm/work", text)
     assert execute(calm, text).exit_code == 0
+    furthest = told(calm) / 12
 
     hits = Counter()
     while hits.total() < KILLS or set(hits) != {"runner", "job", "both"}:
         rough = prepared(tmp_path / f"rough{hits.total()}/work", text)
-        more = torment(rough, text, rng, max(KILLS - hits.total(), 1))
+        more = torment(rough, text, rng, max(KILLS - hits.total(), 1), furthest)
         assert more, "a run of sixty jobs was never hit"
         assert_nothing_shows(rough, calm)
         hits += more

@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 
+from oxoflow.engine.watching import Watcher
 from tests.engine.running import PROGRAM, ROOT, events, execute, rule
+
+LATER = "sleep 0.05"  # times of files lag behind the clock
 
 
 def told(workdir) -> list[tuple[str, str]]:
@@ -13,9 +16,9 @@ def told(workdir) -> list[tuple[str, str]]:
 
 def test_w032_a_file_that_no_rule_declares_is_told_with_its_rule(tmp_path):
     (tmp_path / "old").write_text("was here before\n")
-    text = rule("a", "echo > {output}; mkdir -p side; echo > side/junk", output=["a"]) + rule(
-        "b", "echo > {output}", input=["a"], output=["b"]
-    )
+    text = rule(
+        "a", f"echo > {{output}}; mkdir -p side; {LATER}; > side/junk", output=["a"]
+    ) + rule("b", "echo > {output}", input=["a"], output=["b"])
     assert execute(tmp_path, text).exit_code == 0
     ((rule_name, message),) = told(tmp_path)
     assert rule_name == "a"
@@ -24,7 +27,7 @@ def test_w032_a_file_that_no_rule_declares_is_told_with_its_rule(tmp_path):
 
 
 def test_where_the_caller_keeps_what_the_run_prints_is_no_file_of_a_rule(tmp_path):
-    made = "sleep 0.05; touch tee.log own.log made"  # times of files lag behind the clock
+    made = f"{LATER}; touch tee.log own.log made"
     text = rule("a", f"until [ -s tee.log ]; do sleep 0.02; done; {made} > a", output=["a"])
     (tmp_path / "w.oxoflow").write_text(text)
     (tmp_path / "program.py").write_text(f"print('begun', flush=True)\n{PROGRAM}")
@@ -37,7 +40,7 @@ def test_where_the_caller_keeps_what_the_run_prints_is_no_file_of_a_rule(tmp_pat
 
 def test_what_is_edited_while_a_run_goes_on_was_made_by_no_rule(tmp_path):
     made = "main.oxoflow .x.swp main.oxoflow~ work.sh"
-    (tmp_path / "work.sh").write_text(f"echo > a; sleep 0.05; touch {made}")
+    (tmp_path / "work.sh").write_text(f"echo > a; {LATER}; touch {made}")
     text = rule("a", "", script="work.sh --fast", output=["a"])
     assert execute(tmp_path, text).exit_code == 0
     assert told(tmp_path) == []
@@ -59,8 +62,7 @@ def test_what_is_declared_in_any_way_is_not_told(tmp_path):
 def test_a_declared_file_is_known_however_its_path_is_spelled(tmp_path):
     here = tmp_path / "here"
     here.mkdir()
-    made = "; sleep 0.05; touch {output}"
-    text = rule("a", f"true{made}", output=[f"{here}/a", "../here/b", "./c"])
+    text = rule("a", f"{LATER}; touch {{output}}", output=[f"{here}/a", "../here/b", "./c"])
     assert execute(here, text).exit_code == 0
     assert told(here) == []
 
@@ -73,21 +75,35 @@ def test_a_run_that_had_nothing_to_do_tells_nothing(tmp_path):
     assert told(tmp_path) == []
 
 
-def test_w027_reading_another_rule_s_output_undeclared_is_told_when_it_is_seen(tmp_path):
+def test_w027_reading_another_rule_s_output_undeclared_is_told_when_it_is_seen(
+    tmp_path, monkeypatch
+):
+    work, opened, seen = tmp_path / "work", tmp_path / "opened", tmp_path / "seen"
+    work.mkdir()
+    look = Watcher.look
+
+    def look_and_say_so(watcher):
+        was_open = opened.exists()
+        look(watcher)
+        if was_open:
+            seen.touch()
+
+    monkeypatch.setattr(Watcher, "look", look_and_say_so)
     text = rule("maker", "echo data > made", output=["made"]) + rule(
         "reader",
-        "until [ -s made ]; do sleep 0.02; done; exec 9< made; sleep 1.5; cat <&9 > got",
+        f"until [ -s made ]; do sleep 0.02; done; exec 9< made; touch {opened}; "
+        f"until [ -e {seen} ]; do sleep 0.05; done; cat <&9 > got",
         output=["got"],
     )
-    assert execute(tmp_path, text).exit_code == 0
-    ((rule_name, message),) = told(tmp_path)
+    assert execute(work, text).exit_code == 0
+    ((rule_name, message),) = told(work)
     assert rule_name == "reader"
     assert "W027: rule 'reader' read 'made'" in message
 
 
 # Both are at work when something is made, which the names of the second and third do not tell.
 AT_ONCE = rule(
-    "a", "until [ -e b ]; do sleep 0.02; done; touch nobody a; touch seen", output=["a"]
+    "a", f"until [ -e b ]; do sleep 0.02; done; {LATER}; touch nobody a; touch seen", output=["a"]
 ) + rule("b", "touch b; until [ -e seen ]; do sleep 0.02; done", output=["b"], temp_output=["seen"])
 
 

@@ -4,10 +4,10 @@ import os
 import signal
 
 from oxoflow.engine.identity import read_stat
-from oxoflow.engine.process import children_of
 from oxoflow.engine.recovery import end_abandoned
 from oxoflow.engine.rundir import RunDirectory, RunState
-from tests.engine.running import execute, kinds, processes_in, rule, start, wait_for, wait_until
+from tests.engine.running import execute, kinds, processes_in, rule, start, wait_for, watchdog_of
+from tests.patience import PATIENCE, wait_until
 
 
 def test_what_a_killed_runner_leaves_is_ended_at_once_by_its_watchdog(tmp_path):
@@ -18,7 +18,7 @@ def test_what_a_killed_runner_leaves_is_ended_at_once_by_its_watchdog(tmp_path):
     )
     process = start(tmp_path, text)
     wait_for(tmp_path / "ready", process)
-    (dog,) = watchdogs(process)
+    dog = watchdog_of(process)
     process.kill()
     process.wait()
     process.stderr.close()
@@ -33,13 +33,13 @@ def test_a_watchdog_leaves_alone_what_is_not_of_its_run(tmp_path):
     text = rule("a", "echo > ready; until [ -e go ]; do sleep 0.02; done; echo > a", output=["a"])
     process = start(tmp_path, text)
     wait_for(tmp_path / "ready", process)
-    (dog,) = watchdogs(process)
+    dog = watchdog_of(process)
     record = RunDirectory(tmp_path).read_run()
     assert record is not None
     end_abandoned(RunDirectory(tmp_path), "another run")
     end_abandoned(RunDirectory(tmp_path), record.run_id)  # its runner lives and holds the lock
     (tmp_path / "go").touch()
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE) == 0
     process.stderr.close()
     assert has_ended(dog)
 
@@ -47,16 +47,6 @@ def test_a_watchdog_leaves_alone_what_is_not_of_its_run(tmp_path):
 def has_ended(pid):
     stat = read_stat(pid)
     return stat is None or stat.state in "ZX"
-
-
-def watchdogs(process):
-    """The pids of the watchdogs that a runner has."""
-    found = []
-    for pid in children_of(process.pid):
-        with open(f"/proc/{pid}/cmdline") as handle:
-            if "oxoflow.engine.watchdog" in handle.read():
-                found.append(pid)
-    return found
 
 
 def test_a_dead_runner_s_jobs_are_ended_and_their_outputs_removed_by_the_next_run(tmp_path):
@@ -70,7 +60,7 @@ def test_a_dead_runner_s_jobs_are_ended_and_their_outputs_removed_by_the_next_ru
     process = start(tmp_path, text)
     wait_for(tmp_path / "ready", process)
     wait_until(lambda: kinds(tmp_path)["rule_started"] == 2)
-    (dog,) = watchdogs(process)
+    dog = watchdog_of(process)
     os.kill(dog, signal.SIGKILL)
     process.kill()
     process.wait()

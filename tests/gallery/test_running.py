@@ -12,6 +12,7 @@ import pytest
 
 from oxoflow import gallery
 from tests.gallery.recording import STORIES
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +25,7 @@ def run(name: str, directory: Path) -> Path:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return directory / "results"

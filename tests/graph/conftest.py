@@ -22,6 +22,7 @@ from oxoflow.graph.work import Limits
 from tests.graph.building import node_id
 from tests.graph.fakes import Fake, Reply, fake_server
 from tests.graph.oxify_server import KEY, OxifyServer
+from tests.patience import PATIENCE
 from tests.web.conftest import admin, app, client, make_app, services, user, viewer
 
 __all__ = ["admin", "app", "client", "make_app", "services", "user", "viewer"]
@@ -60,13 +61,13 @@ class Execution:
 
     def finish(self) -> "Execution":
         assert self._thread is not None
-        self._thread.join(30)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive(), "the execution hangs"
         return self
 
     def await_event(self, type_: str, name: str | None = None) -> Event:
         while True:
-            event = self.events.get(timeout=30)
+            event = self.events.get(timeout=PATIENCE)
             if event.type == type_ and name in (None, event.rule):
                 return event
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.patience import PATIENCE
+
 
 @dataclass
 class Seen:
@@ -70,7 +72,7 @@ def _handler(fake: Fake) -> type[BaseHTTPRequestHandler]:
 
         def _send(self, reply: Reply) -> None:
             if reply.gate is not None and reply.pieces is None:
-                reply.gate.wait(30)
+                reply.gate.wait(PATIENCE)
             body = reply.body
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(reply.status)
@@ -84,7 +86,7 @@ def _handler(fake: Fake) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(piece)
                 self.wfile.flush()
                 if reply.gate is not None:
-                    reply.gate.wait(30)
+                    reply.gate.wait(PATIENCE)
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve
 

@@ -12,6 +12,7 @@ from tests.graph.building import line, node
 from tests.graph.conftest import Begin, Execution
 from tests.graph.fakes import Fake, Reply
 from tests.graph.test_people import ask_of
+from tests.patience import PATIENCE
 
 PLATE_QC = json.loads((Path(__file__).parent / "plate_qc.json").read_text())["workflow"]
 KEY = "sk-test-0123456789abcdef"
@@ -308,7 +309,7 @@ def test_a_redirect_is_not_followed_with_a_key(begin: Begin, fake: Fake) -> None
 def test_a_slow_model_is_cancelled(begin: Begin, fake: Fake) -> None:
     fake.replies = [Reply(200, OPENAI, gate=threading.Event())]
     run = begin(line(llm("openai", fake.url)), variables={"word": "x"}).start()
-    assert fake.arrived.acquire(timeout=30)
+    assert fake.arrived.acquire(timeout=PATIENCE)
     run.control("cancel")
     assert run.finish().state == "Cancelled"
 

@@ -13,6 +13,7 @@ import yaml
 from oxoflow.cli import main
 from oxoflow.engine.rundir import RunDirectory, lock_holder
 from tests.graph.building import code, document, if_else, line, node, shell
+from tests.patience import PATIENCE
 
 PLATE_QC = Path(__file__).parent / "plate_qc.json"
 ADD = line(code("Add", "result = x + y", "sum", ["x", "y"]))
@@ -99,7 +100,7 @@ def test_a_question_is_answered_from_another_terminal(tmp_path: Path) -> None:
     second = ["oxify", "execute", graph, "--workdir", str(work)]
     assert subprocess.run([sys.executable, "-m", "oxoflow", *second], check=False).returncode == 1
     assert main(["oxify", *words, "--comments", "fine"]) == 0
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert json.loads(out)["node_results"][1]["result"]["Success"]["comments"] == "fine"
 

@@ -15,6 +15,7 @@ from oxoflow.graph.work import NodeFailure, Token
 from tests.graph.building import line, node
 from tests.graph.conftest import Begin
 from tests.graph.fakes import Fake, Reply
+from tests.patience import PATIENCE
 
 
 def tool(server: str, name: str, parameters: Any = None, **more: Any) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def test_a_slow_server_times_out(begin: Begin, fake: Fake, dripping: bool) -> No
 def test_a_call_in_progress_is_cancelled(begin: Begin, fake: Fake) -> None:
     fake.replies = [Reply(200, {}, gate=threading.Event())]
     run = begin(line(tool(fake.url, "GET /x"))).start()
-    assert fake.arrived.acquire(timeout=30)
+    assert fake.arrived.acquire(timeout=PATIENCE)
     run.control("cancel")
     assert run.finish().state == "Cancelled"
 

@@ -2,8 +2,6 @@
 
 import contextlib
 import sys
-import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -30,6 +28,7 @@ from oxoflow.engine.identity import ProcessIdentity
 from oxoflow.settings import resolve
 from oxoflow.supervisor import Kind, Supervisor, launch
 from oxoflow.workspace import WORKFLOW_FILE, Workspace
+from tests.patience import wait_until
 
 RUNNER = Path(__file__).parent / "scripted_runner.py"
 NOBODY = ProcessIdentity(1, 1, "another boot")
@@ -146,18 +145,5 @@ def started(desk: Desk, run: Run) -> bool:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], Any]], Any]:
-    """Wait for a condition that another thread or process brings about; fail after 20 s."""
-
-    def wait(condition: Callable[[], Any]) -> Any:
-        return wait_until(condition)
-
-    return wait
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 20) -> Any:
-    end = time.monotonic() + seconds
-    pause = threading.Event()
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not happen in time"
-        pause.wait(0.01)
-    return found
+    """Wait for a condition that another thread or process brings about."""
+    return wait_until

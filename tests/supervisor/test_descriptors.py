@@ -4,6 +4,7 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.patience import PATIENCE
 from tests.server_process import ServerProcess
 
 FEW = 128
@@ -26,7 +27,7 @@ def test_the_server_takes_more_connections_than_its_shell_allowed_and_rules_get_
         server.start()
         with ExitStack() as stack:
             for _ in range(2 * FEW):
-                client = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+                client = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
                 stack.enter_context(client)
             client.sendall(b"GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n")
             assert client.recv(65536).startswith(b"HTTP/1.1 200")

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.patience import PATIENCE, wait_until
 from tests.server_process import ServerProcess
-from tests.supervisor.conftest import wait_until
 
 CONF = """
 daemon off;
@@ -77,4 +77,4 @@ def in_front_of(server: ServerProcess, directory: Path) -> Iterator[ServerProces
         yield front
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(PATIENCE)

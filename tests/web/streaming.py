@@ -5,13 +5,15 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+from tests.patience import PATIENCE
+
 
 class Reader:
     """The client's end of a stream."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
-        self.connection.settimeout(20)
+        self.connection.settimeout(PATIENCE)
         self.rest = b""
         self.head = ""
 

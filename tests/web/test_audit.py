@@ -9,7 +9,7 @@ import app as application
 from oxoflow.db.audit import Deed, append_deed
 from oxoflow.web.housekeeping import Housekeeper
 from oxoflow.web.services import Services
-from tests.supervisor.conftest import wait_until
+from tests.patience import wait_until
 
 SAVE = {"name": "x", "toml_content": "[workflow]\nname='x'"}
 

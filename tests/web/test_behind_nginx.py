@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 import pytest
 from simple_websocket import Client, ConnectionClosed
 
+from tests.patience import PATIENCE, wait_until
 from tests.server_process import ServerProcess
-from tests.supervisor.conftest import wait_until
 from tests.web.nginx import in_front_of, nginx
 from tests.web.test_server_runs import GATE, directory, one_rule, reached
 
@@ -63,7 +63,7 @@ class Stream:
         headers = {"Authorization": f"Bearer {server.token('user')}"}
         if position is not None:
             headers["Last-Event-ID"] = str(position)
-        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
         self.connection.connect()
         self.socket: socket.socket = self.connection.sock
         self.connection.request("GET", server.prefix + path, headers=headers)
@@ -92,7 +92,7 @@ def messages(client: Client) -> Iterator[dict[str, Any]]:
     """What a socket says until it ends, heartbeats and complaints left out."""
     while True:
         try:
-            text = client.receive(timeout=30)
+            text = client.receive(timeout=PATIENCE)
         except ConnectionClosed:
             return
         assert text is not None, "the socket is silent"
@@ -104,7 +104,7 @@ def messages(client: Client) -> Iterator[dict[str, Any]]:
 def head_of(
     server: ServerProcess, method: str, path: str, body: Any = None, **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     sent = {name.replace("_", "-"): text for name, text in headers.items()}
     if body is not None:
         sent["Content-Type"] = "application/json"
@@ -267,7 +267,7 @@ def test_the_limiter_counts_the_client_behind_nginx_and_believes_no_invented_add
 def from_address(server: ServerProcess, address: str, invented: str) -> int:
     """The status for a client that connects from `address` and claims to be another."""
     client = http.client.HTTPConnection(
-        "127.0.0.1", server.port, timeout=20, source_address=(address, 0)
+        "127.0.0.1", server.port, timeout=PATIENCE, source_address=(address, 0)
     )
     path = f"{server.prefix}/api/version"
     client.request("GET", path, headers={"X-Forwarded-For": invented})
@@ -278,7 +278,7 @@ def from_address(server: ServerProcess, address: str, invented: str) -> int:
 
 def test_an_upload_and_a_download_come_through_whole(front: ServerProcess) -> None:
     data = bytes(range(256)) * 20_000
-    connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=PATIENCE)
     bearer = {"Authorization": f"Bearer {front.token('user')}"}
     connection.request("PUT", f"{PREFIX}/api/uploads/reads.bin", data, bearer)
     answer = connection.getresponse()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from oxoflow.web.handover import Handover, build_server, can_hand_over, stop_server
+from tests.patience import PATIENCE
 
 Received = tuple[socket.socket, bytes]
 
@@ -38,7 +39,7 @@ class Served:
         return [b"ok"]
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
     def ask(self, path: str) -> bytes:
         """One whole request on a connection of its own."""
@@ -48,7 +49,7 @@ class Served:
 
     def stop(self) -> None:
         stop_server(self.server)
-        self.thread.join(10)
+        self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
 
 
@@ -77,7 +78,7 @@ def served() -> Iterator[Served]:
 def test_the_receiver_gets_the_connection_and_the_head_that_was_meant(served: Served) -> None:
     with served.connect() as client:
         client.sendall(request("/stream"))
-        connection, head = served.received.get(timeout=10)
+        connection, head = served.received.get(timeout=PATIENCE)
         with connection:
             assert head.startswith(b"HTTP/1.1 200 OK\r\n")
             assert head.endswith(b"\r\n\r\n")
@@ -94,7 +95,7 @@ def test_more_streams_than_threads_leave_the_server_answering(served: Served) ->
     clients = [served.connect() for _ in range(12)]
     for client in clients:
         client.sendall(request("/stream"))
-    connections = [served.received.get(timeout=10)[0] for _ in clients]
+    connections = [served.received.get(timeout=PATIENCE)[0] for _ in clients]
     assert served.ask("/plain").endswith(b"ok")
     for connection in connections + clients:
         connection.close()
@@ -103,7 +104,7 @@ def test_more_streams_than_threads_leave_the_server_answering(served: Served) ->
 def test_waitress_keeps_no_channel_of_a_connection_it_gave_away(served: Served) -> None:
     with served.connect() as client:
         client.sendall(request("/stream"))
-        connection, _ = served.received.get(timeout=10)
+        connection, _ = served.received.get(timeout=PATIENCE)
         assert served.server.active_channels == {}
         connection.close()
 
@@ -113,7 +114,7 @@ def test_a_connection_can_carry_answers_before_it_is_handed_over(served: Served)
         client.sendall(request("/plain"))
         read_plain(client)
         client.sendall(request("/stream"))
-        connection, head = served.received.get(timeout=10)
+        connection, head = served.received.get(timeout=PATIENCE)
         with connection:
             connection.setblocking(True)
             connection.sendall(head)
@@ -159,7 +160,7 @@ def test_a_connection_header_from_the_application_is_answered_500(served: Served
 def test_an_old_client_gets_its_own_protocol_version(served: Served) -> None:
     with served.connect() as client:
         client.sendall(b"GET /stream HTTP/1.0\r\n\r\n")
-        connection, head = served.received.get(timeout=10)
+        connection, head = served.received.get(timeout=PATIENCE)
         connection.close()
         assert head.startswith(b"HTTP/1.0 200 OK\r\n")
 

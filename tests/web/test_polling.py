@@ -11,6 +11,7 @@ from waitress import wasyncore
 
 from oxoflow.web.handover import HandoverChannel, build_server, stop_server
 from oxoflow.web.polling import Poller
+from tests.patience import PATIENCE
 
 LARGE = b"x" * 8_000_000
 NEVER = 3600.0
@@ -31,19 +32,19 @@ class Served:
         body = b"ok"
         if environ["PATH_INFO"] == "/wait":
             self.entered.set()
-            assert self.let_go.wait(30)
+            assert self.let_go.wait(PATIENCE)
         if environ["PATH_INFO"] == "/large":
             body = LARGE
         start_response("200 OK", [("Content-Length", str(len(body)))])
         return [body]
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.server.effective_port), timeout=30)
+        return socket.create_connection(("127.0.0.1", self.server.effective_port), timeout=PATIENCE)
 
     def stop(self) -> None:
         self.let_go.set()
         stop_server(self.server)
-        self.thread.join(30)
+        self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
 
 
@@ -132,7 +133,7 @@ def test_a_short_answer_is_sent_in_one_piece(
 def test_what_comes_while_a_request_is_executed_is_read_after_it(served: Served) -> None:
     with served.connect() as client, served.connect() as other:
         send(client, "/wait")
-        assert served.entered.wait(30)
+        assert served.entered.wait(PATIENCE)
         send(client, "/")  # the loop sees it, and must not read it yet
         send(other, "/")
         read_answer(other)
@@ -160,7 +161,7 @@ def test_an_answer_that_the_connection_does_not_take_at_once_arrives_whole(serve
 def test_a_client_that_leaves_during_its_request_leaves_no_channel(served: Served) -> None:
     client = served.connect()
     send(client, "/wait")
-    assert served.entered.wait(30)
+    assert served.entered.wait(PATIENCE)
     client.close()
     with served.connect() as other:
         send(other, "/")
@@ -205,7 +206,7 @@ def test_a_server_without_descriptors_rests_and_then_goes_on(
         read_answer(early)
         monkeypatch.setattr(wasyncore.dispatcher, "accept", accept)
         with served.connect() as late:
-            assert refused.wait(30)
+            assert refused.wait(PATIENCE)
             for _ in range(20):
                 send(early, "/")
                 read_answer(early)
@@ -230,7 +231,7 @@ def test_a_client_that_ended_its_side_gets_its_answer_and_is_not_asked_on_and_on
     monkeypatch.setattr(Poller, "_serve", serve)
     with served.connect() as client, served.connect() as other:
         send(client, "/wait")
-        assert served.entered.wait(30)
+        assert served.entered.wait(PATIENCE)
         client.shutdown(socket.SHUT_WR)
         for _ in range(20):
             send(other, "/")

@@ -12,7 +12,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from oxoflow.web.services import Services
-from tests.supervisor.conftest import end_runners, wait_until
+from tests.patience import wait_until
+from tests.supervisor.conftest import end_runners
 from tests.web.test_runs import finished, in_phase, state
 
 TWO = """

@@ -13,7 +13,8 @@ from flask.testing import FlaskClient
 from oxoflow.errors import WorkflowError
 from oxoflow.web import run_report
 from oxoflow.web.services import Services
-from tests.supervisor.conftest import end_runners, wait_until
+from tests.patience import wait_until
+from tests.supervisor.conftest import end_runners
 from tests.web.test_run_again import GATED, TWO, launch, place, statuses
 from tests.web.test_runs import finished
 

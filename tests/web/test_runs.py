@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 
 from oxoflow.supervisor import launch
 from oxoflow.web.services import Services
-from tests.supervisor.conftest import RUNNER, end_runners, wait_until
+from tests.patience import wait_until
+from tests.supervisor.conftest import RUNNER, end_runners
 from tests.web.conftest import log_in
 
 SIMPLE = """

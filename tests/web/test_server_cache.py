@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.patience import wait_until
 from tests.server_process import ServerProcess
-from tests.supervisor.conftest import wait_until
 
 FLOW = """
 [workflow]

@@ -3,8 +3,8 @@
 import os
 import signal
 
+from tests.patience import wait_until
 from tests.server_process import ServerProcess
-from tests.supervisor.conftest import wait_until
 from tests.web.test_server_runs import detail, directory
 
 TWO = """

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.patience import PATIENCE, wait_until
 from tests.server_process import ServerProcess
-from tests.supervisor.conftest import wait_until
 from tests.web.test_server_runs import directory, follow, one_rule
 
 HUGE = 2 * 1024**3
@@ -43,7 +43,7 @@ def memory(server: ServerProcess) -> int:
 
 
 def ask(server: ServerProcess, path: str, *headers: str) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
     lines = [f"GET {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {server.token('user')}"]
     connection.sendall(("\r\n".join([*lines, *headers]) + "\r\n\r\n").encode())
     return connection
@@ -102,7 +102,7 @@ def test_clients_that_leave_in_the_middle_of_a_request_do_no_harm(
 ) -> None:
     request = f"GET /api/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {'0' * 32}\r\n\r\n"
     for _ in range(20):
-        client = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+        client = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
         client.sendall(request.encode()[:size])
         client.close()
     assert server.call("GET", "/api/health")[0] == 200

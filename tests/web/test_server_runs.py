@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.patience import PATIENCE, wait_until
 from tests.server_process import ServerProcess
-from tests.supervisor.conftest import wait_until
 from tests.web.streaming import Reader
 
 GATE = "while [ ! -e go ]; do sleep 0.05; done"
@@ -88,7 +88,7 @@ def rows(server: ServerProcess, sql: str) -> list[tuple[Any, ...]]:
 
 def follow(server: ServerProcess, path: str, user: str = "user", **headers: str) -> Reader:
     """Open a stream on a bare socket and read its head."""
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
     lines = [f"GET {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {server.token(user)}"]
     lines += [f"{name.replace('_', '-')}: {text}" for name, text in headers.items()]
     connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
@@ -126,7 +126,7 @@ def test_a_run_that_ends_without_a_server_has_its_true_end_and_events_once(
     runner = psutil.Process(detail(server, run_id)["pid"])
     server.kill()
     (directory(server, run_id) / "go").touch()
-    psutil.wait_procs([runner], timeout=20)
+    psutil.wait_procs([runner], timeout=PATIENCE)
     server.start()
     assert server.finish(run_id)["status"] == "success"
     assert story(server, run_id) == EXPECTED
@@ -138,7 +138,7 @@ def test_a_failure_without_a_server_is_a_failure_after_it(server: ServerProcess)
     runner = psutil.Process(detail(server, run_id)["pid"])
     server.kill()
     (directory(server, run_id) / "go").touch()
-    psutil.wait_procs([runner], timeout=20)
+    psutil.wait_procs([runner], timeout=PATIENCE)
     server.start()
     end = server.finish(run_id)
     assert (end["status"], end["exit_code"]) == ("failed", 1)
@@ -175,7 +175,7 @@ def test_a_process_that_is_not_the_recorded_one_is_never_signalled(server: Serve
     assert (status, answer["detail"]) == (400, "failed")
     assert runner.is_running()
     (directory(server, run_id) / "go").touch()
-    psutil.wait_procs([runner], timeout=20)
+    psutil.wait_procs([runner], timeout=PATIENCE)
     assert not (directory(server, run_id) / "told").exists()
     assert (directory(server, run_id) / "out.txt").exists()
 
@@ -350,7 +350,7 @@ def test_too_many_streams_of_one_user_are_429_and_anonymous_ones_hear_heartbeats
         readers = [follow(server, "/api/events") for _ in range(2)]
         status, answer = server.call("GET", "/api/events", user="user")
         assert (status, answer["error"]) == (429, "Too many event streams")
-        anonymous = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        anonymous = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
         anonymous.request("GET", "/api/events")
         stream = anonymous.getresponse()
         assert stream.status == 200
@@ -376,7 +376,7 @@ def test_a_stopped_server_leaves_its_runs_alone(server: ServerProcess) -> None:
     assert server.stop() == 0
     assert runner.is_running()
     runner.send_signal(signal.SIGTERM)
-    psutil.wait_procs([runner], timeout=20)
+    psutil.wait_procs([runner], timeout=PATIENCE)
     server.start()
     assert server.finish(run_id)["status"] == "cancelled"
 

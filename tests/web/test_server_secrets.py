@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.engine.secret_search import SECRET, held_by, leaks, workflow
+from tests.patience import wait_until
 from tests.server_process import ServerProcess
-from tests.supervisor.conftest import wait_until
 
 # Kept because a queued run, and its retry, must be able to begin with it; nobody is shown it.
 KEPT = ("runs", "options")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.patience import wait_until
 from tests.server_process import ServerProcess
-from tests.supervisor.conftest import wait_until
 from tests.web.test_server_runs import detail, directory, one_rule, rows
 
 CORES = len(os.sched_getaffinity(0))

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE, wait_until
 from tests.server_process import ServerProcess
-from tests.supervisor.conftest import wait_until
 from tests.web.test_server_runs import GATE, directory, follow, one_rule, reached, rows
 
 FAKETIME = next(
@@ -161,7 +161,7 @@ def known(server: ServerProcess) -> int:
 def test_an_answer_that_nobody_waits_for_does_no_harm(server: ServerProcess) -> None:
     """The client leaves while a long answer is written, again and again."""
     for _ in range(20):
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
         connection.request("GET", "/api/openapi.json")
         connection.getresponse().read(100)
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")

@@ -3,6 +3,7 @@
 import socket
 from contextlib import ExitStack
 
+from tests.patience import PATIENCE
 from tests.server_process import ServerProcess
 
 HALVES = (
@@ -47,7 +48,7 @@ def test_headers_that_are_none_are_refused_and_inject_nothing(server: ServerProc
         b"GET /%0d%0aSet-Cookie:%20evil=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
         b"NONSENSE\r\n\r\n",
     ):
-        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as client:
             client.sendall(head)
             client.shutdown(socket.SHUT_WR)
             answer = b""
@@ -60,7 +61,7 @@ def test_headers_that_are_none_are_refused_and_inject_nothing(server: ServerProc
 
 def test_answers_on_one_connection_follow_each_other_exactly(server: ServerProcess) -> None:
     asked = (("HEAD", b""), ("GET", b'"status":"ok"'), ("HEAD", b""), ("POST", b"not allowed"))
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as client:
         for method, _ in asked:
             client.sendall(f"{method} /api/health HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         client.shutdown(socket.SHUT_WR)

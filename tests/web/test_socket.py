@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 from simple_websocket import Client, ConnectionClosed
 
+from tests.patience import PATIENCE
 from tests.server_process import ServerProcess
 from tests.web.test_server_runs import GATE, directory, follow, one_rule, reached
 
@@ -31,7 +32,7 @@ def connect(server: ServerProcess, user: str | None = "user", **query: str) -> C
 
 def shake_hands(server: ServerProcess, path: str = "/api/ws", **headers: str) -> socket.socket:
     """Ask for a WebSocket on a bare connection."""
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
     lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{server.port}", "Upgrade: websocket"]
     lines += ["Connection: Upgrade", "Sec-WebSocket-Version: 13"]
     lines += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
@@ -61,7 +62,7 @@ def refused(server: ServerProcess, user: str | None = None, **query: str) -> int
 def receive(client: Client, *types: str) -> dict[str, Any]:
     """The next message of one of these types."""
     while True:
-        text = client.receive(timeout=20)
+        text = client.receive(timeout=PATIENCE)
         assert text is not None
         body = json.loads(text)
         if body["type"] in types:
@@ -107,7 +108,7 @@ def test_a_socket_of_one_run_ends_with_it(server: ServerProcess) -> None:
     (directory(server, run_id) / "go").touch()
     assert receive(client, "run_completed")["data"]["status"] == "success"
     with pytest.raises(ConnectionClosed):
-        client.receive(timeout=20)
+        client.receive(timeout=PATIENCE)
 
 
 def test_sockets_need_a_login_and_show_nothing_of_others(server: ServerProcess) -> None:
@@ -207,7 +208,7 @@ def test_more_sockets_than_threads_leave_the_api_answering(server: ServerProcess
 def test_a_log_is_followed_to_its_end_as_text(server: ServerProcess) -> None:
     run_id = server.submit(one_rule(f"echo one; {GATE}; seq 1 30000; echo ende; touch out.txt"))
     reached(server, run_id, "only")
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     connection.request(
         "GET", f"/api/runs/{run_id}/logs?follow=1",
         headers={"Authorization": f"Bearer {server.token('user')}"},

@@ -12,6 +12,7 @@ from oxoflow.errors import GraphError, ParseError, Unavailable, WorkflowError
 from oxoflow.web import textworker, textworkers
 from oxoflow.web.textwork import VERBS, do_here
 from oxoflow.web.textworkers import TextWorkers
+from tests.patience import PATIENCE
 from tests.web.test_verbs import BROKEN, CYCLE, TWO
 
 ASKED = {
@@ -86,7 +87,7 @@ def test_a_process_that_dies_is_replaced(playful: TextWorkers) -> None:
     os.kill(pid, signal.SIGKILL)
     process = playful._workers[0]._process
     assert process is not None
-    process.wait(10)
+    process.wait(PATIENCE)
     playful._workers[0].do("warm up", {}, 60)
     assert playful("who", {})["pid"] != pid
     with pytest.raises(WorkflowError):
@@ -121,7 +122,7 @@ def test_when_all_are_busy_the_next_is_refused(playful: TextWorkers) -> None:
     with pytest.raises(Unavailable):
         playful("who", {})
     playful.stop()
-    thread.join(20)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
