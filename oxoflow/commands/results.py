@@ -5,10 +5,14 @@ Owns the three verbs; what is known is in `engine.state`, what a key is in `engi
 
 from __future__ import annotations
 
+import codecs
 import getpass
+import json
+import os
+import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +35,10 @@ COLUMNS = (
     "job", "rule", "status", "exit_code", "attempts", "started_at", "finished_at",
     "wall_s", "cpu_s", "peak_mb", "read_bytes", "written_bytes",
 )  # fmt: skip
+_STREAMS = ("stdout", "stderr")
+_PIECE = 1_048_576  # bytes that are read at once
 _JOBS_NAMED = 10
+_ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def here(arguments: Arguments) -> RunDirectory:
@@ -81,37 +88,52 @@ def _cell(item: Any) -> str:
     if item is None:
         return ""
     text = f"{item:.3f}" if isinstance(item, float) else str(item)
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+    return text.translate(_ESCAPED)
 
 
 def show_logs(arguments: Arguments) -> int:
-    """Print what a job wrote to its streams."""
+    """Print what a job wrote to its streams, piece by piece: a log may be larger than memory."""
     directory = here(arguments)
-    streams = {}
-    for name, path in zip(("stdout", "stderr"), directory.job_logs(arguments.job), strict=True):
-        if path.is_file():
-            streams[name] = path.read_bytes()
-    if not streams:
+    streams = dict(zip(_STREAMS, directory.job_logs(arguments.job), strict=True))
+    if not any(path.is_file() for path in streams.values()):
         raise UsageError(_no_log(directory, arguments.job))
     wanted = [arguments.stream] if arguments.stream else list(streams)
     if arguments.json:
-        texts = {name: data.decode("utf-8", "replace") for name, data in streams.items()}
-        print_json({"job": arguments.job, **{name: texts.get(name, "") for name in wanted}})
+        _print_log_json(arguments.job, {name: streams[name] for name in wanted})
         return 0
+    written = [name for name in wanted if streams[name].is_file() and streams[name].stat().st_size]
     sys.stdout.flush()
-    titled = len([name for name in wanted if streams.get(name)]) > 1
-    for name in wanted:
-        data = streams.get(name, b"")
-        if titled:
+    for name in written:
+        if len(written) > 1:
             sys.stdout.buffer.write(f"==> {name} <==\n".encode())
-        sys.stdout.buffer.write(data)
+        with open(streams[name], "rb") as log:
+            shutil.copyfileobj(log, sys.stdout.buffer)
     sys.stdout.buffer.flush()
-    if not any(streams.get(name) for name in wanted):
+    if not written:
         print(
             f"oxoflow: job '{arguments.job}' wrote nothing to {' or '.join(wanted)}",
             file=sys.stderr,
         )
     return 0
+
+
+def _print_log_json(job: str, logs: Mapping[str, Path]) -> None:
+    """Print one JSON document; the text is turned into JSON as it is read."""
+    print("{\n " + f'"job": {json.dumps(job)}', end="")
+    for name, path in logs.items():
+        print(f',\n "{name}": "', end="")
+        for text in _texts(path) if path.is_file() else ():
+            print(json.dumps(text)[1:-1], end="")
+        print('"', end="")
+    print("\n}")
+
+
+def _texts(path: Path) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    with open(path, "rb") as log:
+        while piece := log.read(_PIECE):
+            yield decoder.decode(piece)
+    yield decoder.decode(b"", final=True)
 
 
 def _no_log(directory: RunDirectory, job: str) -> str:
@@ -148,7 +170,7 @@ def accept_results(arguments: Arguments) -> int:
         try:
             capacity = find_capacity(loaded.workflow, Limits())
             planner = Planner(loaded, state, place.workdir, PlanOptions(), capacity)
-            accepted = accept(planner, state, arguments.jobs, getpass.getuser(), time.time())
+            accepted = accept(planner, state, arguments.jobs, _who(), time.time())
         finally:
             state.close()
     finally:
@@ -163,6 +185,14 @@ def accept_results(arguments: Arguments) -> int:
     return 0
 
 
+def _who() -> str:
+    """Name whoever accepts; in a container a user need not have a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
 VERBS: Mapping[str, Verb] = {
     "records": Verb(
         "List the jobs that ran here as TSV: times, CPU seconds, peak memory, bytes, exit codes.",
@@ -173,7 +203,7 @@ VERBS: Mapping[str, Verb] = {
         "Show what a job wrote.",
         (
             value("job", metavar="JOB", help="the job's name"),
-            value("--stream", choices=("stdout", "stderr"), help="one stream only"),
+            value("--stream", choices=_STREAMS, help="one stream only"),
             WORKDIR,
             JSON,
         ),

@@ -44,7 +44,9 @@ from oxoflow.engine.state import State
 from oxoflow.lang.latepattern import late
 
 _TAIL_LINES = 5
-_ESCAPES = late(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)|\x07|\x08")
+_ESCAPES = late(  # and all else that a terminal takes for an order
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
 _FAILURES_SHOWN = 20
 
 
