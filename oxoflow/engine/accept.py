@@ -41,8 +41,7 @@ def _accepted(planner: Planner, state: State, decision: Decision, who: str, now:
     gone = planner.gone(decision.index)
     there = planner.files.present
     missing = [path for path in decision.outputs if not (there(path) or path in gone)]
-    if decision.verdict is Verdict.BLOCKED:
-        missing += [path for path, digest in decision.inputs.items() if digest == MISSING]
+    missing += _awaited(planner, decision)
     if missing:
         raise UsageError(
             f"job '{job.name}' cannot be accepted: '{missing[0]}' is missing; run it instead"
@@ -63,3 +62,12 @@ def _accepted(planner: Planner, state: State, decision: Decision, who: str, now:
         key.parts,
         verify(planner.files.root, job.name, decision.outputs).present,
     )
+
+
+def _awaited(planner: Planner, decision: Decision) -> list[str]:
+    """Name the inputs that are missing, unless nobody is going to make them."""
+    missing = [path for path, digest in decision.inputs.items() if digest == MISSING]
+    if not missing or decision.verdict is Verdict.BLOCKED:
+        return missing
+    above = (planner.decide(parent) for parent in planner.dag.parents[decision.index])
+    return missing if any(each.verdict is not Verdict.SKIP for each in above) else []

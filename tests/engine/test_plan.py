@@ -410,6 +410,13 @@ def test_a_result_that_is_not_there_cannot_be_accepted(here):
         accepted(ONE, here, "a")
 
 
+def test_a_result_whose_input_is_yet_to_be_made_cannot_be_accepted(here):
+    carry_out(TWO, here)
+    (here / "a.txt").unlink()
+    with pytest.raises(UsageError, match=r"'b' cannot be accepted: 'a\.txt' is missing"):
+        accepted(TWO.replace("cat a.txt >", "cat < a.txt >"), here, "b")
+
+
 def test_words_say_what_the_data_say(here):
     dag = load(TWO).dag
     found = decisions(TWO, here)
