@@ -560,3 +560,49 @@ def test_a_key_below_the_wrong_header_is_told_where_it_belongs():
             if each.code == "S006"
         ]
         assert f"above [rules.{table.partition(']')[0]}]" in told.suggestion
+
+
+SLIPS = [
+    ('shell = "x {outut.r1}"', "{outut.r1}", "did you mean '{output.r1}'?"),
+    ('shell = "x {iput[0]}"', "{iput[0]}", "did you mean '{input[0]}'?"),
+    ('shell = "x {wildcards.sample}"', "{wildcards.sample}", "did you mean '{wildcard.sample}'?"),
+    ('script = "x.py {inpt} {otput.a}"', "{otput.a}", "did you mean '{output.a}'?"),
+    ('script = "x.py {otput}"', "{otput}", "did you mean 'output'?"),
+    ('input = ["raw/{sample/a.fq"]', "'{sample'", "write {sample}"),
+    ('log = "{sample.log"', "'{sample'", "write {sample}"),
+    ('shell = "cat {input > {output}"', "'{input'", "write {input}"),
+    ("shell = '''cat a > {output\n{ x; }'''", "'{output'", "write {output}"),
+    (
+        'expand_inputs = [{ pattern = "a/{t}", variables = { t = "1" } }, '
+        '{ pattern = "b/{t}", variables = { tt = "1" } }]',
+        "{t}",
+        "did you mean 'tt'?",
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "written", "cure"), SLIPS)
+def test_a_placeholder_that_is_one_slip_from_one_is_told(line, written, cure):
+    told = [d for d in found(HEAD + GROUPS + bare(line)) if d.code == "W024"]
+    assert [d.suggestion for d in told if written in d.message] == [cure]
+
+
+@pytest.mark.parametrize(
+    "shell",
+    [
+        "awk '{sample = $1; print}' x",
+        "f() { input; }; cp a.{sample,group}",
+        "python3 -c 'd = {sample: 1}'",
+        "echo ${sample%/*} {d.x} {obj.input}",
+        "awk '{log }' x",
+        "awk 'BEGIN {input=1\n}' x",
+    ],
+)
+def test_braces_of_other_languages_are_no_slips(shell):
+    text = HEAD + GROUPS + bare(f"shell = '''{shell}'''")
+    assert [d.message for d in found(text) if d.code == "W024"] == []
+
+
+def test_what_rests_on_a_base_that_is_not_there_or_an_input_that_cannot_be_read_is_not_told():
+    child = bare('extends = "gone"\nshell = "{params.k}"')
+    assert {"W004", "W024"}.isdisjoint(codes(HEAD + child))

@@ -21,12 +21,17 @@ _OPEN = frozenset("*?[")
 
 def own_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     """Yield the references of a rule to files and params that it does not have."""
+    lost = facts.workflow.gaps.keys.get(rule.name, frozenset())
+    if rule.extends and rule.extends not in facts.rules:
+        lost |= {"params"}  # it may have them from there
     for key in _TEXTS:
         text = getattr(rule, key)
         if not text or not any(mark in text for mark in _MARKS):
             continue
         found = {match[0]: match for match in _REFERENCE.finditer(text)}
         for written, (params, word, name, number) in _groups(found):
+            if (params or word) in lost:
+                continue
             if params:
                 missing = _param(rule, name, facts) if name else None
             elif name:

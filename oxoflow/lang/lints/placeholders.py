@@ -36,6 +36,12 @@ _NO_ESCAPES = (
 _REFERENCE = re.compile(r"\{config\.([^{}\n,]+)\}")
 _ENV = re.compile(r"\{env\.(\w+)\}")
 _USUAL = frozenset((*SAMPLE_NAMES, *PAIR_NAMES))
+_DOTTED = re.compile(r"\{(\w{4,})(\.[\w-]+|\[\d{1,6}\])\}")
+_HEADS = ("input", "output", "params", "config", "values", "meta", "wildcard")
+_UNCLOSED = re.compile(
+    r"\{(\w+)(?:\.\w*|\[\d*\]?)?(?=(?:[^\w{}.\[,:=-][^{}\n]*)?(?:\{|$))", re.MULTILINE
+)
+_OPEN_PATH = re.compile(r"\{(\w+)[^{}]*(?=\{|$)")
 
 
 def placeholder_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
@@ -51,6 +57,19 @@ def placeholder_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
                     seen.add(name)
                     if key == "input" or not _is_loose(name, rule):
                         yield _no_source(rule, name, f"{key}.{files.step(at)}", facts)
+    yield from _expanded(rule, seen, facts)
+    for key, text in (*command_texts(rule), ("script", rule.script)):
+        if text and "{" in text:
+            yield from _command(rule, key, text, own, seen, facts)
+    yield from _slips(rule, own, facts)
+    if rule.when:
+        yield from _condition(rule, rule.when, own, facts)
+    yield from _unnameable(rule, facts)
+
+
+def _expanded(rule: Rule, seen: set[str], facts: Facts) -> Iterator[Diagnostic]:
+    """Find the placeholders of patterns that neither their own variables nor the rule fill."""
+    own = _spread_names(rule)
     for at, spec in enumerate(rule.expand_inputs):
         for name in PLACEHOLDER.findall(spec.pattern):
             filled = name in own or name in spec.variables or _has_source(name, facts)
@@ -58,12 +77,27 @@ def placeholder_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
                 seen.add(name)
                 names = sorted(spec.variables)
                 yield _no_source(rule, name, f"expand_inputs.{at}.pattern", facts, names)
-    for key, text in command_texts(rule):
-        if "{" in text:
-            yield from _command(rule, key, text, own, seen, facts)
-    if rule.when:
-        yield from _condition(rule, rule.when, own, facts)
-    yield from _unnameable(rule, facts)
+
+
+def _slips(rule: Rule, own: Collection[str], facts: Facts) -> Iterator[Diagnostic]:
+    """Find what is one slip from being a placeholder: `{outut.x}`, and `{sample/` for a path."""
+    known = {*own, *facts.fan_out_names, *facts.metadata_names, *ENGINE_NAMES}
+    told: set[str] = set()
+    for key, text in rule_texts(rule):
+        if "{" not in text:
+            continue
+        for head, rest in _DOTTED.findall(text):
+            meant = next((each for each in _HEADS if is_one_slip(head, each)), None)
+            if meant is not None and head not in told:
+                told.add(head)
+                fact = f"nothing gives {{{head}{rest}}} a value, so it stays as written"
+                cure = f"did you mean '{{{meant}{rest}}}'?"
+                yield warn("W024", f"rule '{rule.name}': {fact}", rule, key, cure)
+        is_path = key.startswith(("input.", "output.", "expand_inputs.", "log"))
+        for name in dict.fromkeys((_OPEN_PATH if is_path else _UNCLOSED).findall(text)):
+            if is_path or name in known:
+                fact = f"the brace of '{{{name}' is never closed, so it stays as written"
+                yield warn("W024", f"rule '{rule.name}': {fact}", rule, key, f"write {{{name}}}")
 
 
 def _is_loose(name: str, rule: Rule) -> bool:
@@ -103,7 +137,12 @@ def _condition(rule: Rule, when: str, own: set[str], facts: Facts) -> Iterator[D
 
 def own_names(rule: Rule) -> set[str]:
     """Return the wildcards that the rule itself gives values to."""
-    names = {name for spec in rule.expand_inputs for name in spec.variables}
+    return _spread_names(rule).union(*[spec.variables for spec in rule.expand_inputs])
+
+
+def _spread_names(rule: Rule) -> set[str]:
+    """Return the wildcards for whose values the rule becomes several jobs."""
+    names: set[str] = set()
     if rule.scatter:
         names.add(rule.scatter.variable)
     if rule.transform:

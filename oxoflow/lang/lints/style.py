@@ -60,7 +60,8 @@ def _description(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     if not (rule.description or "").strip():
         message = f"rule '{rule.name}' has no description"
         yield warn("W003", message, rule, "description", "say in one line what the rule is for")
-    if rule.shell and not rule.log:
+    may_inherit = rule.extends is not None and rule.extends not in facts.rules
+    if rule.shell and not rule.log and not may_inherit:
         message = f"rule '{rule.name}' has a command but no log"
         cure = f'add log = "logs/{_log_name(rule, facts)}.log" and 2> {{log}} to the command'
         yield warn("W004", message, rule, "shell", cure)
