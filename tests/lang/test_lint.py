@@ -573,10 +573,10 @@ SLIPS = [
     ('shell = "cat {input > {output}"', "'{input'", "write {input}"),
     ("shell = '''cat a > {output\n{ x; }'''", "'{output'", "write {output}"),
     (
-        'expand_inputs = [{ pattern = "a/{t}", variables = { t = "1" } }, '
-        '{ pattern = "b/{t}", variables = { tt = "1" } }]',
-        "{t}",
-        "did you mean 'tt'?",
+        'expand_inputs = [{ pattern = "a/{lane}", variables = { lane = "1" } }, '
+        '{ pattern = "b/{lane}", variables = { lanes = "1" } }]',
+        "{lane}",
+        "did you mean 'lanes'?",
     ),
 ]
 
