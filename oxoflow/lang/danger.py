@@ -63,9 +63,14 @@ class Danger(Struct, frozen=True):
     effect: str
 
 
+def may_be_dangerous(text: str) -> bool:
+    """Say at a glance whether it is worth while to look for blocked shapes; texts may be joined."""
+    return _SUSPECT.search(text) is not None
+
+
 def find_dangers(text: str) -> Iterable[Danger]:
     """Give the blocked shapes of a command, each category once; comment lines are skipped."""
-    return _find(text) if _SUSPECT.search(text) else ()
+    return _find(text) if may_be_dangerous(text) else ()
 
 
 def _find(text: str) -> Iterator[Danger]:

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from oxoflow.errors import Diagnostic, Severity
-from oxoflow.lang.checks.config import command_texts, config_checks, known_keys, pair_checks
+from oxoflow.lang.checks.config import (
+    asks_outside_texts,
+    command_texts,
+    key_checks,
+    known_keys,
+    pair_checks,
+)
 from oxoflow.lang.checks.fatal import check_execution_groups
 from oxoflow.lang.checks.files import file_checks
 from oxoflow.lang.checks.names import (
@@ -29,6 +35,7 @@ from oxoflow.lang.checks.rules import (
     rule_checks,
     sourced_names,
 )
+from oxoflow.lang.checks.together import together
 from oxoflow.lang.danger import find_dangers
 from oxoflow.lang.faults import error, warning
 from oxoflow.lang.findings import bounded
@@ -89,6 +96,8 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
     whole = len(workflow.modules) >= len(workflow.includes) or workflow.gaps.includes
     sourced = sourced_names(workflow)
     known = known_keys(workflow)
+    texts = together(workflow.rules)
+    missing = texts.names_unknown(known)
     told = {"", *workflow.config}  # of others it is told that they are not defined (E005)
     late = any(rule.checkpoint and rule.checkpoint_manifest for rule in workflow.rules)
     if not workflow.name.strip():
@@ -103,7 +112,8 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
     for rule in workflow.rules:
         yield from rule_checks(rule, sourced, guess)
         if whole:
-            yield from config_checks(rule, known, guess, late=late)
+            if missing or asks_outside_texts(rule):
+                yield from key_checks(rule, known, guess, late=late)
             if rule.transform:
                 limit = workflow.limits.jobs
                 yield from check_split(rule, workflow.config, view or NOTHING, limit)
@@ -124,13 +134,15 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
     yield from check_references(workflow)
     growing = growing_names(workflow)
     yield from _hook_dangers(workflow)
+    suspect = texts.suspect
     for rule in workflow.rules:
-        yield from _dangers(rule)
+        if suspect:
+            yield from _dangers(rule)
         if rule.checkpoint:
             yield from checkpoint_checks(rule, growing)
     if view is not None:
         yield from file_checks(workflow, view)
-    for rule in workflow.rules:
+    for rule in workflow.rules if texts.climbs else ():
         yield from path_checks(rule)
 
 

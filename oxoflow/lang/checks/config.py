@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.condition import config_keys
-from oxoflow.lang.configrefs import MARK, REFERENCE, keys_in, sample_list_cure
+from oxoflow.lang.configrefs import MARK, keys_in, sample_list_cure
 from oxoflow.lang.faults import error, warning
 from oxoflow.lang.model import Rule, Workflow
 from oxoflow.lang.nearest import Guesser
@@ -19,13 +19,12 @@ from oxoflow.lang.references import DERIVED_KEYS
 _PREFIX = "config."
 
 
-def config_checks(
+def key_checks(
     rule: Rule, known: frozenset[str], guess: Guesser, *, late: bool = False
 ) -> Iterator[Diagnostic]:
     """Yield the undefined keys of one rule, each once; `late` when a checkpoint finds samples."""
     told: set[str] = set()
-    texts = rule_texts(rule) if _may_miss_keys(rule, known) else ()
-    for field, text in texts:
+    for field, text in rule_texts(rule):
         if MARK in text:
             for key in keys_in([text]):
                 if key not in known and key not in told:
@@ -42,6 +41,11 @@ def config_checks(
             yield make("E005", message, rule=rule.name, key=field, suggestion=hint)
 
 
+def asks_outside_texts(rule: Rule) -> bool:
+    """True when a rule may name config keys elsewhere than in braces in its texts."""
+    return bool(rule.when or rule.scatter or rule.transform or rule.expand_inputs)
+
+
 def pair_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
     """Yield the undefined keys that conditions of pairs ask for."""
     known = known_keys(workflow)
@@ -56,19 +60,6 @@ def pair_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
 
 def _cure(key: str, late: bool) -> str:
     return sample_list_cure(key, late=late) or f"add {key} = … to [config]"
-
-
-def _may_miss_keys(rule: Rule, known: frozenset[str]) -> bool:
-    """Say, without naming any text, whether a plain rule's hold an unknown key; True if unsure."""
-    if rule.expand_inputs or rule.transform:
-        return True
-    texts = [rule.shell, rule.script, rule.log, rule.pre_exec, rule.on_success, rule.on_failure]
-    texts += (rule.checkpoint_manifest, *rule.input.paths, *rule.output.paths)
-    if rule.envvars or rule.params:
-        values = (*rule.envvars.values(), *rule.params.values())
-        texts += [value for value in values if isinstance(value, str)]
-    whole = "\n".join(filter(None, texts))
-    return MARK in whole and not known.issuperset(REFERENCE.findall(whole))
 
 
 def rule_texts(rule: Rule) -> Iterator[tuple[str, str]]:

@@ -27,6 +27,7 @@ def dependency_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic
     unknown = [
         (rule.name, index, name)
         for rule in workflow.rules
+        if rule.depends_on
         for index, name in enumerate(rule.depends_on)
         if name not in names and not workflow.gaps.may_name(name)
     ]
@@ -62,16 +63,17 @@ def _job_names(workflow: Workflow) -> set[str] | None:
 
 def extends_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
     """Find bases that do not exist, and rules that extend themselves in a circle (E008)."""
+    extending = [(rule, rule.extends) for rule in workflow.rules if rule.extends is not None]
+    if not extending:
+        return
     rules = {rule.name: rule for rule in workflow.rules}
     circles = extends_cycles(rules)
-    for rule in workflow.rules:
-        if rule.extends is None:
-            continue
-        if rule.extends not in rules:
-            if workflow.gaps.may_name(rule.extends):
+    for rule, base in extending:
+        if base not in rules:
+            if workflow.gaps.may_name(base):
                 continue
-            message = f"rule '{rule.name}' extends '{rule.extends}', which is no rule"
-            hint = guess.meant(rule.extends, rules) or "correct the name or remove extends"
+            message = f"rule '{rule.name}' extends '{base}', which is no rule"
+            hint = guess.meant(base, rules) or "correct the name or remove extends"
         elif rule.name in circles:
             circle = circles[rule.name]
             shown = " → ".join([*circle[:10], *(["…"] if len(circle) > 10 else []), circle[0]])

@@ -182,7 +182,8 @@ def sourced_names(workflow: Workflow) -> frozenset[str]:
         names.update(SAMPLE_NAMES)
         names.update(key for group in workflow.groups for key in group.metadata)
     for rule in workflow.rules:
-        names.update(PLACEHOLDER.findall(rule.output_pattern or ""))
+        if rule.output_pattern:
+            names.update(PLACEHOLDER.findall(rule.output_pattern))
         if rule.checkpoint and rule.checkpoint_manifest:  # it may find the first of them
             names.update(SAMPLE_NAMES, PAIR_NAMES)
     return frozenset(names)
@@ -213,8 +214,6 @@ def idle_scatter(rule: Rule, config: Mapping[str, Any]) -> Iterator[Diagnostic]:
 
 def path_checks(rule: Rule) -> Iterator[Diagnostic]:
     """Find paths that climb out of the working directory (E009)."""
-    if ".." not in "\n".join((*rule.input.paths, *rule.output.paths)):
-        return
     sets: tuple[tuple[str, FileSet], ...] = (("input", rule.input), ("output", rule.output))
     for key, files in sets:
         for index, path in enumerate(files.paths):
