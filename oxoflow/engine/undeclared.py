@@ -73,8 +73,9 @@ def find_undeclared(
     declared = _Declared(root, dag, renderer)
     made: dict[str, set[str]] = {}
     unclear: dict[str, set[str]] = {}
+    sources = _Sources(dag, renderer, records)
     for path, changed_at in _changed(root, since, declared):
-        rules = _makers(path, changed_at, ran, written)
+        rules = _makers(path, changed_at, ran, written, sources)
         if len(rules) > 1:
             rules = _naming(path, dag, ran, rules) or rules
         if len(rules) == 1:
@@ -140,6 +141,31 @@ def _places(job: Job, renderer: Renderer) -> Iterator[str]:
         yield manifest
 
 
+class _Sources:
+    """The files that jobs read before somebody changed them."""
+
+    def __init__(self, dag: Dag, renderer: Renderer, records: Mapping[str, Record]) -> None:
+        self._dag = dag
+        self._renderer = renderer
+        self._records = records
+
+    @cached_property
+    def _read_at(self) -> Mapping[str, float]:
+        """When each input was first read."""
+        found: dict[str, float] = {}
+        for job in self._dag.jobs:
+            record = self._records.get(job.name)
+            if record is not None and record.started_at is not None:
+                for path in self._renderer.input_files(job):
+                    plain = os.path.normpath(path)
+                    found[plain] = min(record.started_at, found.get(plain, record.started_at))
+        return found
+
+    def had(self, path: str, at: float) -> bool:
+        """True for what was there as an input by then. Looks at all jobs on the first question."""
+        return self._read_at.get(path, at) < at
+
+
 class _Kept:
     """The files in which a caller keeps what the run prints: by `>`, or by `tee` behind it.
 
@@ -189,11 +215,18 @@ def _changed(root: str, since: float, declared: _Declared) -> Iterator[tuple[str
 
 
 def _makers(
-    path: str, changed_at: float, ran: Sequence[Record], written: Mapping[str, set[str]]
+    path: str,
+    changed_at: float,
+    ran: Sequence[Record],
+    written: Mapping[str, set[str]],
+    sources: _Sources,
 ) -> set[str]:
-    """The rules that may have made a file: who was seen to write it, else all at work then."""
+    """The rules that may have made a file: who was seen to write it, else all at work then.
+
+    A source that changed while its reader was at work was edited by a person.
+    """
     seen = {record.rule for record in ran if path in written.get(record.job, ())}
-    if not seen:
+    if not seen and not sources.had(path, changed_at):
         seen = {
             record.rule
             for record in ran

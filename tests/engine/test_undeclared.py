@@ -46,6 +46,18 @@ def test_what_is_edited_while_a_run_goes_on_was_made_by_no_rule(tmp_path):
     assert told(tmp_path) == []
 
 
+def test_a_source_that_is_edited_while_a_job_reads_it_was_made_by_no_rule(tmp_path):
+    (tmp_path / "in").write_text("old\n")
+    edit = f"{LATER}; echo new > in; {LATER}"  # in the place of a person with an editor
+    text = rule("a", f"cat in > a; {edit}", input=["./in"], output=["a"]) + rule(
+        "b", f"touch late; {LATER}; cat late > b", output=["b"]
+    )
+    text += rule("c", "cat {input} > {output}", input=["late"], output=["c"], depends_on=["b"])
+    assert execute(tmp_path, text, slots=1).exit_code == 0
+    ((rule_name, message),) = told(tmp_path)
+    assert (rule_name, "'late'" in message) == ("b", True)
+
+
 def test_what_is_declared_in_any_way_is_not_told(tmp_path):
     text = "[config]\nd = 'made'\n" + rule(
         "a",
