@@ -13,6 +13,7 @@ import tomli
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.faults import error
 from oxoflow.lang.latepattern import late
+from oxoflow.lang.nearest import is_one_slip
 from oxoflow.lang.toml.scan import Kind, Statement, statements
 
 _RAW = "put the text between ''' and ''', where every character stays as it is"
@@ -58,11 +59,25 @@ def invalid(text: str, fault: tomli.TOMLDecodeError) -> Diagnostic:
         if again is not None:
             line, column = _place(text, again.start)
             said = f"{_called(again)} stands twice"
+            names = list(again.key) if again.kind is Kind.ELEMENT else []
+            wrong = _wrong_header(text, names, line, is_new=True) if len(names) == 1 else None
+            if wrong is not None:
+                line, column = _place(text, wrong.start)
+                said, cure = f"{_called(wrong)} begins no {_called(again)}", f"write [[{names[0]}]]"
     elif line is not None and said.startswith("Cannot declare"):
         found = _TUPLE.search(said)
         names = re.findall(r"'([^']*)'", found[0]) if found else []
         said = f"[{'.'.join(names)}] stands twice"
         column = 1 + len(_line(text, line)) - len(_line(text, line).lstrip())
+        if len(names) > 1:
+            cure = f"write it once, with all of its keys, or begin anew with [[{names[0]}]]"
+        wrong = None
+        if names and len(text) <= _LONGEST:
+            wrong = _wrong_header(text, names, line, is_new=False)
+        if wrong is not None:
+            line, column = _place(text, wrong.start)
+            said = f"{_called(wrong)} begins no [[{names[0]}]]: below the one above, {said}"
+            cure = f"write [[{names[0]}]]"
     elif column is not None and said.startswith(("Unescaped", "Invalid hex")):
         column = max(column - 2, 1)  # the parser stands behind the backslash and its letter
     elif (
@@ -78,11 +93,19 @@ def invalid(text: str, fault: tomli.TOMLDecodeError) -> Diagnostic:
 
 def _line(text: str, number: int) -> str:
     """Give one line of a text, from 1, without its end."""
+    start = _start(text, number)
+    end = text.find("\n", start)
+    return text[start : end if end >= 0 else len(text)]
+
+
+def _start(text: str, number: int) -> int:
+    """Give where a line begins, from 1; the end of the text for a line that it does not have."""
     start = 0
     for _ in range(number - 1):
         start = text.find("\n", start) + 1
-    end = text.find("\n", start)
-    return text[start : end if end >= 0 else len(text)]
+        if not start:
+            return len(text)
+    return start
 
 
 def _place(text: str, offset: int) -> tuple[int, int]:
@@ -106,6 +129,33 @@ def _statement(text: str, line: int) -> Statement | None:
         if each.kind not in (Kind.COMMENT, Kind.BLANK):
             last = each
     return last
+
+
+def _wrong_header(text: str, names: list[str], line: int, *, is_new: bool) -> Statement | None:
+    """Give the header that was to begin another element of the array whose table stands twice.
+
+    It is misspelt, or has one pair of brackets; what follows it counts for the element before.
+    """
+    found: Statement | None = None
+    begun = is_new  # something to begin another one of, or the first
+    start, end = _start(text, line), _start(text, line + 1)
+    for each in statements(text):
+        if each.start >= end:
+            break
+        if each.kind is Kind.ELEMENT and list(each.key) == names[:1]:
+            if each.start < start:
+                begun, found = True, None
+        elif (
+            each.kind in (Kind.TABLE, Kind.ELEMENT)
+            and len(each.key) == 1
+            and _is_like(each.key[0].lower(), names[0])
+        ):
+            found = each
+    return found if begun else None
+
+
+def _is_like(name: str, known: str) -> bool:
+    return name == known or is_one_slip(name, known)
 
 
 def _called(statement: Statement) -> str:
