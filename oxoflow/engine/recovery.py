@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 
 from oxoflow.engine.ending import Receipt, end_dead_run
-from oxoflow.engine.events import Event, EventWriter, read_events, timestamp
+from oxoflow.engine.events import Event, EventWriter, read_events
 from oxoflow.engine.journal import Start, read_journal
 from oxoflow.engine.outputs import clean_up
 from oxoflow.engine.records import Failed, Record
@@ -25,7 +25,6 @@ from oxoflow.engine.rundir import (
 from oxoflow.engine.state import State
 from oxoflow.errors import RunError
 
-_CLOCK_SLACK = 0.5  # seconds between a job's record and its event
 INTERRUPTED = "interrupted: the run ended before the job did"
 
 
@@ -96,20 +95,22 @@ def _tell_unsaid_ends(directory: RunDirectory, ended: Sequence[Record]) -> None:
     State is written before its event, so only the last group of a dead run can be concerned.
     """
     done = {record.job: record for record in ended if record.status == "done"}
+    told: set[str | None] = set()
     offset = 0
     while done:
         found, end = read_events(directory.events, offset)
         for event in found:
-            if event.type == "rule_completed" and event.job in done:
-                at = done[event.job].finished_at
-                if at is None or event.time >= timestamp(at - _CLOCK_SLACK):
-                    del done[event.job]
+            if event.type == "run_started":
+                told.clear()
+            elif event.type == "rule_completed":
+                told.add(event.job)
         if end == offset:
             break
         offset = end
-    if done:
+    untold = [_completion(record) for job, record in done.items() if job not in told]
+    if untold:
         events = EventWriter(directory.events)
-        events.write([_completion(record) for record in done.values()])
+        events.write(untold)
         events.close()
 
 
@@ -127,12 +128,14 @@ def _completion(record: Record) -> Event:
 
 
 def _has_ended(start: Start, record: Record | None) -> bool:
-    """True when the record was written after this start: its end reached the disk."""
+    """True when the record is that of this very start: its end reached the disk.
+
+    No two times are compared but those of one start: the clock may have been set meanwhile.
+    """
     return (
         record is not None
         and record.status in ("done", "failed")
-        and record.finished_at is not None
-        and record.finished_at >= start.at
+        and record.started_at == start.at
     )
 
 

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from oxoflow.engine.events import EventWriter, read_events
 from oxoflow.engine.journal import Journal, read_journal
 from oxoflow.engine.outputs import shapes_before
@@ -52,7 +54,12 @@ def test_foreign_lines_in_the_journal_do_no_harm(tmp_path):
     assert read_journal(path, "boot") == {}
 
 
-def test_what_ended_is_left_alone_and_what_did_not_is_undone_and_recorded(tmp_path):
+@pytest.mark.parametrize(
+    ("earlier", "ended"),
+    [(60.0, 101.0), (3660.0, 101.0), (60.0, -3500.0)],
+    ids=["a steady clock", "a clock set back between runs", "a clock set back during a job"],
+)
+def test_what_ended_is_left_alone_and_what_did_not_is_undone_and_recorded(tmp_path, earlier, ended):
     directory = RunDirectory(tmp_path)
     directory.create()
     (tmp_path / "redone").write_text("old")
@@ -64,11 +71,11 @@ def test_what_ended_is_left_alone_and_what_did_not_is_undone_and_recorded(tmp_pa
     state = State(directory.state)
     state.mark_done(
         [
-            Done("done", "r", "key", "static", "{}", (), 90.0, 101.0, 0, 1),
-            Done("redone", "r", "key", "static", "{}", (), 50.0, 60.0, 0, 1),
+            Done("done", "r", "key", "static", "{}", (), 100.0, ended, 0, 1),
+            Done("redone", "r", "key", "static", "{}", (), 50.0, earlier, 0, 1),
         ]
     )
-    state.mark_failed([Failed("failed", "r", 90.0, 101.0, 1, 1)])
+    state.mark_failed([Failed("failed", "r", 100.0, ended, 1, 1)])
     assert clean_after(directory, state) == ("lost", "redone")
     assert (tmp_path / "done").exists()
     assert (tmp_path / "failed").exists()
