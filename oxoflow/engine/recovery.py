@@ -133,9 +133,7 @@ def _has_ended(start: Start, record: Record | None) -> bool:
     No two times are compared but those of one start: the clock may have been set meanwhile.
     """
     return (
-        record is not None
-        and record.status in ("done", "failed")
-        and record.started_at == start.at
+        record is not None and record.status in ("done", "failed") and record.started_at == start.at
     )
 
 
