@@ -23,6 +23,7 @@ Path = tuple[str | int, ...]
 MOST_PARTS = 64  # of one dotted key; a text with longer ones is refused, and needs one place
 
 _STEP = re.compile(r"[^.\[\]]+")
+_PLACEHOLDER = re.compile(r"[${]?\{[\w.\[\]-]{1,80}\}{0,2}")  # as messages quote them
 
 
 def locate(
@@ -93,7 +94,7 @@ class _Included:
         return diagnostic
 
     def _at(self, diagnostic: Diagnostic, module: Module, path: Path) -> Diagnostic:
-        line, column = self._index(module).place(path)
+        line, column = self._index(module).place_of(path, diagnostic.message)
         return replace(diagnostic, line=line, column=column, file=module.path)
 
     def _index(self, module: Module) -> Index:
@@ -121,7 +122,7 @@ def _sets(index: Index, diagnostic: Diagnostic) -> Path | None:
 
 
 def _placed(diagnostic: Diagnostic, index: Index) -> Diagnostic:
-    line, column = index.place(index.find(diagnostic.rule, diagnostic.key))
+    line, column = index.place_of(index.find(diagnostic.rule, diagnostic.key), diagnostic.message)
     return replace(diagnostic, line=line, column=column)
 
 
@@ -145,6 +146,18 @@ class Index:
     def place(self, path: Path) -> tuple[int, int]:
         """Return line and column, from 1, of a path that `find` or `nearest` returned."""
         return self._lines.place(self._offsets[path])
+
+    def place_of(self, path: Path, message: str) -> tuple[int, int]:
+        """Return the place in a text of several lines of what a message quotes from it, if any."""
+        statement = self._values.get(path)
+        if statement is None or "\n" not in statement.value:
+            return self.place(path)
+        for quoted in sorted(set(_PLACEHOLDER.findall(message)), key=len, reverse=True):
+            ending = "" if quoted.endswith("}") else r"(?![\w}])"
+            found = re.search(re.escape(quoted) + ending, statement.value)
+            if found is not None:
+                return self._lines.place(statement.value_start + found.start())
+        return self.place(path)
 
     def find(self, rule: str | None, key: str | None) -> Path:
         """Return the path in the text that is nearest to `key` of `rule` (or of the workflow)."""

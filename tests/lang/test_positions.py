@@ -169,3 +169,31 @@ def paths(value, base=()):
         yield (*base, key)
         if isinstance(item, (dict, list)):
             yield from paths(item, (*base, key))
+
+
+MULTI = '''\
+[[rules]]
+name = "a"
+shell = """
+echo {sample} ${sample}
+cat {outpt} \\
+    {output
+"""
+'''
+
+
+@pytest.mark.parametrize(
+    ("message", "place"),
+    [
+        ("nothing gives {outpt} a value", (5, 5)),
+        ("the value of {sample} goes into ${sample}, behind the '$'", (4, 15)),
+        ("the brace of '{output' is never closed", (6, 5)),
+        ("{config.gone} is not defined", (3, 1)),
+        ("it is too long", (3, 1)),
+    ],
+)
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_what_a_message_quotes_is_placed_in_its_line_of_a_long_text(message, place, ends):
+    finding = Diagnostic(Severity.WARNING, "W", message, rule="a", key="shell")
+    (found,) = locate(MULTI.replace("\n", ends), [finding])
+    assert (found.line, found.column) == place
