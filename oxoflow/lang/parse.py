@@ -188,7 +188,8 @@ def _read_config(
     table = document.get("config", {})
     if type(table) is dict:
         return split_config(table)
-    fault = Fault((), f"must be a table, not {describe(table)}")
+    hint = "write its header in single brackets: [config]" if type(table) is list else None
+    fault = Fault((), f"must be a table, not {describe(table)}", hint)
     faults.add(_fault(fault, None, "config"), without_table("config"))
     return {}, {}
 

@@ -220,7 +220,8 @@ def list_of(shape: Shape[T]) -> Shape[tuple[T, ...]]:
 
     def read(value: Any) -> tuple[T, ...]:
         if type(value) is not list:
-            raise wrong("a list", value)
+            hint = "write its header in double brackets, [[…]], or put [ and ] around it"
+            raise wrong("a list", value, hint if type(value) is dict else None)
         faults: list[Fault] = []
         result: list[T] = []
         for index, item in enumerate(value):

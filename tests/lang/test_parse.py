@@ -239,6 +239,8 @@ def test_versions_that_are_understood_are_quiet(line: str):
         ('[worflow]\nname = "w"\n', "worflow", "did you mean [workflow] where [worflow] stands?"),
         ('[metadata]\nname = "w"\n', None, "start the file with [workflow]"),
         (HEAD + "version = 1.0\n", "workflow.version", 'write "1.0" in quotes'),
+        (HEAD + '[values]\nname = "k"\n', "values", "write its header in double brackets, [[…]]"),
+        (HEAD + "[[config]]\nk = 1\n", "config", "write its header in single brackets: [config]"),
         (HEAD + rule("a", retries='"three"'), "retries", "write a whole number, such as 4"),
         (
             HEAD + '[[pairs]]\npair_id = "p"\nexperiment = "e"\ntumor = "t"\n',
