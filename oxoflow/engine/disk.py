@@ -20,6 +20,7 @@ _CURES = {
     errno.EIO: "check the disk and the kernel's log, then run again",
     errno.ENOENT: "the directory was removed while in use; restore it, then run again",
     errno.ESTALE: "the network file system went away; mount it again, then run again",
+    errno.ENOLCK: "mount this file system with locks, or run on another one",
     errno.EACCES: "give this account write access, then run again",
     errno.EPERM: "give this account write access, then run again",
 }

@@ -8,6 +8,7 @@ readers get None or nothing for what does not have the right shape, never an exc
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -210,8 +211,12 @@ class WorkdirLock:
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = _query(descriptor)
-            os.close(descriptor)
+            try:
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise trouble(self._path, error) from error  # nobody can lock there
+                holder = _query(descriptor)
+            finally:
+                os.close(descriptor)
             who = f"process {holder}" if holder else "another process"
             raise WorkdirLocked(
                 f"'{self._path.parent.parent}' is in use by a run of {who}; wait for it, or stop "
@@ -227,13 +232,18 @@ class WorkdirLock:
 
 
 def lock_holder(path: Path) -> int | None:
-    """The pid of the process that holds a lock file; takes nothing. None when it is free."""
+    """The pid of the process that holds a lock file; takes nothing. None when it is free.
+
+    Raises DiskTrouble where the file system knows no locks.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
         return _query(descriptor)
+    except OSError as error:
+        raise trouble(path, error) from error
     finally:
         os.close(descriptor)
 

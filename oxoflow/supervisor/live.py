@@ -15,6 +15,7 @@ from msgspec import Struct
 from oxoflow.db.runs import Run
 from oxoflow.engine.events import LINE_LIMIT, EventLine, read_events
 from oxoflow.engine.rundir import RunDirectory, RunRecord, lock_holder
+from oxoflow.errors import DiskTrouble
 from oxoflow.supervisor import signals
 from oxoflow.supervisor.launch import RUNNER_LOG
 from oxoflow.supervisor.settle import Evidence
@@ -77,7 +78,7 @@ class Live(Struct):
                 holder = lock_holder(records / "lock")
                 locked = holder is not None
             record = self._record()
-        except OSError:
+        except (OSError, DiskTrouble):
             pass
         return Evidence(
             exit_code=None if self.process is None else self.process.returncode,

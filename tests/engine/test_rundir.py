@@ -1,5 +1,6 @@
 """Hold the run directory's records: run.json, lock, control messages, names, launch pipe."""
 
+import errno
 import json
 import os
 import subprocess
@@ -114,6 +115,19 @@ def test_a_killed_holder_leaves_no_lock_behind(directory, holder):
 
 def test_nobody_holds_a_lock_that_was_never_taken(tmp_path):
     assert lock_holder(tmp_path / "lock") is None
+
+
+def test_a_file_system_without_locks_is_named_and_not_taken_for_a_run(directory, monkeypatch):
+    directory.lock.touch()
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.lockf", refuse)
+    monkeypatch.setattr("fcntl.fcntl", refuse)
+    for ask in (lambda: WorkdirLock(directory.lock).acquire(), lambda: lock_holder(directory.lock)):
+        with pytest.raises(DiskTrouble, match="No locks available; mount this file system with"):
+            ask()
 
 
 def test_control_messages_come_in_order_and_once(tmp_path):
