@@ -6,7 +6,8 @@ is the graph's own; matters of style are in `lint`. Looks at no disk unless it i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from oxoflow.errors import Diagnostic, Severity
 from oxoflow.lang.checks.config import (
@@ -30,6 +31,7 @@ from oxoflow.lang.checks.rules import (
     default_complaints,
     growing_names,
     idle_scatter,
+    namespace_complaints,
     pair_conditions,
     path_checks,
     rule_checks,
@@ -50,7 +52,7 @@ from oxoflow.lang.transform import check_split, check_transform
 from oxoflow.lang.view import NOTHING, FileView
 
 NO_RULES = "W036"  # of our own
-_LENIENT_KEYS = frozenset(("name",))
+_LENIENT_KEYS = frozenset(("name", "namespace"))
 
 
 def validate(workflow: Workflow, *, view: FileView | None = None) -> list[Diagnostic]:
@@ -87,8 +89,14 @@ def stops_a_run(found: Iterable[Diagnostic]) -> list[Diagnostic]:
         for each in found
         if each.severity is Severity.ERROR
         and each.code != "E009"
-        and not (each.code == "E002" and each.key in _LENIENT_KEYS)
+        and not (each.code == "E002" and (each.key or "").split(".")[-1] in _LENIENT_KEYS)
     ]
+
+
+def _texts(workflow: Workflow) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
+    """Give every text of a workflow as it was read, each once, with the file if it is included."""
+    yield None, workflow.document
+    yield from {module.path: module.document for module in workflow.modules}.items()
 
 
 def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
@@ -109,8 +117,14 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
     yield from broken
     if not broken:
         yield from emptied_sources(workflow)
+    odd = dict(namespace_complaints(_texts(workflow)))
+    yield from odd.values()
     for rule in workflow.rules:
-        yield from rule_checks(rule, sourced, guess)
+        for each in rule_checks(rule, sourced, guess):
+            if not (
+                odd and each.key == "name" and not odd.keys().isdisjoint(rule.name.split("::"))
+            ):
+                yield each
         if whole:
             if missing or asks_outside_texts(rule):
                 yield from key_checks(rule, known, guess, late=late)

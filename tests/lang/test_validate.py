@@ -212,6 +212,18 @@ def test_a_run_is_not_stopped_by_odd_names_and_parent_paths():
     assert [d.code for d in stops_a_run(found_in(text))] == ["E007"]
 
 
+def test_an_odd_namespace_is_told_once_and_where_it_is_given():
+    inner = HEAD + rule("a", description='"d"') + rule("b c")
+    outer = HEAD + '[[include]]\npath = "in"\nnamespace = "fs x"\n'
+    files = {"out": outer, "in": inner}
+    found = validate(composed('[[include]]\npath = "out"\nnamespace = "o"\n', files))
+    assert [(d.code, d.file, d.key) for d in found] == [("E002", "out", "include.0.namespace")]
+    assert found[0].message == "namespace 'fs x' holds ' '"
+    assert stops_a_run(found) == []
+    host = validate(composed('[[include]]\npath = "in"\nnamespace = "a/b"\n', {"in": inner}))
+    assert [(d.file, d.key) for d in host] == [(None, "include.0.namespace")]
+
+
 def test_names_that_an_unread_include_may_bring_are_not_missed():
     text = '[[include]]\npath = "m"\n' + rule("a", depends_on='["m::b"]', shell='"{config.c}"')
     assert found_in(text) == []

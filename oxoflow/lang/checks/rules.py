@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.condition import complaint, unread_part
 from oxoflow.lang.faults import error, warning
@@ -44,11 +46,32 @@ def name_complaints(rule: Rule) -> Iterator[Diagnostic]:
         hint = "give the rule a name"
         yield error("E002", "a rule has a blank name", rule=rule.name, key="name", suggestion=hint)
         return
-    odd = [c for c in rule.name if not c.isalnum() and c not in _NAME_MARKS]
+    odd = [c for c in rule.name if not _fits(c)]
     if odd:
         message = f"rule '{rule.name}': the name holds {odd[0]!r}"
         hint = "use letters, digits, '_', '-' and ':' only"
         yield error("E002", message, rule=rule.name, key="name", suggestion=hint)
+
+
+def namespace_complaints(
+    texts: Iterable[tuple[str | None, Mapping[str, Any]]],
+) -> Iterator[tuple[str, Diagnostic]]:
+    """Find namespaces of includes that give every rule below them an odd name (E002)."""
+    for file, document in texts:
+        entries = document.get("include")
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            name = entry.get("namespace") if isinstance(entry, dict) else None
+            odd = [c for c in name if not _fits(c)] if isinstance(name, str) else []
+            if odd and isinstance(name, str):
+                message = f"namespace '{name}' holds {odd[0]!r}"
+                hint = "use letters, digits, '_' and '-' only"
+                key = f"include.{index}.namespace"
+                found = error("E002", message, key=key, suggestion=hint)
+                yield name, replace(found, file=file)
+
+
+def _fits(char: str) -> bool:
+    return char.isalnum() or char in _NAME_MARKS
 
 
 def outputs_without_command(rule: Rule) -> tuple[Diagnostic, ...]:
@@ -174,7 +197,7 @@ def _loose_wildcards(rule: Rule, sourced: frozenset[str], guess: Guesser) -> Ite
 
 def sourced_names(workflow: Workflow) -> frozenset[str]:
     """Give the placeholders that have values, also those from files not read yet or to be made."""
-    names = {table.name for table in workflow.values}
+    names = {table.name for table in workflow.values} | workflow.emptied
     if workflow.pairs or workflow.pairs_file or workflow.pairs_pattern:
         names.update(PAIR_NAMES)
         names.update(key for pair in workflow.pairs for key in pair.metadata)
