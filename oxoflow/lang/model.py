@@ -376,6 +376,7 @@ class Workflow(Struct, frozen=True):
     groups: tuple[SampleGroup, ...] = ()
     values: tuple[ValueTable, ...] = ()
     metadata: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by sample
+    emptied: frozenset[str] = frozenset()  # placeholders of what `--samples` left nothing of
     constraints: Mapping[str, str] = field(default_factory=dict)
     resource_groups: Mapping[str, ResourceGroup] = field(default_factory=dict)
     env_groups: Mapping[str, Environment] = field(default_factory=dict)

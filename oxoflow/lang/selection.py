@@ -18,6 +18,7 @@ from oxoflow.lang.model import Pair, SampleGroup, Workflow
 from oxoflow.lang.paths import beside
 from oxoflow.lang.sheets import SheetError, read_groups
 from oxoflow.lang.view import FileView
+from oxoflow.lang.wildcards import PAIR_NAMES, SAMPLE_NAMES
 
 DECLARED_GROUP = "samples"
 READY = "ready"
@@ -101,7 +102,7 @@ def _replace(workflow: Workflow, groups: tuple[SampleGroup, ...]) -> Workflow:
     }
     known = {sample for group in groups for sample in group.samples}
     pairs = tuple([pair for pair in workflow.pairs if _members(pair) <= known])
-    return with_lists(replace(workflow, config=config, groups=groups, pairs=pairs))
+    return _chosen(replace(workflow, config=config), groups, pairs)
 
 
 def _append(workflow: Workflow, groups: tuple[SampleGroup, ...]) -> Workflow:
@@ -148,7 +149,22 @@ def _keep(workflow: Workflow, wanted: set[str], how: str) -> Workflow:
                 f"--samples leaves nothing: pair '{half.pair_id}' needs both of its samples, {both}"
             )
         raise _failure(f"--samples leaves nothing: no {how} sample among: {listed}")
-    return with_lists(replace(workflow, groups=groups, pairs=pairs))
+    return _chosen(workflow, groups, pairs)
+
+
+def _chosen(
+    workflow: Workflow, groups: tuple[SampleGroup, ...], pairs: tuple[Pair, ...]
+) -> Workflow:
+    """Give the workflow with what was chosen; rules for what has nothing left have no jobs."""
+    emptied, warnings = set(workflow.emptied), list(workflow.warnings)
+    if workflow.pairs and not pairs:
+        emptied.update(PAIR_NAMES, *[pair.metadata for pair in workflow.pairs])
+        warnings.append("--samples leaves no pair: rules for pairs have no jobs")
+    if any(g.samples for g in workflow.groups) and not any(g.samples for g in groups):
+        emptied.update(SAMPLE_NAMES)
+        warnings.append("--samples leaves no sample of a group: rules for samples have no jobs")
+    chosen = replace(workflow, groups=groups, pairs=pairs, emptied=frozenset(emptied))
+    return with_lists(replace(chosen, warnings=tuple(warnings)))
 
 
 def _members(pair: Pair) -> set[str]:

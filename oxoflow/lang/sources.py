@@ -75,14 +75,16 @@ def collect_sources(workflow: Workflow, view: FileView) -> Sources:
         for table in workflow.values
     }
     keys = {key for pair in workflow.pairs for key in pair.metadata}
-    pair_names = frozenset((*PAIR_NAMES, *keys)) if pairs else frozenset()
-    names = pair_names | frozenset(SAMPLE_NAMES if groups else ()) | frozenset(tables)
+    lost = workflow.emptied.difference(SAMPLE_NAMES)
+    pair_names = frozenset((*PAIR_NAMES, *keys)) if workflow.pairs else lost
+    has_groups = bool(groups) or not workflow.emptied.isdisjoint(SAMPLE_NAMES)
+    names = pair_names | frozenset(SAMPLE_NAMES if has_groups else ()) | frozenset(tables)
     return Sources(
         tuple(_allowed(pairs, constraints)),
         tuple(_allowed(groups, constraints)),
         tables,
         pair_names,
-        bool(groups),
+        has_groups,
         columns,
         trigger_pattern(names, tables),
         trigger_pattern(tables, tables),

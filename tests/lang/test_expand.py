@@ -88,6 +88,13 @@ def test_when_a_constraint_drops_everything_the_rule_disappears():
     assert jobs_of(text) == ()
 
 
+def test_when_no_pair_counts_the_rule_disappears():
+    text = PAIRS.replace("[[pairs]]", "[[pairs]]\nwhen = 'config.no'") + rule(
+        "a", shell='"{pair_id}"'
+    )
+    assert jobs_of(text) == ()
+
+
 def test_names_are_not_cleaned_but_values_are():
     text = (
         '[[sample_groups]]\nname = "a/b"\nsamples = ["x y/../z"]\n'

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from oxoflow.errors import WorkflowError
+from oxoflow.errors import Severity, WorkflowError
 from oxoflow.lang.model import Workflow
 from oxoflow.lang.readiness import readiness
-from tests.lang.build import Files, composed, rule
+from oxoflow.lang.validate import validate
+from tests.lang.build import Files, composed, jobs_of, names, rule
 
 GROUPS = (
     '[[sample_groups]]\nname = "g"\nsamples = ["S2", "S1", "S3"]\n'
@@ -74,6 +75,28 @@ def test_names_and_pair_ids_choose_pairs(specs: list[str], pairs: list[str]):
 def test_half_of_a_pair_chooses_nothing_and_says_so():
     with pytest.raises(WorkflowError, match=r"needs both of its samples.*T1 and N1"):
         composed(PAIRS, samples=["T1"])
+
+
+@pytest.mark.parametrize(
+    ("samples", "jobs", "told"),
+    [
+        ("S1", ["s_g_S1", "one"], ["--samples leaves no pair"]),
+        ("P1", ["p_P1", "one"], ["--samples leaves no sample of a group"]),
+        ("P2,S4", ["s_h_S4", "p_P2", "one"], []),
+        ("@new.csv", ["s_n_T1", "s_n_N1", "p_P1", "one"], []),
+        ("@other.csv", ["s_o_X", "one"], ["--samples leaves no pair"]),
+    ],
+)
+def test_rules_for_what_has_nothing_left_have_no_jobs(
+    samples: str, jobs: list[str], told: list[str]
+):
+    text = GROUPS + PAIRS + rule("s", output='["{sample}.s"]', shell='"{sample}"')
+    text += rule("p", output='["{pair_id}.p"]', shell='"x"') + rule("one", shell='"x"')
+    sheets = SHEETS | {"other.csv": "name,samples\no,X\n"}
+    assert names(jobs_of(text, sheets, samples=[samples])) == jobs
+    workflow = composed(text, sheets, samples=[samples])
+    assert [each.partition(":")[0] for each in workflow.warnings] == told
+    assert [each for each in validate(workflow) if each.severity is Severity.ERROR] == []
 
 
 def test_without_any_sample_the_names_declare_a_group():

@@ -193,9 +193,11 @@ def test_the_text_is_checked_against_the_files_that_came_with_it(
     refused = user.post("/api/workflows/run", json=body)
     assert refused.status_code in (400, 422)
     assert "groups.csv" in refused.json["detail"]
-    body["files"] = {"sheets/groups.csv": "name,samples\ng,s1;s2\n"}
+    body["files"] = {"sheets/groups.csv": 'name,samples\ng,"s1,s2"\n'}
     accepted = user.post("/api/workflows/run", json=body)
     assert accepted.status_code == 200, accepted.json
+    shown = user.post("/api/workflows/run", json=body | {"dry_run": True}).json
+    assert [job["job"] for job in shown["jobs"]] == ["a_g_s1", "a_g_s2"]
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../../../../../../etc/passwd"])
