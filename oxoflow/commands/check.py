@@ -80,13 +80,24 @@ def show_lint(arguments: Arguments) -> int:
     if arguments.json:
         print_json({"diagnostics": [diagnostic_json(item) for item in found], **counts(found)})
     else:
-        _print_findings(place, found)
+        shown = _unrepeated(found)
+        _print_findings(place, shown)
         words = [
-            plural(number, name.removesuffix("_count")) for name, number in counts(found).items()
+            plural(number, name.removesuffix("_count")) for name, number in counts(shown).items()
         ]
         print(f"{place.file.name}: {', '.join(words)}")
     bad = {Severity.ERROR, Severity.WARNING} if arguments.strict else {Severity.ERROR}
     return 1 if any(item.severity in bad for item in found) else 0
+
+
+def _unrepeated(found: list[Diagnostic]) -> list[Diagnostic]:
+    """Leave out the advice that says no more than an error does: W014 of E007, W015 of E008."""
+    said = {(item.message, item.file) for item in found if item.severity is Severity.ERROR}
+    return [
+        item
+        for item in found
+        if item.severity is Severity.ERROR or (item.message, item.file) not in said
+    ]
 
 
 def _print_findings(place: Place, found: tuple[Diagnostic, ...] | list[Diagnostic]) -> None:

@@ -223,6 +223,13 @@ def test_a_missing_input_of_an_undeclared_sample_names_the_rule_that_makes_such_
     assert "rule 'al' makes 'al/S1.bam', but has no job for this one: is what" in ox("plan").err
 
 
+def test_lint_says_once_in_text_what_two_codes_stand_for(flow, ox):
+    (flow / "main.oxoflow").write_text(GOOD + "\n[[rules]]\nname = 'z'\ndepends_on = ['gone']\n")
+    assert ox("lint").out.count("depends on 'gone', which is no rule") == 1
+    codes = [each["code"] for each in ox("lint", "--json").json["diagnostics"]]
+    assert {"E007", "W014"} <= set(codes)
+
+
 def test_two_writers_of_one_file_are_warned_of(flow, ox):
     text = GOOD.replace('"al/{sample}.bam"', '"al/x.bam"')
     (flow / "main.oxoflow").write_text(text)

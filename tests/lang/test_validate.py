@@ -212,6 +212,15 @@ def test_a_run_is_not_stopped_by_odd_names_and_parent_paths():
     assert [d.code for d in stops_a_run(found_in(text))] == ["E007"]
 
 
+def test_a_rule_of_the_same_namespace_is_suggested_by_its_name_there():
+    inner = HEAD + rule("align") + rule("b", depends_on='["algn"]') + rule("c", extends='"algn"')
+    host = '[[include]]\npath = "in"\nnamespace = "m"\n' + rule("d", depends_on='["m::algn"]')
+    found = validate(composed(host + rule("algae"), {"in": inner}))
+    hints = {d.rule: d.suggestion for d in found}
+    assert hints["m::b"] == hints["m::c"] == "did you mean 'align'?"
+    assert hints["d"] == "did you mean 'm::align'?"
+
+
 def test_an_odd_namespace_is_told_once_and_where_it_is_given():
     inner = HEAD + rule("a", description='"d"') + rule("b c")
     outer = HEAD + '[[include]]\npath = "in"\nnamespace = "fs x"\n'

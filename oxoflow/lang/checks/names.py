@@ -40,9 +40,17 @@ def dependency_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic
     for rule, index, name in unknown:
         if name not in known:
             message = f"rule '{rule}' depends on '{name}', which is no rule"
-            hint = guess.meant(name, names) or "correct the name or remove it"
+            hint = _meant(name, rule, names, guess) or "correct the name or remove it"
             key = f"depends_on.{index}"
             yield error("E007", message, rule=rule, key=key, suggestion=hint)
+
+
+def _meant(name: str, rule: str, names: Collection[str], guess: Guesser) -> str | None:
+    """Say which rule is probably meant: one of the same namespace by its name there (3.4)."""
+    space = rule[: rule.rfind("::") + 2] if "::" in rule else ""
+    own = [each[len(space) :] for each in names if each.startswith(space)] if space else ()
+    near = guess.near(name, own)
+    return f"did you mean '{near}'?" if near else guess.meant(name, names)
 
 
 def _may_be_job(name: str, rules: Collection[str]) -> bool:
@@ -73,7 +81,8 @@ def extends_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
             if workflow.gaps.may_name(base):
                 continue
             message = f"rule '{rule.name}' extends '{base}', which is no rule"
-            hint = guess.meant(base, rules) or "correct the name or remove extends"
+            near = _meant(base, rule.name, rules, guess)
+            hint = near or "correct the name or remove extends"
         elif rule.name in circles:
             circle = circles[rule.name]
             shown = " → ".join([*circle[:10], *(["…"] if len(circle) > 10 else []), circle[0]])
