@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from oxoflow.engine.disk import trouble
 from oxoflow.engine.ending import JOB_MARKER, end_job, outlast
@@ -142,9 +143,9 @@ class Commands(Struct, frozen=True):
             self.meter.job_started()
             ended = self.table.wait(child)
             writes_on = ended.signal is None and any(_SUBSTITUTION in word for word in argv)
-            if writes_on and self.table.has_orphans():
-                outlast(self.table, child)
-            if ended.code != 0 and self.table.has_orphans():
+            if writes_on and self.table.has_orphans() and not outlast(self.table, child):
+                ended = replace(ended, timed_out=True)
+            if (ended.code != 0 or ended.timed_out) and self.table.has_orphans():
                 end_job(self.table, child)
             self._drop_script(argv, job)
         return ended

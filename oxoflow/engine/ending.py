@@ -74,18 +74,22 @@ def end_job(table: ProcessTable, child: Child) -> None:
     table.reap_orphans()
 
 
-def outlast(table: ProcessTable, child: Child, limit: float = 10.0) -> None:
+def outlast(table: ProcessTable, child: Child, limit: float = 10.0) -> bool:
     """Wait until what a command left at work has ended, `limit` seconds at most.
 
-    Bash waits for no process substitution: what `>(tee log)` writes may come after its end.
+    Bash waits for no process substitution: what `>(tee log)` writes may come after its end. False
+    when the command's time is up before that.
     """
     token = f"{JOB_MARKER}={child.token}".encode()
-    deadline = time.monotonic() + limit
-    while time.monotonic() < deadline:
-        if not job_members(child.pid, token, all_processes(), os.getpid()):
-            break
-        time.sleep(_LOOK_AGAIN / 4)
+    patience = time.monotonic() + limit
+    deadline = patience if child.deadline is None else child.deadline
+    at_work = True
+    while at_work and time.monotonic() < min(patience, deadline):
+        at_work = bool(job_members(child.pid, token, all_processes(), os.getpid()))
+        if at_work:
+            time.sleep(_LOOK_AGAIN / 4)
     table.reap_orphans()
+    return not at_work or deadline >= patience
 
 
 def end_run(

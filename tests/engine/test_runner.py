@@ -150,6 +150,20 @@ def test_what_a_process_substitution_writes_is_waited_for(tmp_path):
     assert (tmp_path / "log").read_text() == "told\n"
 
 
+def test_a_time_limit_holds_for_what_a_process_substitution_writes_too(tmp_path):
+    text = rule(
+        "a",
+        "echo half > out; echo x > >(sleep 331; cat > out)",
+        output=["out"],
+        resources={"time_limit": "1s"},
+    )
+    outcome = execute(tmp_path, text)
+    assert "command timed out after 1 s" in outcome.failures[0][1]
+    assert event_of(tmp_path, "a", "rule_failed").data["exit_code"] == 124
+    assert not (tmp_path / "out").exists()
+    assert not [line for line in processes_in(tmp_path) if "331" in line]
+
+
 def test_what_a_failed_command_says_through_a_process_substitution_is_heard(tmp_path):
     shell = "echo why > >(for i in {1..30000}; do :; done; cat >&2); exit 3"
     assert execute(tmp_path, rule("a", shell)).exit_code == 1
