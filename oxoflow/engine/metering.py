@@ -14,7 +14,9 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from oxoflow.engine.process import Child, ProcessTable, children_of
+from oxoflow.engine.ending import JOB_MARKER
+from oxoflow.engine.process import Child, ProcessTable, children_of, own_children
+from oxoflow.engine.trees import marked_with
 from oxoflow.errors import RunError
 
 TICK = 0.025
@@ -77,8 +79,9 @@ class Meter:
             self._resting = True  # before the look: whoever starts after it must wake us
             now = time.monotonic()
             live = self._table.live()
-            for child in live:
-                self._look(child, now)
+            due = [child for child in live if not self._is_over(child, now) and _is_due(child, now)]
+            if due:
+                self._measure(due, live, now)
             self._perform(now, all_now=not live and not was_idle)
             pause = _pause(live, time.monotonic())
             self._resting = pause is None or pause > TICK
@@ -96,18 +99,32 @@ class Meter:
                     duty.failed = True
                     self._report(error)
 
-    def _look(self, child: Child, now: float) -> None:
-        if child.deadline is not None and now >= child.deadline and not child.timed_out:
-            child.timed_out = True
-            self._expire(child)
-            return
-        age = now - child.started
-        if age < TICK or now - child.sampled < min(1.0, age / 10):
-            return
-        if not child.start_time:
-            self._introduce(child)
-        child.sampled = now
-        child.peak_kb = max(child.peak_kb, tree_kilobytes(child.pid))
+    def _is_over(self, child: Child, now: float) -> bool:
+        """Say whether a command's time is just up, and have it ended."""
+        if child.deadline is None or now < child.deadline or child.timed_out:
+            return False
+        child.timed_out = True
+        self._expire(child)
+        return True
+
+    def _measure(self, due: list[Child], live: list[Child], now: float) -> None:
+        detached = self._detached(live)
+        for child in due:
+            if not child.start_time:
+                self._introduce(child)
+            child.sampled = now
+            roots = (child.pid, *detached.get(child.token, ()))
+            child.peak_kb = max(child.peak_kb, sum(map(tree_kilobytes, roots)))
+
+    def _detached(self, live: list[Child]) -> dict[str, list[int]]:
+        """The processes that left the trees of commands and came to us, by whose they are."""
+        found: dict[str, list[int]] = {}
+        commands = self._table.strangers.union(child.pid for child in live)
+        for pid in set(own_children()) - commands:
+            token = marked_with(pid, JOB_MARKER)
+            if token is not None:
+                found.setdefault(token, []).append(pid)
+        return found
 
     def _introduce(self, child: Child) -> None:
         self._table.identify(child)
@@ -116,6 +133,11 @@ class Meter:
                 self._note(child.name, child.pid, child.start_time)
             except RunError as error:
                 self._report(error)
+
+
+def _is_due(child: Child, now: float) -> bool:
+    age = now - child.started
+    return age >= TICK and now - child.sampled >= min(1.0, age / 10)
 
 
 def _pause(live: list[Child], now: float) -> float | None:

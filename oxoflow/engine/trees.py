@@ -47,11 +47,24 @@ def job_members(
 
 def carries(pid: int, entry: bytes) -> bool:
     """True when `NAME=value` stands in the environment with which a process was started."""
+    return entry in _environment(pid)
+
+
+def marked_with(pid: int, name: str) -> str | None:
+    """The value that a variable had in the environment with which a process was started."""
+    start = f"{name}=".encode()
+    for entry in _environment(pid):
+        if entry.startswith(start):
+            return os.fsdecode(entry[len(start) :])
+    return None
+
+
+def _environment(pid: int) -> list[bytes]:
     try:
         with open(f"/proc/{pid}/environ", "rb") as handle:
-            return entry in handle.read().split(b"\0")
+            return handle.read().split(b"\0")
     except OSError:
-        return False
+        return []
 
 
 def writes_below(pid: int, directory: Path) -> bool:

@@ -11,7 +11,7 @@ import uuid
 import pytest
 
 from oxoflow.engine import process
-from oxoflow.engine.ending import end_dead_run, end_job, end_run, has_leftovers
+from oxoflow.engine.ending import JOB_MARKER, end_dead_run, end_job, end_run, has_leftovers
 from oxoflow.engine.identity import identify, read_stat
 from oxoflow.engine.metering import Duty, Meter, tree_kilobytes
 from oxoflow.engine.process import ProcessTable, SpawnFailed, adopt_orphans, children_of
@@ -39,8 +39,9 @@ def spawn(table, tmp_path):
 
         def run(shell, **options):
             argv = ["/bin/bash", "-c", shell]
+            env = ENV | {JOB_MARKER.encode(): os.fsencode(options.setdefault("token", "1.1"))}
             return table.spawn(
-                argv, cwd=tmp_path, env=ENV, stdout=out.fileno(), stderr=out.fileno(), **options
+                argv, cwd=tmp_path, env=env, stdout=out.fileno(), stderr=out.fileno(), **options
             )
 
         yield run
@@ -284,6 +285,17 @@ def test_the_meter_ends_a_job_whose_time_is_up_and_sees_the_memory_of_a_tree(tab
     assert ended.peak_mb > 110
     assert noted == [("a", child.pid, child.start_time)]
     assert not has_leftovers(table)
+
+
+def test_the_memory_of_a_process_that_left_the_tree_counts_for_its_command(table, spawn):
+    meter = Meter(table, lambda *_: None, pytest.fail, pytest.fail)
+    large = "x = bytearray(60_000_000); x[::4096] = x[::4096]; import time; time.sleep(600)"
+    child = spawn(f"(setsid {sys.executable} -c '{large}' &); read -t 600 < <(sleep 600)")
+    meter.job_started()
+    wait_until(lambda: child.peak_kb > 55 * 1024)
+    end_job(table, child)
+    assert table.wait(child).peak_mb > 55
+    meter.close()
 
 
 def test_trouble_in_a_duty_is_reported_once(table, spawn):
