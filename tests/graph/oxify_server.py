@@ -3,16 +3,15 @@
 import http.client
 import json
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 from tests.graph.building import code, node
+from tests.patience import PATIENCE, wait_until
 from tests.server_process import ServerProcess
 
 ADD = code("Add", "result = x + y", "sum", ["x", "y"])
 APPROVAL = node("Sign", "Approval", {"message": "Release {{plate}}?", "approvers": ["pi"]})
-PATIENCE = 60.0
 KEY = "sk-0123456789abcdef"  # of the servers; it must stand in no file
 
 
@@ -68,13 +67,7 @@ class OxifyServer(ServerProcess):
 
     def await_(self, look: Any) -> Any:
         """Ask again and again until there is something."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            found = look()
-            if found:
-                return found
-            time.sleep(0.03)
-        raise AssertionError("it did not happen")
+        return wait_until(look)
 
     def question(self, execution: str, kind: str = "approvals") -> dict[str, Any]:
         found = self.await_(lambda: self.ok("GET", f"/executions/{execution}/{kind}"))

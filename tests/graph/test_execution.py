@@ -183,7 +183,9 @@ def test_branches_do_not_see_each_other(begin: Begin) -> None:
 
 
 def test_nodes_that_do_not_depend_on_each_other_run_at_a_time(begin: Begin, tmp_path: Path) -> None:
-    meet = "touch {own}; for i in $(seq 300); do [ -e {other} ] && exit 0; sleep 0.05; done; exit 1"
+    meet = (
+        "touch {own}; for i in $(seq 6000); do [ -e {other} ] && exit 0; sleep 0.05; done; exit 1"
+    )
     a, b = tmp_path / "a", tmp_path / "b"
     doc = document(
         [

@@ -98,7 +98,7 @@ def test_a_body_runs_instead_of_the_expression(begin: Begin) -> None:
 
 def test_passes_of_a_parallel_loop_run_at_a_time(begin: Begin, tmp_path: Path) -> None:
     meet = (
-        f"touch {tmp_path}/$OXIFY_X; for i in $(seq 300); do [ $(ls {tmp_path} | grep -c ^m) = 3 ]"
+        f"touch {tmp_path}/$OXIFY_X; for i in $(seq 6000); do [ $(ls {tmp_path} | grep -c ^m) = 3 ]"
     )
     meet += " && exit 0; sleep 0.05; done; exit 1"
     loop = for_each("unused", parallel=True, max_concurrency=3, body=body(meet, "x"))
@@ -203,7 +203,8 @@ def test_wait_all_fails_with_the_first_error_and_ends_the_rest(begin: Begin) -> 
 
 def test_a_race_is_won_by_the_first_success(begin: Begin) -> None:
     tasks = {"slow": body("sleep 60"), "bad": "{{gone}}", "quick": body("echo 7")}
-    results = begin(line(parallel("Race", tasks))).run().output("P")["results"]
+    race = line(parallel("Race", tasks, max_concurrency=2))  # so the bad one ends before the quick
+    results = begin(race).run().output("P")["results"]
     assert results["quick"]["value"]["result"] == 7
     assert results["bad"] == {"status": "error", "error": "Variable not found: gone"}
     assert "slow" not in results
@@ -216,9 +217,9 @@ def test_a_race_without_a_winner_fails(begin: Begin) -> None:
 
 def test_all_settled_never_fails_and_a_timeout_is_an_error_of_its_task(begin: Begin) -> None:
     tasks = {"slow": body("sleep 60"), "bad": "{{gone}}", "ok": "1"}
-    done = begin(line(parallel("AllSettled", tasks, timeout_ms=400, max_concurrency=3))).run()
+    done = begin(line(parallel("AllSettled", tasks, timeout_ms=2000, max_concurrency=3))).run()
     assert done.output("P")["results"] == {
-        "slow": {"status": "error", "error": "Timed out after 0.4 s"},
+        "slow": {"status": "error", "error": "Timed out after 2 s"},
         "bad": {"status": "error", "error": "Variable not found: gone"},
         "ok": {"status": "success", "value": 1},
     }

@@ -5,7 +5,8 @@ import json
 
 from tests.graph.building import line, node, shell
 from tests.graph.fakes import Fake, Reply
-from tests.graph.oxify_server import ADD, APPROVAL, PATIENCE, OxifyServer
+from tests.graph.oxify_server import ADD, APPROVAL, OxifyServer
+from tests.patience import PATIENCE
 
 STREAM = {"stream": True}
 

@@ -14,12 +14,21 @@ from oxoflow.db import Database
 from oxoflow.settings import Settings, resolve
 from oxoflow.web.services import Services
 from oxoflow.web.textwork import do_here
+from tests.patience import PATIENCE
 from tests.web.contracted import watch
 
 PASSWORDS = {
     "OXO_FLOW_ADMIN_PASSWORD": "admin-secret",
     "OXO_FLOW_USER_PASSWORD": "user-secret",
     "OXO_FLOW_VIEWER_PASSWORD": "viewer-secret",
+}
+
+UNHURRIED = {
+    "run_control.PATIENCE": PATIENCE,
+    "run_control.PAUSE_PATIENCE": PATIENCE,
+    "oxify_executions.PATIENCE": PATIENCE,
+    "run_records.READ_SECONDS": 2 * PATIENCE,
+    "run_records.HASH_SECONDS": PATIENCE,
 }
 
 MakeApp = Callable[..., Flask]
@@ -36,11 +45,14 @@ class Here:
 
 
 @pytest.fixture
-def make_app(tmp_path: Path) -> Iterator[MakeApp]:
+def make_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeApp]:
     """Call with OXO_FLOW_ variables (without the prefix): an application over a fresh home.
 
-    No thread of it runs: a test that needs streams or runs calls `services.start()`.
+    No thread of it runs: a test that needs streams or runs calls `services.start()`. It waits for
+    what it asked of a runner as long as the slowest machine may need.
     """
+    for name, seconds in UNHURRIED.items():
+        monkeypatch.setattr(f"oxoflow.web.{name}", seconds)
     parts: list[Services] = []
 
     def make(**variables: str) -> Flask:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from oxoflow.web.handover import Handover, build_server, can_hand_over, stop_server
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, wait_until
 
 Received = tuple[socket.socket, bytes]
 
@@ -144,12 +144,13 @@ def test_clients_that_leave_at_once_leave_no_descriptor_behind(served: Served) -
         client.close()
     while served.ask("/plain").endswith(b"ok") and served.server.active_channels:
         pass
-    while True:
-        try:
-            served.received.get(timeout=0.2)[0].close()
-        except queue.Empty:
-            break
-    assert len(os.listdir("/proc/self/fd")) <= before
+
+    def none_is_left() -> bool:
+        while not served.received.empty():
+            served.received.get()[0].close()
+        return len(os.listdir("/proc/self/fd")) <= before
+
+    wait_until(none_is_left)
 
 
 def test_a_connection_header_from_the_application_is_answered_500(served: Served) -> None:

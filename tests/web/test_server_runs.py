@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import signal
 import socket
 import sqlite3
@@ -15,6 +16,7 @@ from tests.patience import PATIENCE, wait_until
 from tests.server_process import ServerProcess
 from tests.web.streaming import Reader
 
+CORES = len(os.sched_getaffinity(0))  # as many runs of one thread go on at a time
 GATE = "while [ ! -e go ]; do sleep 0.05; done"
 THREE = f"""
 [workflow]
@@ -201,10 +203,9 @@ def test_a_cancel_ends_every_process_of_the_run_whatever_it_does_to_escape(
     family = psutil.Process(detail(server, run_id)["pid"])
     members = [family, *server.descendants_of_home()]
     members = [one for one in members if one.pid != server.process.pid]
+    wait_until(lambda: len(asleep_in(there)) == 5)  # the files came before the programs
     sleepers = asleep_in(there)
-    assert len(sleepers) >= 5
-    status, answer = server.call("DELETE", f"/api/runs/{run_id}", user="user")
-    assert status == 200
+    answer = cancel(server, run_id)
     assert (answer["status"], answer["left"]) == ("cancelled", 0)
     assert {"pid", "name", "signal"} <= set(answer["ended"][0])
     assert {one.pid for one in sleepers} <= {one["pid"] for one in answer["ended"]}
@@ -216,6 +217,16 @@ def test_a_cancel_ends_every_process_of_the_run_whatever_it_does_to_escape(
     server.kill()
     server.start()
     assert detail(server, run_id)["status"] == "cancelled"
+
+
+def cancel(server: ServerProcess, run_id: str) -> dict[str, Any]:
+    """Cancel a run; its receipt, which comes with the answer or, when that takes long, later."""
+    status, answer = server.call("DELETE", f"/api/runs/{run_id}", user="user")
+    assert status == 200, answer
+    if answer["status"] == "cancelling":
+        end = server.finish(run_id)
+        answer = {"status": end["status"], **end["cancel"]}
+    return answer  # type: ignore[no-any-return]
 
 
 def asleep_in(place: Path) -> list[psutil.Process]:
@@ -257,6 +268,7 @@ exit 5
 """  # noqa: E501
 
 
+@pytest.mark.skipif(CORES < 2, reason="not possible here: one core")
 def test_forged_records_harm_no_other_run(server: ServerProcess) -> None:
     small = {"max_jobs": 1}  # room for both
     other = server.submit(one_rule(f"{GATE}; touch out.txt"), config=small)

@@ -1,6 +1,5 @@
 """Two users on one machine: a run that has all of it lends to whoever has nothing."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +7,8 @@ import pytest
 
 from tests.patience import wait_until
 from tests.server_process import ServerProcess
-from tests.web.test_server_runs import detail, directory, one_rule, rows
+from tests.web.test_server_runs import CORES, detail, directory, one_rule, rows
 
-CORES = len(os.sched_getaffinity(0))
 JOB = """
 [[rules]]
 name = "job{n}"
@@ -38,7 +36,11 @@ def test_a_run_with_the_whole_machine_makes_room_for_another_user(server: Server
     place = directory(server, whole)
     wait_until(lambda: len(begun(place)) == CORES)
     assert threads(server, whole) == CORES
+    wait_until(lambda: detail(server, whole)["phase"] == "running")
     small = server.submit(one_rule("while [ ! -e go ]; do sleep 0.05; done"), user="admin")
+    waits = f"SELECT 1 FROM events WHERE type = 'run_queued' AND run_id = '{small}'"
+    wait_until(lambda: rows(server, waits))  # before that, the first was told to make room
+    wait_until(lambda: not list((place / ".oxo-flow/control").glob("*.json")))  # and has heard it
     keeps = CORES - CORES // 2
     for number in sorted(begun(place))[: CORES // 2]:
         (place / f"go{number}").touch()

@@ -48,8 +48,7 @@ def workers() -> Iterator[TextWorkers]:
 def playful(monkeypatch: pytest.MonkeyPatch) -> Iterator[TextWorkers]:
     command = (textworkers.COMMAND[0], "-c", PLAYFUL)
     monkeypatch.setattr(textworkers, "COMMAND", command)
-    made = TextWorkers(processes=1, seconds=1.5, patience=0.2)
-    made._workers[0].do("warm up", {}, 60)  # its start is not what is measured
+    made = TextWorkers(processes=1, seconds=PATIENCE, patience=0.2)
     yield made
     made.stop()
 
@@ -75,10 +74,11 @@ def test_errors_keep_their_kind_and_words(
 
 def test_what_takes_too_long_is_ended_and_the_next_is_served(playful: TextWorkers) -> None:
     before = playful("who", {})["pid"]
-    with pytest.raises(WorkflowError, match=r"longer than 1\.5 s and was stopped"):
+    playful._seconds = 0.5
+    with pytest.raises(WorkflowError, match=r"longer than 0\.5 s and was stopped"):
         playful("hang", {})
     assert not psutil.pid_exists(before)
-    playful._workers[0].do("warm up", {}, 60)
+    playful._seconds = PATIENCE
     assert playful("who", {})["pid"] != before
 
 
@@ -88,14 +88,12 @@ def test_a_process_that_dies_is_replaced(playful: TextWorkers) -> None:
     process = playful._workers[0]._process
     assert process is not None
     process.wait(PATIENCE)
-    playful._workers[0].do("warm up", {}, 60)
     assert playful("who", {})["pid"] != pid
     with pytest.raises(WorkflowError):
         playful("die", {})
 
 
 def test_large_frames_pass_both_ways(playful: TextWorkers) -> None:
-    playful._seconds = 60
     found = playful("big", {"text": "y" * 3_000_000})
     assert (len(found["text"]), found["length"]) == (5_000_000, 3_000_000)
 
@@ -109,7 +107,6 @@ def test_the_process_knows_nothing_of_the_servers_settings(
 
 
 def test_when_all_are_busy_the_next_is_refused(playful: TextWorkers) -> None:
-    playful._seconds = 60
 
     def hang() -> None:
         with pytest.raises(WorkflowError):
@@ -127,6 +124,7 @@ def test_when_all_are_busy_the_next_is_refused(playful: TextWorkers) -> None:
 
 
 def test_a_fault_of_ours_is_told_as_one_and_ends_no_process(workers: TextWorkers) -> None:
+    workers("validate", {"toml_content": TWO})
     before = workers._workers[0]._process
     with pytest.raises(RuntimeError, match="KeyError"):
         workers("diff", {})
