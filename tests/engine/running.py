@@ -19,7 +19,7 @@ from oxoflow.engine.records import Record
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.runner import run
 from oxoflow.engine.state import State
-from tests.patience import wait_until
+from tests.patience import CORES, wait_until
 
 PROGRAM = """
 import os
@@ -36,7 +36,6 @@ outcome = execute(workdir, text, slots=int(sys.argv[2]), cache=cache)
 sys.exit(outcome.exit_code)
 """
 ROOT = Path(__file__).parent.parent.parent
-CORES = 4  # jobs that wait for each other need more than the one that a small machine has
 
 
 def execute(
@@ -49,7 +48,7 @@ def execute(
     plan: PlanOptions | None = None,
     **options,
 ) -> Outcome:
-    """Run a workflow given without its head, as on a machine of four cores."""
+    """Run a workflow given without its head, with the same number of cores everywhere."""
     chosen = RunOptions(
         workdir,
         limits=Limits(slots, max_threads, max_memory_mb),

@@ -28,7 +28,7 @@ from oxoflow.engine.identity import ProcessIdentity
 from oxoflow.settings import resolve
 from oxoflow.supervisor import Kind, Supervisor, launch
 from oxoflow.workspace import WORKFLOW_FILE, Workspace
-from tests.patience import wait_until
+from tests.patience import have_cores, wait_until
 
 RUNNER = Path(__file__).parent / "scripted_runner.py"
 NOBODY = ProcessIdentity(1, 1, "another boot")
@@ -121,6 +121,7 @@ def end_runners(db: Database) -> None:
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr(launch, "PROGRAM", (sys.executable, str(RUNNER)))
+    have_cores(monkeypatch)
     made = Desk(tmp_path)
     yield made
     made.close()

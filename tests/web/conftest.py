@@ -14,7 +14,7 @@ from oxoflow.db import Database
 from oxoflow.settings import Settings, resolve
 from oxoflow.web.services import Services
 from oxoflow.web.textwork import do_here
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, have_cores
 from tests.web.contracted import watch
 
 PASSWORDS = {
@@ -53,6 +53,7 @@ def make_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeAp
     """
     for name, seconds in UNHURRIED.items():
         monkeypatch.setattr(f"oxoflow.web.{name}", seconds)
+    have_cores(monkeypatch)
     parts: list[Services] = []
 
     def make(**variables: str) -> Flask:
