@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from msgspec.structs import replace
+
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.findings import first_of
 from oxoflow.lang.lints.advice import Facts, collect_facts
@@ -23,7 +25,8 @@ from oxoflow.lang.lints.placeholders import placeholder_checks
 from oxoflow.lang.lints.secrets import secret_checks
 from oxoflow.lang.lints.style import style_checks, workflow_checks
 from oxoflow.lang.model import Rule, Workflow
-from oxoflow.lang.nearest import Guesser
+from oxoflow.lang.nearest import Guesser, is_one_slip
+from oxoflow.lang.rule_tables import RULE
 from oxoflow.lang.view import FileView
 
 RuleCheck = Callable[[Rule, Facts], Iterable[Diagnostic]]
@@ -48,8 +51,18 @@ def lint(
     `edges` are (producer rule, consumer rule), None when there is no graph. Without a view no
     disk is looked at, and W026 and script contents are left out.
     """
-    facts = collect_facts(workflow, edges, view)
+    facts = collect_facts(_with_misspelt(workflow), edges, view)
     return first_of(_found(workflow, facts), workflow.limits.findings)
+
+
+def _with_misspelt(workflow: Workflow) -> Workflow:
+    """Count as missing the keys that a rule has misspelt: what rests on them would be noise."""
+    keys = dict(workflow.gaps.keys)
+    for rule in workflow.rules:
+        for written in rule.extra:
+            meant = [key for key in RULE.fields if is_one_slip(written, key)]
+            keys[rule.name] = keys.get(rule.name, frozenset()).union(meant)
+    return replace(workflow, gaps=replace(workflow.gaps, keys=keys)) if keys else workflow
 
 
 def lint_written(workflow: Workflow) -> list[Diagnostic]:

@@ -606,3 +606,22 @@ def test_braces_of_other_languages_are_no_slips(shell):
 def test_what_rests_on_a_base_that_is_not_there_or_an_input_that_cannot_be_read_is_not_told():
     child = bare('extends = "gone"\nshell = "{params.k}"')
     assert {"W004", "W024"}.isdisjoint(codes(HEAD + child))
+
+
+@pytest.mark.parametrize("key", ["description", "log", "output", "params", "input"])
+def test_what_rests_on_a_misspelt_key_is_not_told_besides(key):
+    fields = {
+        "description": '"d"',
+        "log": '"l"',
+        "input": '["i"]',
+        "output": '["x"]',
+        "params": "{ k = 1 }",
+        "shell": '"a {input[0]} {output[0]} {params.k}"',
+    }
+    lines = [f"{name[:-1] if name == key else name} = {value}" for name, value in fields.items()]
+    told = [
+        d
+        for d in found(HEAD + "\n".join(["[[rules]]", "name = 'a'", *lines]))
+        if d.severity is Severity.WARNING
+    ]
+    assert [(d.code, d.suggestion) for d in told] == [("S006", f"did you mean '{key}'?")]

@@ -17,6 +17,12 @@ def found_in(text: str) -> list[Diagnostic]:
     return validate(parse_workflow(text if "[workflow]" in text else HEAD + text))
 
 
+def found_in_faulty(text: str) -> tuple[Diagnostic, ...]:
+    with pytest.raises(ParseError) as failure:
+        parse_workflow(HEAD + text)
+    return failure.value.diagnostics
+
+
 def marks(text: str) -> list[tuple[str, str, str | None]]:
     return [(d.code, d.severity.value, d.key) for d in found_in(text)]
 
@@ -219,6 +225,15 @@ def test_a_rule_of_the_same_namespace_is_suggested_by_its_name_there():
     hints = {d.rule: d.suggestion for d in found}
     assert hints["m::b"] == hints["m::c"] == "did you mean 'align'?"
     assert hints["d"] == "did you mean 'm::align'?"
+
+
+def test_names_below_a_misspelt_header_or_key_are_told_with_it():
+    text = '[[ruls]]\nname = "b"\n' + rule("a", depends_on='["b"]')
+    assert [d.suggestion for d in found_in(text)] == [
+        "did you mean [[rules]] where [[ruls]] stands?"
+    ]
+    (told,) = found_in_faulty(rule("a", output='["x"]', sell='"cp y x"'))
+    assert told.suggestion == "did you mean 'shell' where 'sell' stands?"
 
 
 def test_an_odd_namespace_is_told_once_and_where_it_is_given():

@@ -13,7 +13,7 @@ from oxoflow.lang.faults import error, warning
 from oxoflow.lang.gaps import WHOLE
 from oxoflow.lang.inherit import extends_cycles
 from oxoflow.lang.model import Workflow
-from oxoflow.lang.nearest import Guesser
+from oxoflow.lang.nearest import Guesser, is_one_slip
 
 _MANY_PARTS = 100  # of a name, between underscores
 
@@ -37,12 +37,27 @@ def dependency_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic
     may_be = {name for name in called if _may_be_job(name, names)}
     jobs = _job_names(workflow) if may_be else None
     known = may_be if jobs is None else jobs
+    unread = _unread_rules(workflow)
     for rule, index, name in unknown:
         if name not in known:
             message = f"rule '{rule}' depends on '{name}', which is no rule"
-            hint = _meant(name, rule, names, guess) or "correct the name or remove it"
+            hint = unread.get(name.rpartition("::")[2]) or _meant(name, rule, names, guess)
+            hint = hint or "correct the name or remove it"
             key = f"depends_on.{index}"
             yield error("E007", message, rule=rule, key=key, suggestion=hint)
+
+
+def _unread_rules(workflow: Workflow) -> dict[str, str]:
+    """Say of the rules below misspelt headers where they stand."""
+    found = {}
+    for document in (workflow.document, *(module.document for module in workflow.modules)):
+        for table, entries in document.items():
+            if isinstance(entries, list) and is_one_slip(table.lower(), "rules"):
+                hint = f"did you mean [[rules]] where [[{table}]] stands?"
+                found.update(
+                    {e["name"]: hint for e in entries if isinstance(e, dict) and "name" in e}
+                )
+    return {name: hint for name, hint in found.items() if isinstance(name, str)}
 
 
 def _meant(name: str, rule: str, names: Collection[str], guess: Guesser) -> str | None:

@@ -16,11 +16,12 @@ from oxoflow.lang.condition import complaint, unread_part
 from oxoflow.lang.faults import error, warning
 from oxoflow.lang.lists import config_list
 from oxoflow.lang.model import FileSet, Pair, Rule, Workflow
-from oxoflow.lang.nearest import Guesser
+from oxoflow.lang.nearest import Guesser, is_one_slip
 from oxoflow.lang.values import parse_duration, parse_memory
 from oxoflow.lang.wildcards import META_PREFIX, PAIR_NAMES, PLACEHOLDER, SAMPLE_NAMES, names_in
 
 _NAME_MARKS = frozenset("_-:")
+_COMMANDS = ("shell", "script", "transform")
 _CONDITIONS = (
     'compare config.NAME, wildcard.NAME, len(config.NAME), file_size("PATH"), wc_lines("PATH") or '
     'reads_count("PATH"), or ask file_exists("PATH")'
@@ -80,6 +81,9 @@ def outputs_without_command(rule: Rule) -> tuple[Diagnostic, ...]:
         return ()
     message = f"rule '{rule.name}' has outputs, but nothing that makes them"
     hint = "add shell, script or transform, or remove the outputs"
+    for key in rule.extra:
+        meant = next((each for each in _COMMANDS if is_one_slip(key, each)), None)
+        hint = f"did you mean '{meant}' where '{key}' stands?" if meant else hint
     return (error("E002", message, rule=rule.name, key="output", suggestion=hint),)
 
 

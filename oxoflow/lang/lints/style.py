@@ -57,11 +57,12 @@ def style_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
 
 
 def _description(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
-    if not (rule.description or "").strip():
+    lost = facts.workflow.gaps.keys.get(rule.name, frozenset())
+    if not (rule.description or "").strip() and "description" not in lost:
         message = f"rule '{rule.name}' has no description"
         yield warn("W003", message, rule, "description", "say in one line what the rule is for")
     may_inherit = rule.extends is not None and rule.extends not in facts.rules
-    if rule.shell and not rule.log and not may_inherit:
+    if rule.shell and not rule.log and not may_inherit and "log" not in lost:
         message = f"rule '{rule.name}' has a command but no log"
         cure = f'add log = "logs/{_log_name(rule, facts)}.log" and 2> {{log}} to the command'
         yield warn("W004", message, rule, "shell", cure)
@@ -135,6 +136,8 @@ def _useless(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     if facts.parents is None or not executes or rule.output.paths or rule.output_pattern:
         return
     if facts.children.get(rule.name) or is_literally_false(rule.when or ""):
+        return
+    if "output" in facts.workflow.gaps.keys.get(rule.name, ()):
         return
     message = f"rule '{rule.name}' runs, but has no outputs and nothing depends on it"
     cure = "declare its outputs, so that it runs only when needed"
