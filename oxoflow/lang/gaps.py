@@ -2,6 +2,11 @@
 
 Owns the `Gaps` of a workflow, the names that stand in for rules which cannot be called by their
 own, and which findings a gap makes doubtful. A workflow that was read as a whole has none.
+
+What stands in for a name travels as one, through every check and into the words of findings, where
+an object of a type of its own would become plain text. So it is text that no author can write: each
+part of it ends with a NUL, which `document` and `sheets` refuse wherever it stands, as neither a
+path nor a command can hold it. `spoken` puts it into words before anybody sees it.
 """
 
 from __future__ import annotations
@@ -28,12 +33,12 @@ _RESTS_ON: Mapping[tuple[str, str], frozenset[str]] = {
     ("E013", ""): frozenset(("checkpoint_manifest",)),
 }
 _NONE: frozenset[str] = frozenset()
-_NUMBER, _NAME, _END = "\x00", "\x01", "\x02"  # no text that is read holds a NUL
-_PLACE = rf"{_NUMBER}(\d+) [^{_NAME}]*{_NAME}"  # the number of the rule, and its file
-_STAND_IN = late(rf"{_PLACE}([^{_END}]*){_END}")
-_NAMELESS = late(rf"(?:rule )?'?(?:[^\s']*::)?{_PLACE}{_END}'?")
-_MARK = "\x05"  # with the number of an entry of an array: a text that nobody writes
-_MARKED = late(rf"'?{_MARK}(\d+)'?")
+_NUL = "\x00"
+_PLACE = rf"{_NUL}(\d+) [^{_NUL}]*{_NUL}"  # the number of the rule, and its file
+_STAND_IN = late(rf"{_PLACE}([^{_NUL}]*){_NUL}")
+_NAMELESS = late(rf"(?:rule )?'?(?:[^\s']*::)?{_PLACE}{_NUL}'?")
+_MARK = f"{_NUL}#"  # with the number of an entry of an array
+_MARKED = late(rf"'?{_MARK}(\d+){_NUL}'?")
 
 
 class Gaps(Struct, frozen=True):
@@ -100,7 +105,7 @@ def without_table(table: str, key: str = "", *, partly: bool = False) -> Gaps:
 
 def stand_in(number: int, name: str = "", file: str = "") -> str:
     """Name the rule that comes as `number` in its file, from 0: it has no name, or not alone."""
-    return f"{_NUMBER}{number} {file}{_NAME}{name}{_END}"
+    return f"{_NUL}{number} {file}{_NUL}{name}{_NUL}"
 
 
 def stands_for(name: str) -> int | None:
@@ -111,7 +116,7 @@ def stands_for(name: str) -> int | None:
 
 def entry_mark(number: int) -> str:
     """Give a text for one that cannot be read, in the entry that comes as `number`, from 0."""
-    return f"{_MARK}{number}"
+    return f"{_MARK}{number}{_NUL}"
 
 
 def is_mark(text: str) -> bool:
@@ -126,9 +131,9 @@ def spoken(diagnostic: Diagnostic) -> Diagnostic:
         words = _MARKED.sub(lambda found: f"number {int(found[1]) + 1}", diagnostic.message)
         diagnostic = replace(diagnostic, message=words)
     hint = diagnostic.suggestion or ""
-    if _NUMBER not in diagnostic.message + hint + name:
+    if _NUL not in diagnostic.message + hint + name:
         return diagnostic
-    if _NUMBER in hint:
+    if _NUL in hint:
         diagnostic = replace(diagnostic, suggestion=_STAND_IN.sub(r"\2", hint))
     message = _NAMELESS.sub(lambda found: f"rule number {int(found[1]) + 1}", diagnostic.message)
     message = _STAND_IN.sub(r"\2", message)

@@ -99,6 +99,8 @@ def _from_json(text: str, table: Table[T]) -> tuple[T, ...]:
         raise SheetError(f"it is not valid JSON: {error}") from None
     if not isinstance(items, list):
         raise SheetError("it must hold a JSON array of objects")
+    if "\\u0000" in text and any("\x00" in each for each in _strings(items)):
+        raise SheetError("it holds a NUL character (\\u0000); remove it")
     result = []
     for number, item in enumerate(items, 1):
         try:
@@ -108,6 +110,19 @@ def _from_json(text: str, table: Table[T]) -> tuple[T, ...]:
             where = ".".join([str(step) for step in fault.path])
             raise SheetError(f"entry {number}: {where} {fault.text}") from None
     return tuple(result)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Yield every string of a JSON value, keys too."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            waiting += [*item, *item.values()]
+        elif isinstance(item, list):
+            waiting += item
 
 
 def _without_null(item: Any) -> Any:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.condition import evaluate
 from oxoflow.lang.faults import UNUSABLE, error, warning
+from oxoflow.lang.gaps import is_mark
 from oxoflow.lang.latepattern import late
 from oxoflow.lang.lists import config_list
 from oxoflow.lang.model import Pair, SampleGroup, ValueTable, Workflow
@@ -249,7 +250,7 @@ def _check_empty(workflow: Workflow) -> Iterable[Diagnostic]:
 def _check_names(workflow: Workflow) -> Iterable[Diagnostic]:
     """Refuse names that a shell would run or that no file may carry (S15)."""
     for key, text in _wildcard_texts(workflow):
-        if _SHELL_MARKS.search(text):
+        if _SHELL_MARKS.search(text) and not is_mark(text):
             message = (
                 f"[[{key.partition('.')[0]}]] has the value {text[:60]!r}, which holds a command "
                 "substitution, a line break or a NUL; use plain names"

@@ -285,6 +285,16 @@ SHEET = "pair_id,tumor,normal\n"
         ('pairs_file = "p.csv"', {"p.csv": "pair_id,tumor,normal\n,T,N\n"}, "row 2 has an empty"),
         ('pairs_file = "p.csv"', {"p.csv": b"\xff"}, "line 1 is not UTF-8"),
         ('pairs_file = "p.csv"', {"p.csv": "a\x00"}, "NUL"),
+        (
+            'pairs_file = "p.json"',
+            {"p.json": '[{"pair_id": "\\u0000#1\\u0000", "experiment": "t"}]'},
+            "NUL",
+        ),
+        (
+            'sample_groups_file = "g.json"',
+            {"g.json": '[{"name": "g", "samples": ["s"], "metadata": {"\\u0000": "x"}}]'},
+            "NUL",
+        ),
         ('pairs_file = "p.csv"', {"p.csv": SHEET + '"' + "x" * 200_000}, "row 2 cannot be read"),
         ('pairs_file = "p.json"', {"p.json": "{}"}, "JSON array"),
         ('pairs_file = "p.json"', {"p.json": "[" * 9999}, "not valid JSON"),
