@@ -19,7 +19,7 @@ from msgspec import Struct
 from oxoflow import SELDOM, __version__
 from oxoflow.commands.arguments import Verb, read_arguments
 from oxoflow.commands.output import diagnostic_json, drop_output, open_closed_streams
-from oxoflow.errors import Diagnostic, OxoflowError, UsageError, WorkflowError
+from oxoflow.errors import Diagnostic, OxoflowError, RunError, UsageError, WorkflowError
 from oxoflow.lang.nearest import most_alike
 
 INTERRUPTED = 130
@@ -80,8 +80,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         drop_output()
         return 0
     except OSError as error:
-        place = f"'{error.filename}': " if error.filename else ""
-        print(f"oxoflow: {place}{error.strerror or error}", file=sys.stderr)
+        if error.filename:
+            told = RunError(f"'{error.filename}': {error.strerror or error}")
+            return _report(told, as_json="--json" in words)
+        print(f"oxoflow: {error.strerror or error}", file=sys.stderr)
         return 1
 
 

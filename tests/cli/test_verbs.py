@@ -98,6 +98,14 @@ def test_mistakes_are_one_sentence_and_code_2(flow, ox, words, message):
     assert told.out == ""
 
 
+def test_what_the_system_refuses_is_told_to_programs_too(flow, ox):
+    name = "x" * 300
+    told = ox("records", "--workdir", name, "--json")
+    assert told.code == 1
+    assert told.json["error"] == f"'{name}': File name too long"
+    assert told.err == f"oxoflow: '{name}': File name too long\n"
+
+
 def test_errors_are_json_for_programs(flow, ox):
     told = ox("plan", "-t", "nope", "--json")
     assert told.code == 2
