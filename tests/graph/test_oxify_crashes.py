@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.graph.building import line, node
 from tests.graph.fakes import Fake, Reply
 from tests.graph.oxify_server import OxifyServer
+from tests.web.test_server_runs import several_at_a_time
 
 CALLS = line(
     *(
@@ -53,6 +54,7 @@ def test_a_killed_runner_is_revived_once_and_then_paused(mortal: OxifyServer, fa
     assert sorted(set(called(fake))) == ["/four", "/one", "/three", "/two"]
 
 
+@several_at_a_time
 def test_a_batch_keeps_its_max_concurrent_over_a_killed_server(
     mortal: OxifyServer, fake: Fake
 ) -> None:

@@ -15,6 +15,7 @@ from tests.graph.building import code, line, node, shell
 from tests.graph.fakes import Fake, Reply
 from tests.graph.oxify_server import ADD, APPROVAL, KEY, OxifyServer, alive_with
 from tests.patience import PATIENCE
+from tests.web.test_server_runs import several_at_a_time
 
 
 def test_execute_answers_with_an_id_that_the_next_request_knows(server: OxifyServer) -> None:
@@ -77,6 +78,7 @@ def test_twenty_executions_at_once_do_not_mix(server: OxifyServer) -> None:
     assert [total for _, total in found] == [number + 1000 for number in range(20)]
 
 
+@several_at_a_time
 def test_a_cancel_ends_programs_waits_and_calls(server: OxifyServer, models: Fake) -> None:
     gate = threading.Event()
     models.replies = [Reply(200, {}, gate=gate)]

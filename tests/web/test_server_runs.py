@@ -17,6 +17,7 @@ from tests.server_process import ServerProcess
 from tests.web.streaming import Reader
 
 CORES = len(os.sched_getaffinity(0))  # as many runs of one thread go on at a time
+several_at_a_time = pytest.mark.skipif(CORES < 2, reason="not possible here: one core")
 GATE = "while [ ! -e go ]; do sleep 0.05; done"
 THREE = f"""
 [workflow]
@@ -268,7 +269,7 @@ exit 5
 """  # noqa: E501
 
 
-@pytest.mark.skipif(CORES < 2, reason="not possible here: one core")
+@several_at_a_time
 def test_forged_records_harm_no_other_run(server: ServerProcess) -> None:
     small = {"max_jobs": 1}  # room for both
     other = server.submit(one_rule(f"{GATE}; touch out.txt"), config=small)

@@ -3,11 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.patience import wait_until
 from tests.server_process import ServerProcess
-from tests.web.test_server_runs import CORES, detail, directory, one_rule, rows
+from tests.web.test_server_runs import (
+    CORES,
+    detail,
+    directory,
+    one_rule,
+    rows,
+    several_at_a_time,
+)
 
 JOB = """
 [[rules]]
@@ -30,7 +35,7 @@ def threads(server: ServerProcess, run_id: str) -> Any:
     return rows(server, f"SELECT threads FROM runs WHERE id = '{run_id}'")[0][0]
 
 
-@pytest.mark.skipif(CORES < 2, reason="not possible here: one core")
+@several_at_a_time
 def test_a_run_with_the_whole_machine_makes_room_for_another_user(server: ServerProcess) -> None:
     whole = server.submit(many_jobs(CORES + 2))
     place = directory(server, whole)
