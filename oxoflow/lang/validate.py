@@ -16,6 +16,7 @@ from oxoflow.lang.checks.config import (
     key_checks,
     known_keys,
     pair_checks,
+    reference_checks,
 )
 from oxoflow.lang.checks.fatal import check_execution_groups
 from oxoflow.lang.checks.files import file_checks
@@ -139,6 +140,7 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
             yield from idle_scatter(rule, workflow.config)
     if whole:
         yield from pair_checks(workflow, guess)
+        yield from reference_checks(workflow, guess)
         yield from dependency_checks(workflow, guess)
         yield from extends_checks(workflow, guess)
         yield from gather_checks(workflow, guess)

@@ -236,6 +236,22 @@ def test_names_below_a_misspelt_header_or_key_are_told_with_it():
     assert told.suggestion == "did you mean 'shell' where 'sell' stands?"
 
 
+def test_keys_of_references_and_contracts_are_missed_like_those_of_rules():
+    text = (
+        '[config]\nfa = "x"\n[[references]]\nname = "i"\nsource = "{config.fa}"\n'
+        'output = "r/{config.faa}"\nbuild = "cp {input} {output} {config.j} {config.q}"\n'
+        '[[references]]\nname = "j"\noutput = "s"\nbuild = "touch {config.i} {output}"\n'
+        '[[include]]\npath = "in"\noutputs = ["{config.fb}/{sample}"]\n'
+    )
+    found = validate(composed(text, {"in": HEAD}))
+    assert [(d.code, d.key) for d in found] == [
+        ("E005", "references.0.output"),
+        ("E005", "references.0.build"),
+        ("E005", "include.0.outputs.0"),
+    ]
+    assert found[0].suggestion == "did you mean 'config.fa'?"
+
+
 def test_an_odd_namespace_is_told_once_and_where_it_is_given():
     inner = HEAD + rule("a", description='"d"') + rule("b c")
     outer = HEAD + '[[include]]\npath = "in"\nnamespace = "fs x"\n'

@@ -58,6 +58,30 @@ def pair_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
                 yield warning("E005", message, key=f"pairs.{index}.when", suggestion=hint)
 
 
+def reference_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
+    """Yield the undefined keys of references and of the contracts of includes."""
+    texts = [
+        (f"reference '{each.name}'", f"references.{index}.{field}", text)
+        for index, each in enumerate(workflow.references)
+        for field, text in (("source", each.source), ("output", each.output), ("build", each.build))
+    ]
+    texts += [
+        (f"include '{each.path}'", f"include.{index}.{field}.{at}", text)
+        for index, each in enumerate(workflow.includes)
+        for field, promised in (("inputs", each.inputs), ("outputs", each.outputs))
+        for at, text in enumerate(promised or ())
+    ]
+    known = known_keys(workflow) if any(MARK in (text or "") for _, _, text in texts) else ()
+    told: set[tuple[str, str]] = set()  # a build holds the texts of its source and output too
+    for owner, place, text in texts:
+        for key in keys_in([text]) if text and MARK in text else ():
+            if key not in known and (owner, key) not in told:
+                told.add((owner, key))
+                message = f"{owner}: {{config.{key}}} is not defined"
+                hint = guess.meant(key, known, "config.{}") or _cure(key, late=False)
+                yield error("E005", message, key=place, suggestion=hint)
+
+
 def _cure(key: str, late: bool) -> str:
     return sample_list_cure(key, late=late) or f"add {key} = … to [config]"
 
