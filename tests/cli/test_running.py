@@ -8,15 +8,14 @@ import select
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
 from oxoflow.engine.events import read_events
-from oxoflow.engine.process import children_of
 from oxoflow.engine.rundir import lock_holder
 from tests.cli.conftest import command, environment
-from tests.engine.running import processes_in
+from tests.engine.running import processes_in, watchdog_of
+from tests.patience import PATIENCE, wait_until
 
 FLOW = """[workflow]
 name = "w"
@@ -79,26 +78,23 @@ def started(here):
     for run in runs:
         if run.poll() is None:
             run.send_signal(signal.SIGTERM)
-        run.communicate(timeout=20)
+        run.communicate(timeout=PATIENCE)
 
 
-def wait_for_event(here, type, run=None, *, within=30.0):
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        if run is not None and run.poll() is not None:
-            pytest.fail(f"the run ended: {run.communicate()[0]}")
+def wait_for_event(here, type, run=None):
+    def told():
+        ended = run is not None and run.poll() is not None
         events, _ = read_events(here / ".oxo-flow/events.jsonl")
         if any(event.type == type for event in events):
-            return
-        select.select([], [], [], 0.02)
-    pytest.fail(f"no event {type!r} within {within} s")
+            return True
+        assert not ended, f"the run ended: {run.communicate()[0]}"
+        return False
+
+    wait_until(told)
 
 
-def wait_for_file(path, within=30.0):
-    deadline = time.monotonic() + within
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} never came"
-        select.select([], [], [], 0.02)
+def wait_for_file(path):
+    wait_until(path.exists)
 
 
 def test_a_run_its_failure_and_its_repair(flow, shell):
@@ -274,7 +270,7 @@ def test_status_tells_stopped_from_failed_and_counts_only_this_run_while_it_live
     run = started()
     wait_for_file(here / "first.txt")
     shell("cancel")
-    run.wait(20)
+    run.wait(PATIENCE)
     told = shell("status")
     assert (told.code, "1 stopped" in told.out, "  stopped  first" in told.out) == (0, True, True)
     assert "failed" not in told.out
@@ -286,7 +282,7 @@ def test_status_tells_stopped_from_failed_and_counts_only_this_run_while_it_live
     assert found["running"][0]["finished_at"] is None
     assert found["running"][0]["exit_code"] is None
     (here / "go").touch()
-    assert run.wait(20) == 0
+    assert run.wait(PATIENCE) == 0
 
 
 def test_a_run_is_cancelled_with_a_receipt(started, here, shell):
@@ -304,7 +300,7 @@ def test_a_run_is_cancelled_with_a_receipt(started, here, shell):
     assert told.json["left"] == 0
     assert {"bash"} <= {process["name"] for process in told.json["ended"]}
     assert {"SIGTERM"} == {process["signal"] for process in told.json["ended"]}
-    assert run.wait(20) == 130 or run.returncode == 143
+    assert run.wait(PATIENCE) == 130 or run.returncode == 143
     assert not (here / "first.txt").exists()
     assert lock_holder(here / ".oxo-flow/lock") is None
     assert shell("status", "--json").json["state"] == "cancelled"
@@ -313,9 +309,7 @@ def test_a_run_is_cancelled_with_a_receipt(started, here, shell):
 def test_a_cancel_ends_what_a_killed_runner_left(started, here, shell):
     run = started()
     wait_for_file(here / "first.txt")
-    for pid in children_of(run.pid):  # its watchdog, which would do it at once
-        if b"watchdog" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGKILL)
+    os.kill(watchdog_of(run), signal.SIGKILL)  # it would do it at once
     run.kill()
     run.communicate()
     assert any("first.txt" in line for line in processes_in(here))
@@ -337,7 +331,7 @@ def test_a_paused_run_starts_nothing_until_resumed(started, here, shell):
     wait_for_event(here, "rule_completed")
     assert not (here / "second.txt").exists()
     assert shell("resume").out == "resumed\n"
-    assert run.wait(20) == 0
+    assert run.wait(PATIENCE) == 0
     assert (here / "second.txt").exists()
 
 
@@ -347,7 +341,7 @@ def test_a_runner_waits_for_the_servers_word_and_does_nothing_without_it(flow, h
     run = subprocess.Popen(command(*words), cwd=here, env=environment(), pass_fds=[reader])
     os.close(reader)
     os.close(writer)
-    assert run.wait(20) == 0
+    assert run.wait(PATIENCE) == 0
     assert not (here / ".oxo-flow").exists()
 
 
@@ -361,7 +355,7 @@ def test_a_launched_runner_records_what_is_wrong_with_the_workflow(flow, here):
     os.close(reader)
     os.write(writer, b"!")
     os.close(writer)
-    _, err = run.communicate(timeout=20)
+    _, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == 2
     assert b"config.word" in err
     record = json.loads((here / ".oxo-flow/run.json").read_text())
@@ -382,7 +376,7 @@ def test_a_reader_that_goes_away_changes_nothing(flow, here):
     run.stdout.close()
     err = run.stderr.read()
     run.stderr.close()
-    assert run.wait(20) == 1
+    assert run.wait(PATIENCE) == 1
     assert "Traceback" not in err
     assert "BrokenPipe" not in err
     assert (here / "b.txt").exists()
@@ -404,7 +398,7 @@ def test_a_terminal_that_is_closed_under_a_run_that_outlives_it_changes_nothing(
     wait_for_file(here / "first.txt")
     os.close(screen)
     (here / "go").touch()
-    assert run.wait(20) == 0
+    assert run.wait(PATIENCE) == 0
     assert (here / "second.txt").exists()
 
 
@@ -424,7 +418,7 @@ def test_a_terminal_gets_a_live_block(started, here):
     assert b"] 0/2 jobs" in seen
     (here / "go").touch()
     seen = read_until(screen, b"slow: success, 2 jobs done")
-    assert run.wait(20) == 0
+    assert run.wait(PATIENCE) == 0
     os.close(screen)
 
 
@@ -432,7 +426,7 @@ def test_ctrl_c_ends_a_run_cleanly_and_says_how_to_go_on(started, here, shell):
     run = started()
     wait_for_file(here / "first.txt")
     run.send_signal(signal.SIGINT)
-    said, _ = run.communicate(timeout=30)
+    said, _ = run.communicate(timeout=PATIENCE)
     assert run.returncode == 130
     assert "stopping: nothing new starts" in said
     assert "stopped  first" in said
@@ -453,15 +447,15 @@ def test_ctrl_c_twice_kills_what_does_not_end(started, here):
     read_until(run.stdout.fileno(), b"Ctrl-C again kills it at once")
     run.send_signal(signal.SIGINT)
     assert b"1 stopped" in read_until(run.stdout.fileno(), b"goes on with it")
-    assert run.wait(20) == 130
+    assert run.wait(PATIENCE) == 130
     record = json.loads((here / ".oxo-flow/run.json").read_text())
     assert ("bash", "SIGKILL") in {(one["name"], one["signal"]) for one in record["ended"]}
     assert record["left"] == 0
 
 
-def read_until(screen, wanted, within=20.0):
+def read_until(screen, wanted):
     seen = b""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + PATIENCE
     while wanted not in seen and time.monotonic() < deadline:
         if select.select([screen], [], [], 0.1)[0]:
             try:

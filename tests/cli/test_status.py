@@ -30,7 +30,7 @@ def under_way(here):
     write(here, SLOW, RULE.format(name="next", shell="touch next.txt"))
     run = subprocess.Popen(command("run"), cwd=here, env=environment(), stdout=subprocess.DEVNULL)
     wait_for(here / "slow.txt", run)
-    wait_until(lambda: records(here)["slow"].status == "started")
+    wait_until(lambda: "slow" in (known := records(here)) and known["slow"].status == "started")
     yield run
     if run.poll() is None:
         run.send_signal(signal.SIGCONT)
