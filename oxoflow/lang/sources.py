@@ -18,6 +18,7 @@ from oxoflow.lang.gaps import is_mark
 from oxoflow.lang.latepattern import late
 from oxoflow.lang.lists import config_list
 from oxoflow.lang.model import Pair, SampleGroup, ValueTable, Workflow
+from oxoflow.lang.nearest import most_alike
 from oxoflow.lang.patterns import Pattern, compile_pattern
 from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.lang.wildcards import (
@@ -209,10 +210,23 @@ def _check_tables(workflow: Workflow) -> Iterable[Diagnostic]:
             yield error(UNUSABLE, message, key=f"{where}.name")
         unknown = table.values_from and workflow.gaps.config
         if not unknown and not table_values(workflow, table):
-            where_from = f": '{table.values_from}' gives none" if table.values_from else ""
-            message = f"[[values]] '{table.name}' has no values{where_from}; add some, or remove it"
-            yield error(UNUSABLE, message, key=where)
+            yield _no_values(workflow, table, where)
         seen.add(table.name)
+
+
+def _no_values(workflow: Workflow, table: ValueTable, where: str) -> Diagnostic:
+    """Say of a table without values whether its list is missing, empty or no list."""
+    message, hint = f"[[values]] '{table.name}' has no values", "add some, or remove it"
+    if not table.values_from:
+        return error(UNUSABLE, message, key=where, suggestion=hint)
+    key = table.values_from.removeprefix("config.")
+    if key in workflow.config:
+        message += f": '{table.values_from}' gives none"
+    else:
+        message += f": '{table.values_from}' is not defined"
+        near = most_alike(key, workflow.config)
+        hint = f"did you mean 'config.{near}'?" if near else f"add {key} = … to [config]"
+    return error(UNUSABLE, message, key=f"{where}.values_from", suggestion=hint)
 
 
 def check_constraints(workflow: Workflow) -> Iterable[Diagnostic]:

@@ -692,6 +692,16 @@ output = ["{k}.txt"] #! E003
 shell = "x" #! W004 W008
 """,
     },
+    "a sheet that is missing makes no wildcards of shell variables": {
+        "w": """\
+[workflow] #! W001 W002
+name = "w"
+sample_groups_file = "gone.tsv" #! E018
+[[rules]] #! W003
+name = "a"
+shell = "for f in *; do echo ${f} ${sample}; done" #! W004 W008 W029
+""",
+    },
     "declarations that are none": {
         "w": """\
 [workflow] #! W001 W002

@@ -252,6 +252,19 @@ def test_keys_of_references_and_contracts_are_missed_like_those_of_rules():
     assert found[0].suggestion == "did you mean 'config.fa'?"
 
 
+@pytest.mark.parametrize(
+    ("source", "key", "hint"),
+    [
+        ("config.kes", "values.0.values_from", "did you mean 'config.keys'?"),
+        ("odd", "values.0.values_from", "add odd = … to [config]"),
+        ("config.none", "values.0.values_from", "add some, or remove it"),
+    ],
+)
+def test_a_table_whose_list_is_missing_is_told_at_the_list(source, key, hint):
+    text = f"[config]\nkeys = ['a']\nnone = []\n[[values]]\nname = 'k'\nvalues_from = '{source}'\n"
+    assert [(d.key, d.suggestion) for d in found_in(text)] == [(key, hint)]
+
+
 def test_an_odd_namespace_is_told_once_and_where_it_is_given():
     inner = HEAD + rule("a", description='"d"') + rule("b c")
     outer = HEAD + '[[include]]\npath = "in"\nnamespace = "fs x"\n'

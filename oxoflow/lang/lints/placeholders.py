@@ -161,9 +161,10 @@ def _command(
         if name in _USUAL or _is_slip(name, own, facts):
             seen.add(name)
             yield _no_source(rule, name, key, facts, own)
+    sourced = {*facts.fan_out_names, *facts.metadata_names, *ENGINE_NAMES, *_USUAL}
     for pattern, before, after, effect in _NO_ESCAPES:
         for name in dict.fromkeys(pattern.findall(text)):
-            if name in own or _has_source(name, facts):
+            if name in own or (name in sourced and _has_source(name, facts)):
                 written = f"{before}{name}{after}"
                 message = (
                     f"rule '{rule.name}': the value of {{{name}}} goes into {written}, {effect}"
