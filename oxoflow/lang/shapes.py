@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
-from oxoflow.lang.values import scalar_text, toml_text
+from oxoflow.lang.values import config_text, toml_text
 
 T = TypeVar("T")
 Path = tuple[str | int, ...]
@@ -76,13 +76,8 @@ def wrong(expected: str, value: Any, suggestion: str | None = None) -> Wrong:
 def _string(value: Any) -> str:
     if type(value) is str:
         return value
-    hint = None if isinstance(value, (list, dict)) else f'write "{_quotable(value)}" in quotes'
+    hint = None if isinstance(value, (list, dict)) else f'write "{config_text(value)}" in quotes'
     raise wrong("a string", value, hint)
-
-
-def _quotable(value: Any) -> str:
-    """Give a value as its author wrote it: 1.0 stays 1.0."""
-    return toml_text(value) if type(value) is float else scalar_text(value)
 
 
 def _boolean(value: Any) -> bool:
@@ -121,7 +116,7 @@ def _scalar(value: Any) -> str:
     if type(value) is str:
         return value
     if type(value) in (int, float, bool):
-        return scalar_text(value)
+        return config_text(value)
     raise wrong("a string, number or boolean", value)
 
 

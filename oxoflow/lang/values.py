@@ -32,7 +32,11 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
 def config_text(value: Any) -> str:
-    """Give the text of a value: a string verbatim, all else as TOML text (1.4)."""
+    """Give the text of a value: a string verbatim, all else as TOML text (1.4).
+
+    Wherever a value stands, in `[[values]]`, a `scatter`, `params` or a list of `[config]`, it has
+    this text: 1.0 is `1.0`, so a file that one of them names is the one that another names.
+    """
     if type(value) is str:
         return value
     return toml_text(value)
@@ -42,14 +46,6 @@ def command_text(value: Any) -> str:
     """Give the text of a value inside a command: arrays become words (1.4, since 0.13.0)."""
     if type(value) is list:
         return " ".join([config_text(item) for item in value])
-    return config_text(value)
-
-
-def scalar_text(value: Any) -> str:
-    """Give the text of one wildcard value: numbers as short as they can be (1.15)."""
-    if type(value) is float and math.isfinite(value):
-        text = plain_float(value)
-        return text[:-2] if text.endswith(".0") else text
     return config_text(value)
 
 

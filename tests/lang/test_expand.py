@@ -95,6 +95,34 @@ def test_when_no_pair_counts_the_rule_disappears():
     assert jobs_of(text) == ()
 
 
+NUMBERS = "[1.0, 2.50, 1e3, 1e-7, -0.0, 3, true]"
+MAKERS = {
+    "a table": f"[[values]]\nname = 'k'\nvalues = {NUMBERS}\n"
+    + rule("m", output='["{k}.x"]', shell='"x"'),
+    "a list of the config": '[[values]]\nname = "k"\nvalues_from = "config.all"\n'
+    + rule("m", output='["{k}.x"]', shell='"x"'),
+    "a scatter": rule(
+        "m", output='["{k}.x"]', shell='"x"', scatter=f'{{ variable = "k", values = {NUMBERS} }}'
+    ),
+    "a scatter over the config": rule(
+        "m",
+        output='["{k}.x"]',
+        shell='"x"',
+        scatter='{ variable = "k", values_from = "config.all" }',
+    ),
+}
+
+
+@pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
+def test_a_number_has_one_text_wherever_it_stands(maker: str):
+    reader = '[{ pattern = "{n}.x", variables = { n = "config.all" } }]'
+    text = f"[config]\nall = {NUMBERS}\n{maker}" + rule("r", expand_inputs=reader, shell='"x"')
+    *making, reading = jobs_of(text)
+    made = tuple([path for job in making for path in job.output.paths])
+    assert made == ("1.0.x", "2.5.x", "1000.0.x", "0.0000001.x", "-0.0.x", "3.x", "true.x")
+    assert reading.input.paths == made
+
+
 def test_names_are_not_cleaned_but_values_are():
     text = (
         '[[sample_groups]]\nname = "a/b"\nsamples = ["x y/../z"]\n'

@@ -14,7 +14,6 @@ from oxoflow.lang.values import (
     config_text,
     parse_duration,
     parse_memory,
-    scalar_text,
     toml_text,
 )
 
@@ -53,14 +52,6 @@ def test_a_value_has_one_text_form(value: object, text: str):
 )
 def test_an_array_becomes_words_in_commands(value: object, text: str):
     assert command_text(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(21, "21"), (1.5, "1.5"), (2.0, "2"), (0.0001, "0.0001"), (True, "true"), ("a", "a")],
-)
-def test_a_wildcard_value_is_as_short_as_it_can_be(value: object, text: str):
-    assert scalar_text(value) == text
 
 
 @given(
