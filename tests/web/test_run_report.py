@@ -91,9 +91,8 @@ def reported(client: FlaskClient, run_id: str) -> dict[str, Any]:
 def test_the_report_of_a_run_that_goes_on_tells_what_is_done(
     running: Services, user: FlaskClient
 ) -> None:
-    text = GATED.replace(
-        "[[rules]]", '[[rules]]\nname = "early"\noutput = ["e"]\nshell = "touch e"\n[[rules]]', 1
-    )
+    early = '[[rules]]\nname = "early"\noutput = ["e"]\nshell = "touch e"\n'
+    text = GATED.replace("[[rules]]", f'{early}[[rules]]\ninput = ["e"]', 1)
     run_id = launch(user, text)
     wait_until(lambda: statuses(user, run_id).get("early") == "success")
     wait_until(lambda: statuses(user, run_id).get("gate") == "running")
