@@ -12,6 +12,7 @@ import hashlib
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,7 @@ MISSING = "missing"
 RECORDS = ".oxo-flow"
 LOG = "execution.log"  # what all jobs print; it grows while they run
 _PIECE = 262_144  # bytes that are read at once
+_SECOND = 1_000_000_000  # in nanoseconds
 
 
 class WorkFiles:
@@ -191,7 +193,7 @@ class WorkFiles:
         return not self._paranoid or path in self._read
 
     def _read_digest(self, path: str) -> str:
-        """Read a file; a file that changes meanwhile is hashed but not remembered."""
+        """Read a file; one that changes meanwhile, or may unseen, is hashed but not remembered."""
         try:
             descriptor = os.open(self.full(path), os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -205,7 +207,7 @@ class WorkFiles:
         entry = FileHash(
             path, before.st_size, before.st_mtime_ns, before.st_ctime_ns, before.st_ino, digest
         )
-        if _same(entry, after):
+        if _same(entry, after) and not _may_change_unseen(after):
             with self._lock:
                 self._known[path] = entry
                 self._read.add(path)
@@ -250,6 +252,15 @@ def _same(known: FileHash, status: os.stat_result) -> bool:
         and known.ctime_ns == status.st_ctime_ns
         and known.inode == status.st_ino
     )
+
+
+def _may_change_unseen(status: os.stat_result) -> bool:
+    """Say whether a file just read could be changed within the time that it already bears.
+
+    That lasts where the file system keeps whole seconds only, or every other one.
+    """
+    age = time.time_ns() - status.st_ctime_ns
+    return status.st_ctime_ns % _SECOND == 0 and age < 2 * _SECOND
 
 
 def absolute(path: Path) -> Path:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+import time
 
 import pytest
 from msgspec.structs import replace
@@ -46,6 +47,25 @@ def test_a_rewrite_of_the_same_size_with_its_time_restored_is_noticed(files, tmp
     path.write_text("b")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert files.digest("a.txt") == sha(b"b")
+
+
+def test_an_edit_within_the_second_is_noticed_where_times_are_whole_seconds(tmp_path, monkeypatch):
+    at = 1_800_000_000 * 10**9
+    times = {f"st_{kind}time_ns": at for kind in "amc"}
+
+    def in_seconds(real):
+        return lambda place: os.stat_result(tuple(real(place))[:10], times)
+
+    monkeypatch.setattr(os, "stat", in_seconds(os.stat))
+    monkeypatch.setattr(os, "fstat", in_seconds(os.fstat))
+    learned = {}
+    for text, seconds in (("old", 0.5), ("new", 0.9), ("new", 3.0)):
+        monkeypatch.setattr(time, "time_ns", lambda age=seconds: at + int(age * 10**9))
+        (tmp_path / "in").write_text(text)
+        files = WorkFiles(str(tmp_path), lambda: learned)
+        assert files.digest("in") == sha(text.encode())
+        learned = {entry.path: entry for entry in files.take_learned()}
+    assert learned["in"].sha256 == sha(b"new")  # what is old enough is not read again
 
 
 def test_paranoid_reads_again_but_once_a_process(files, tmp_path):
