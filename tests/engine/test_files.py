@@ -54,7 +54,7 @@ def test_an_edit_within_the_second_is_noticed_where_times_are_whole_seconds(tmp_
     times = {f"st_{kind}time_ns": at for kind in "amc"}
 
     def in_seconds(real):
-        return lambda place: os.stat_result(tuple(real(place))[:10], times)
+        return lambda *asked, **how: os.stat_result(tuple(real(*asked, **how))[:10], times)
 
     monkeypatch.setattr(os, "stat", in_seconds(os.stat))
     monkeypatch.setattr(os, "fstat", in_seconds(os.fstat))
@@ -62,7 +62,7 @@ def test_an_edit_within_the_second_is_noticed_where_times_are_whole_seconds(tmp_
     for text, seconds in (("old", 0.5), ("new", 0.9), ("new", 3.0)):
         monkeypatch.setattr(time, "time_ns", lambda age=seconds: at + int(age * 10**9))
         (tmp_path / "in").write_text(text)
-        files = WorkFiles(str(tmp_path), lambda: learned)
+        files = WorkFiles(str(tmp_path), learned.copy)
         assert files.digest("in") == sha(text.encode())
         learned = {entry.path: entry for entry in files.take_learned()}
     assert learned["in"].sha256 == sha(b"new")  # what is old enough is not read again
