@@ -18,10 +18,11 @@ from msgspec import Struct
 from oxoflow.access import passwords
 from oxoflow.access.account import LOCAL_ACCOUNT, Account, Role, Via
 from oxoflow.access.sessions import Sessions
-from oxoflow.access.throttle import LoginThrottle
+from oxoflow.access.throttle import MAX_KEYS, REMEMBERED, LoginThrottle
 from oxoflow.db import Database
 from oxoflow.db.accounts import User, find_user_named, insert_user, set_password_hash
-from oxoflow.db.instants import instant
+from oxoflow.db.audit import list_logins
+from oxoflow.db.instants import instant, seconds_of
 from oxoflow.errors import InvalidInput, NotFound, RateLimited, Unauthorized
 from oxoflow.settings import Settings
 
@@ -51,6 +52,18 @@ class Access:
         self._environment = settings.environment_passwords
         self._throttle = LoginThrottle()
         self._monotonic = monotonic
+        self._recall(clock())
+
+    def _recall(self, now: float) -> None:
+        """Count the logins of the time before this server, so that a restart forgives nothing."""
+        rows = list_logins(self._db.read(), instant(now - REMEMBERED), MAX_KEYS)
+        for moment, action, given, address in rows:
+            name, at = given[: LONGEST_NAME + 1], address or ""
+            if action == "login":
+                self._throttle.succeeded(name, at)
+            else:
+                age = max(0.0, now - seconds_of(moment))
+                self._throttle.failed(name, at, self._monotonic() - age)
 
     def login(self, username: str, password: str, address: str, user_agent: str | None) -> Login:
         """Open a session; raises Unauthorized, or RateLimited after too many failures."""

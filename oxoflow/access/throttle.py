@@ -1,6 +1,7 @@
 """Slow down guessing: after a few failed logins a name at an address must wait, ever longer.
 
-Owns the failure counts, in memory and bounded; nobody is ever locked out for good.
+Owns the failure counts, in memory and bounded; nobody is ever locked out for good. A server that
+starts counts what the audit log tells of the time before.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ FREE_FAILURES = 5  # per name and address
 ADDRESS_FAILURES = 50  # per address, over all names
 FORGET_AFTER = 300.0  # seconds without a failure
 FIRST_WAIT, LONGEST_WAIT = 30.0, 900.0
+REMEMBERED = LONGEST_WAIT + FORGET_AFTER  # seconds after which a failure counts for nothing
 MAX_KEYS = 20_000
 
 

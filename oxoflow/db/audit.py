@@ -116,6 +116,21 @@ def list_deeds(
     return [AuditRow(*row) for row in rows]
 
 
+LOGINS = ("login", "login_failed")
+
+
+def list_logins(
+    connection: sqlite3.Connection, since: str, limit: int
+) -> list[tuple[str, str, str, str | None]]:
+    """The newest logins since an instant, oldest first: when, action, name given, address."""
+    rows = connection.execute(
+        "SELECT timestamp, action, target, address FROM audit_logs"
+        " WHERE timestamp >= ? AND action IN (?, ?) ORDER BY id DESC LIMIT ?",
+        (since, *LOGINS, limit),
+    ).fetchall()
+    return [(row[0], row[1], row[2], row[3]) for row in reversed(rows)]
+
+
 def is_hash(text: str) -> bool:
     """Whether a text has the form of a row's hash."""
     return re.fullmatch("[0-9a-f]{64}", text) is not None

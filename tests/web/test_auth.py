@@ -2,12 +2,15 @@
 
 import re
 import sqlite3
+import time
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from oxoflow.access.accounts import Access
 from oxoflow.web.services import Services
+from tests.access.conftest import Clock
 from tests.web.conftest import MakeApp, log_in
 
 
@@ -130,6 +133,35 @@ def test_failed_logins_are_slowed_down_per_address(client: FlaskClient) -> None:
     elsewhere = {"REMOTE_ADDR": "10.0.0.9"}
     answer = client.post("/api/auth/login", json=right, environ_overrides=elsewhere)
     assert answer.status_code == 200
+
+
+def test_a_restart_forgives_no_failed_login(client: FlaskClient, services: Services) -> None:
+    clock = Clock()
+    clock.now = time.time()
+
+    def attempt(name: str, password: str, path: str = "/api/auth/login", key: str = "username"):
+        return client.post(path, json={key: name, "password": password})
+
+    def restart() -> None:
+        services.access = Access(services.db, services.settings, clock, clock)
+
+    for _ in range(4):
+        attempt("admin", "x")
+        attempt("user", "x")
+        attempt("viewer", "x", "/api/v1/auth/login", "email")
+    assert attempt("user", "user-secret").status_code == 200  # forgives what was before
+    restart()
+    assert attempt("admin", "x").status_code == 401
+    assert attempt("user", "x").status_code == 401
+    assert attempt("viewer", "x", "/api/v1/auth/login", "email").status_code == 401
+    restart()
+    waits = [int(attempt("admin", "admin-secret").headers["Retry-After"]),
+             int(attempt("viewer", "viewer-secret").headers["Retry-After"])]  # fmt: skip
+    assert waits == [30, 30]
+    assert attempt("user", "user-secret").status_code == 200
+    clock.now += 600
+    restart()
+    assert attempt("admin", "admin-secret").status_code == 200
 
 
 @pytest.mark.parametrize(
