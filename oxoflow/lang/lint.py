@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.findings import first_of
-from oxoflow.lang.lints.advice import Facts, collect_facts
+from oxoflow.lang.lints.advice import Facts, collect_facts, documents
 from oxoflow.lang.lints.commands import command_checks
 from oxoflow.lang.lints.document import document_checks
 from oxoflow.lang.lints.inert import inert_checks
@@ -56,13 +56,18 @@ def lint(
 
 
 def _with_misspelt(workflow: Workflow) -> Workflow:
-    """Count as missing the keys that a rule has misspelt: what rests on them would be noise."""
+    """Count as missing what keys and headers have misspelt: what rests on it would be noise."""
     keys = dict(workflow.gaps.keys)
     for rule in workflow.rules:
         for written in rule.extra:
             meant = [key for key in RULE.fields if is_one_slip(written, key)]
             keys[rule.name] = keys.get(rule.name, frozenset()).union(meant)
-    return replace(workflow, gaps=replace(workflow.gaps, keys=keys)) if keys else workflow
+    headers = {key for _, document in documents(workflow) for key in document}
+    unread = any(is_one_slip(key, "rules") for key in headers)
+    if not keys and not unread:
+        return workflow
+    unmade = workflow.gaps.outputs or unread or any("output" in lost for lost in keys.values())
+    return replace(workflow, gaps=replace(workflow.gaps, keys=keys, outputs=unmade))
 
 
 def lint_written(workflow: Workflow) -> list[Diagnostic]:

@@ -625,3 +625,19 @@ def test_what_rests_on_a_misspelt_key_is_not_told_besides(key):
         if d.severity is Severity.WARNING
     ]
     assert [(d.code, d.suggestion) for d in told] == [("S006", f"did you mean '{key}'?")]
+
+
+def test_a_variable_that_its_pattern_does_not_have_is_told():
+    line = 'expand_inputs = [{ pattern = "{sample}/a", variables = { smple = "config.x" } }]'
+    (told,) = [d for d in found(HEAD + GROUPS + bare(line)) if d.code == "W024"]
+    assert told.key == "expand_inputs.0.variables.smple"
+    assert told.suggestion == "did you mean 'sample'?"
+    once = line.replace("sample", "lane").replace("smple", "lanes")
+    assert [d.code for d in found(HEAD + bare(once))].count("W024") == 1
+
+
+def test_files_that_a_misspelt_rule_would_make_are_not_missed_besides():
+    text = HEAD + '[[ruls]]\nname = "m"\noutput = ["p"]\n' + bare('input = ["p"]\nshell = "x"')
+    assert "W026" not in codes(text, Files({}))
+    text = HEAD + bare('outut = ["p"]').replace('"a"', '"m"') + bare('input = ["p"]\nshell = "x"')
+    assert "W026" not in codes(text, Files({}))

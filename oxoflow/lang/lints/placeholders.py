@@ -68,15 +68,22 @@ def placeholder_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
 
 
 def _expanded(rule: Rule, seen: set[str], facts: Facts) -> Iterator[Diagnostic]:
-    """Find the placeholders of patterns that neither their own variables nor the rule fill."""
+    """Find placeholders of patterns that nothing fills, and variables that no placeholder takes."""
     own = _spread_names(rule)
     for at, spec in enumerate(rule.expand_inputs):
-        for name in PLACEHOLDER.findall(spec.pattern):
+        names = PLACEHOLDER.findall(spec.pattern)
+        idle = [name for name in spec.variables if name not in names]
+        for name in names:
             filled = name in own or name in spec.variables or _has_source(name, facts)
             if name not in seen and not filled:
                 seen.add(name)
-                names = sorted(spec.variables)
-                yield _no_source(rule, name, f"expand_inputs.{at}.pattern", facts, names)
+                yield _no_source(rule, name, f"expand_inputs.{at}.pattern", facts, idle)
+                idle = [each for each in idle if not is_one_slip(each, name)]
+        for name in idle:
+            message = f"rule '{rule.name}': the pattern has no {{{name}}}, so its values have no"
+            key = f"expand_inputs.{at}.variables.{name}"
+            cure = facts.guesses.meant(name, names) or f"write {{{name}}} into the pattern"
+            yield warn("W024", f"{message} effect", rule, key, cure)
 
 
 def _slips(rule: Rule, own: Collection[str], facts: Facts) -> Iterator[Diagnostic]:
