@@ -48,17 +48,28 @@ def end_predecessor(directory: RunDirectory) -> Receipt | None:
 def end_abandoned(directory: RunDirectory, run_id: str) -> Receipt:
     """End what lives of a run whose runner is gone, without the lock; who was ended.
 
-    As soon as another run holds that, it is for that one to do: it may have processes of its own.
+    As soon as another run holds that, it is for that one to do: it may have processes of its own,
+    and it is one itself, even if it has come to its end since we looked.
     """
-    record = directory.read_run()
-    if record is None or record.run_id != run_id or record.state is not RunState.RUNNING:
+    record = _unended(directory, run_id)
+    if record is None:
         return Receipt()
     return end_dead_run(
         run_id,
         _started(directory, record),
         directory.root,
-        superseded=lambda: lock_holder(directory.lock) is not None,
+        superseded=lambda: (
+            lock_holder(directory.lock) is not None or _unended(directory, run_id) is None
+        ),
     )
+
+
+def _unended(directory: RunDirectory, run_id: str) -> RunRecord | None:
+    """The record of a run, if it is the last one here and has not told its end."""
+    record = directory.read_run()
+    if record is None or record.run_id != run_id or record.state is not RunState.RUNNING:
+        return None
+    return record
 
 
 def _started(directory: RunDirectory, record: RunRecord) -> list[ProcessIdentity]:

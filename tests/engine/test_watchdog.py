@@ -2,10 +2,13 @@
 
 import os
 import signal
+import subprocess
 
-from oxoflow.engine.identity import read_stat
+from msgspec.structs import replace
+
+from oxoflow.engine.identity import all_processes, identify, read_stat
 from oxoflow.engine.recovery import end_abandoned
-from oxoflow.engine.rundir import RunDirectory, RunState
+from oxoflow.engine.rundir import RunDirectory, RunRecord, RunState
 from tests.engine.running import execute, kinds, processes_in, rule, start, wait_for, watchdog_of
 from tests.patience import PATIENCE, wait_until
 
@@ -42,6 +45,29 @@ def test_a_watchdog_leaves_alone_what_is_not_of_its_run(tmp_path):
     assert process.wait(PATIENCE) == 0
     process.stderr.close()
     assert has_ended(dog)
+
+
+def test_a_watchdog_that_is_late_leaves_alone_who_ran_after_its_run(tmp_path, monkeypatch):
+    directory = RunDirectory(tmp_path)
+    directory.create()
+    me = identify(os.getpid())
+    record = RunRecord("dead", None, me.pid, me.start_time, me.boot_id, "")
+    directory.write_run(record)
+
+    def look_while_the_next_run_comes_to_its_end():
+        found = all_processes()
+        directory.write_run(replace(record, run_id="next", state=RunState.SUCCESS))
+        return found
+
+    monkeypatch.setattr(
+        "oxoflow.engine.ending.all_processes", look_while_the_next_run_comes_to_its_end
+    )
+    with (directory.logs / "a.out").open("wb") as log:
+        with subprocess.Popen(["sleep", "600"], stdout=log) as of_the_next_run:
+            receipt = end_abandoned(directory, "dead")
+            assert of_the_next_run.poll() is None
+            of_the_next_run.kill()
+    assert receipt.ended == ()
 
 
 def has_ended(pid):
