@@ -217,7 +217,12 @@ def _print_summary(outcome: Outcome, name: str, tails: _Tails, directory: RunDir
 RUNNING: tuple[Option, ...] = (
     value("-j", "--jobs", type=positive, default=1, metavar="N", help="jobs at once (default: 1)"),
     flag("-k", "--keep-going", help="after a failure go on with what does not need it"),
-    value("--timeout", type=duration, metavar="TIME", help="time limit of each attempt of a job"),
+    value(
+        "--timeout",
+        type=duration,
+        metavar="TIME",
+        help="time limit of each attempt of a job (0: none)",
+    ),
     value(
         "-r",
         "--retry",

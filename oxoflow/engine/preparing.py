@@ -148,7 +148,7 @@ class Preparer(Struct):
         known = self._limits.get(id(rule))
         if known is None:
             limit = _seconds(rule.resources.time_limit)
-            known = (limit or self.timeout, _seconds(rule.retry_delay) or 0.0)
+            known = (limit or self.timeout or None, _seconds(rule.retry_delay) or 0.0)
             self._limits[id(rule)] = known
         return known
 
