@@ -77,6 +77,11 @@ def test_memory_grows_no_further_than_the_run_may_go(tmp_path):
     ]
 
 
+def test_a_time_limit_of_nothing_is_none(tmp_path):
+    text = rule("a", "sleep 0.2") + rule("b", "sleep 0.2", resources={"time_limit": "0s"})
+    assert execute(tmp_path, text, timeout=0.0).exit_code == 0
+
+
 def test_what_a_job_uses_is_measured(tmp_path, monkeypatch):
     # it stays until there was a sample: the runner of this test is itself nearly as large
     def look(pid):
