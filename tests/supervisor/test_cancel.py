@@ -4,7 +4,9 @@ import json
 import os
 import signal
 
-from oxoflow.db.runs import Phase, Status
+from oxoflow.db.runs import Phase, Run, Status
+from oxoflow.engine.identity import read_stat
+from tests.patience import PATIENCE
 from tests.supervisor.conftest import OBEDIENT, SIMPLE, TERMINAL, Desk, Until, started
 
 
@@ -14,7 +16,7 @@ def test_cancelling_a_live_run_ends_its_runner_and_keeps_the_receipt(
     supervisor = desk.supervisor()
     run = desk.submit(OBEDIENT)
     until(lambda: started(desk, run))
-    done = supervisor.cancel(desk.now(run.id), 20)
+    done = supervisor.cancel(desk.now(run.id), PATIENCE)
     assert (done.status, done.left_alive) == (Status.CANCELLED, 0)
     assert done.ended == ({"pid": 7, "name": "sleep"},)
     assert [name for name in desk.types(run.id) if name in TERMINAL] == ["run_cancelled"]
@@ -32,7 +34,7 @@ def test_cancelling_a_waiting_run_never_starts_it(desk: Desk) -> None:
     desk.supervisor()
     later = desk.submit(SIMPLE)
     wait_for_end = desk.supervisors[-1]
-    wait_for_end.cancel(later, 20)
+    wait_for_end.cancel(later, PATIENCE)
     assert not (desk.directory(run) / "pid").exists()
     assert desk.now(run.id).status is Status.CANCELLED
 
@@ -46,7 +48,7 @@ def test_a_cancel_that_takes_longer_is_answered_cancelling_and_ends_later(
     now = supervisor.cancel(desk.now(run.id), 0.05)
     assert (now.status, now.phase) == (Status.RUNNING, Phase.CANCELLING)
     (desk.directory(run) / "go").touch()
-    assert supervisor.cancel(now, 20).status is Status.CANCELLED
+    assert supervisor.cancel(now, PATIENCE).status is Status.CANCELLED
 
 
 def test_a_run_that_succeeds_before_it_hears_of_the_cancel_is_a_success(
@@ -55,7 +57,7 @@ def test_a_run_that_succeeds_before_it_hears_of_the_cancel_is_a_success(
     supervisor = desk.supervisor()
     run = desk.submit("begin(); wait(); end('success', 0)")
     until(lambda: started(desk, run))
-    assert supervisor.cancel(desk.now(run.id), 20).status is Status.SUCCESS
+    assert supervisor.cancel(desk.now(run.id), PATIENCE).status is Status.SUCCESS
 
 
 def test_a_stopped_runner_can_be_cancelled(desk: Desk, until: Until) -> None:
@@ -64,7 +66,13 @@ def test_a_stopped_runner_can_be_cancelled(desk: Desk, until: Until) -> None:
         "begin(); os.kill(os.getpid(), signal.SIGSTOP); wait(); end('cancelled', 143)"
     )
     until(lambda: started(desk, run))
-    assert supervisor.cancel(desk.now(run.id), 20).status is Status.CANCELLED
+    until(lambda: stopped(desk.now(run.id)))
+    assert supervisor.cancel(desk.now(run.id), PATIENCE).status is Status.CANCELLED
+
+
+def stopped(run: Run) -> bool:
+    stat = read_stat(run.identity.pid)
+    return stat is not None and stat.state == "T"
 
 
 def test_a_runner_killed_during_a_cancel_leaves_the_run_cancelled_with_a_count(
@@ -77,6 +85,6 @@ def test_a_runner_killed_during_a_cancel_leaves_the_run_cancelled_with_a_count(
         " wait(); os.kill(os.getpid(), signal.SIGKILL)"
     )
     until(lambda: started(desk, run))
-    done = supervisor.cancel(desk.now(run.id), 20)
+    done = supervisor.cancel(desk.now(run.id), PATIENCE)
     os.kill(int((desk.directory(run) / "child").read_text()), signal.SIGKILL)
     assert (done.status, done.left_alive) == (Status.CANCELLED, 1)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from oxoflow.db.runs import Status
+from tests.patience import PATIENCE
 from tests.supervisor.conftest import SIMPLE, TERMINAL, Desk, Until, over, started
 
 
@@ -86,6 +87,6 @@ def test_a_forged_pid_is_not_signalled_on_cancel(desk: Desk, until: Until) -> No
             " directory.write_run(record); wait(); end('cancelled', 143)"
         )
         until(lambda: started(desk, run))
-        assert supervisor.cancel(desk.now(run.id), 20).status is Status.CANCELLED
+        assert supervisor.cancel(desk.now(run.id), PATIENCE).status is Status.CANCELLED
         assert stranger.poll() is None
         stranger.kill()
