@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from oxoflow.cli import main
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,7 +64,12 @@ def shell(here):
 
     def call(*words: str) -> Said:
         done = subprocess.run(
-            command(*words), cwd=here, env=environment(), capture_output=True, text=True, timeout=60
+            command(*words),
+            cwd=here,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
         )
         return Said(done.returncode, done.stdout, done.stderr)
 

@@ -8,6 +8,7 @@ from flask import Flask
 
 from oxoflow.openapi.contract import ROUTES
 from oxoflow.settings import OPTIONS
+from tests.patience import PATIENCE
 from tests.server_process import ServerProcess
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +69,11 @@ def test_the_session_works_when_pasted(tmp_path: Path) -> None:
         server.start()
         script = script.replace(":8080", f":{server.port}")
         done = subprocess.run(
-            ["bash", "-eu", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60
+            ["bash", "-eu", "-c", script],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
         )
     finally:
         server.clean_up()
