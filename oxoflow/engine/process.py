@@ -237,9 +237,9 @@ def _start(
 ) -> int:
     """Start a program in a session of its own and give its pid.
 
-    In our own directory the system does all of it in one call, at a fifth of what a job costs us.
-    Elsewhere, and where a standard stream of ours was closed, it is the part of Popen; the
-    arguments keep that on its vfork path.
+    In our own directory one call of the system does all of it, which saves a fifth of what a job
+    costs us. Elsewhere, and where a standard stream of ours was closed, it is the part of Popen;
+    the arguments keep that on its vfork path.
     """
     if min(standard) > _STANDARD[-1] and os.path.samestat(os.stat(cwd), os.stat(".")):
         moves = [(os.POSIX_SPAWN_DUP2, ours, its) for its, ours in enumerate(standard)]

@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import struct
 from collections.abc import Iterable, Mapping
 from enum import Enum
@@ -47,6 +48,7 @@ __all__ = [
 
 MARKER = "OXORUN_ID"  # the environment variable that every process of a run carries
 _NAME_LIMIT = 200
+_PLAIN_NAME = re.compile(rf"[\w.-]{{1,{_NAME_LIMIT}}}", re.ASCII)  # as most jobs have
 _RECORD_LIMIT = 8 * 1_048_576
 _CONTROL_LIMIT = 1_048_576
 _FLOCK = "hhqqi4x"  # struct flock of 64-bit Linux: type, whence, start, length, pid
@@ -185,6 +187,8 @@ class RunDirectory(Struct, frozen=True):
 
 def log_name(job: str) -> str:
     """A job's name as a file name: percent-encoded, and cut at 200 bytes with a hash behind."""
+    if _PLAIN_NAME.fullmatch(job):
+        return job
     name = quote(job, safe="").replace("~", "%7E")
     if len(name) <= _NAME_LIMIT:
         return name
