@@ -5,9 +5,10 @@ Owns which recorded settings are replayed and what the command line may change a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from oxoflow.commands.arguments import Arguments, Verb, settle_pairs
@@ -26,8 +27,9 @@ from oxoflow.commands.options import (
 from oxoflow.commands.output import print_json
 from oxoflow.commands.results import here
 from oxoflow.commands.run import carry_out
-from oxoflow.engine.dag import Dag
 from oxoflow.engine.load import read_text
+from oxoflow.engine.options import RunOptions
+from oxoflow.engine.reentry import Reentries
 from oxoflow.engine.rundir import RunDirectory, lock_holder
 from oxoflow.engine.select import descendants, jobs_called
 from oxoflow.engine.state import State
@@ -57,35 +59,54 @@ def retry_run(arguments: Arguments) -> int:
     if lock_holder(directory.lock) is not None:
         raise UsageError(f"the run in '{directory.root}' is at work; 'oxoflow cancel' ends it")
     invocation = _replayed(arguments, directory)
-    dag = invocation.load().dag
-    starts = {at for name in arguments.start for at in jobs_called(dag, name)}
-    forced = tuple(dag.jobs[at].name for at in sorted(starts))
-    if not starts:
-        starts = _unfinished(directory, dag)
-        if not starts:
-            words = "nothing failed; 'oxoflow resume' runs what is not up to date"
-            if arguments.json:
-                print_json({"command": "retry", "status": "nothing failed", "message": words})
-            else:
-                print(words)
-            return 0
-    wanted = tuple(dag.jobs[at].name for at in sorted(descendants(dag, starts)))
-    narrowed = replace(invocation, target=wanted, force=forced)
+    found = _find_starts(invocation, directory, arguments.start)
+    if found is None:
+        words = "nothing failed; 'oxoflow resume' runs what is not up to date"
+        if arguments.json:
+            print_json({"command": "retry", "status": "nothing failed", "message": words})
+        else:
+            print(words)
+        return 0
+    narrowed = replace(invocation, target=found.wanted, force=found.forced)
     return carry_out(narrowed, as_json=arguments.json, recorded=invocation)
 
 
-def _unfinished(directory: RunDirectory, dag: Dag) -> set[int]:
-    """Give the jobs whose last attempt failed or was interrupted."""
+class _Starts(Struct, frozen=True):
+    """The jobs that a retry is about, and those of them that run whatever is known."""
+
+    wanted: tuple[str, ...]
+    forced: tuple[str, ...] = ()
+
+
+def _find_starts(
+    invocation: Invocation, directory: RunDirectory, names: Sequence[str]
+) -> _Starts | None:
+    """Give what was named, else what failed, with all below; None when nothing failed.
+
+    What a checkpoint adds may be anywhere, so a retry of one is about all that the run was.
+    """
+    loaded = invocation.load()
     state = State.view(directory.state)
     try:
-        known = state.known()
+        unfinished = _unfinished(state)
+        options = RunOptions(directory.root, plan=invocation.plan_options())
+        reentries = Reentries(state, directory.root, options)
+        dag = reentries.replay(loaded).dag
+        forced = {at for name in names for at in jobs_called(dag, name)}
+        starts = forced or {dag.index[name] for name in unfinished if name in dag.index}
+        if not starts and unfinished.isdisjoint(reentries.whole(loaded).dag.index):
+            return None
     finally:
         state.close()
-    return {
-        dag.index[name]
-        for name, job in known.items()
-        if job.status in ("failed", "started") and name in dag.index
-    }
+    below = [dag.jobs[at] for at in sorted(descendants(dag, starts))]
+    grows = any(job.rule.checkpoint or job.rule.output_pattern for job in below)
+    wanted = invocation.target if grows or not below else tuple(job.name for job in below)
+    return _Starts(wanted, tuple(dag.jobs[at].name for at in sorted(forced)))
+
+
+def _unfinished(state: State) -> set[str]:
+    """Give the jobs whose last attempt failed or was interrupted."""
+    return {name for name, job in state.known().items() if job.status in ("failed", "started")}
 
 
 def _replayed(arguments: Arguments, directory: RunDirectory) -> Invocation:

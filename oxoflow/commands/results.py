@@ -25,8 +25,10 @@ from oxoflow.engine.capacity import Limits, find_capacity
 from oxoflow.engine.dag import nearest
 from oxoflow.engine.events import timestamp
 from oxoflow.engine.files import absolute
+from oxoflow.engine.options import RunOptions
 from oxoflow.engine.plan import Planner, PlanOptions
 from oxoflow.engine.records import Record
+from oxoflow.engine.reentry import Reentries
 from oxoflow.engine.rundir import RunDirectory, WorkdirLock
 from oxoflow.engine.state import State
 from oxoflow.errors import UsageError
@@ -168,6 +170,7 @@ def accept_results(arguments: Arguments) -> int:
     try:
         state = State(directory.state)
         try:
+            loaded = Reentries(state, place.workdir, RunOptions(place.workdir)).replay(loaded)
             capacity = find_capacity(loaded.workflow, Limits())
             planner = Planner(loaded, state, place.workdir, PlanOptions(), capacity)
             accepted = accept(planner, state, arguments.jobs, _who(), time.time())

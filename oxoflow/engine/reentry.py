@@ -19,15 +19,16 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
 from oxoflow.engine.capacity import find_capacity
-from oxoflow.engine.dag import build_dag
+from oxoflow.engine.dag import Dag, build_dag
 from oxoflow.engine.deciding import Verdict
 from oxoflow.engine.files import WorkFiles
 from oxoflow.engine.load import Loaded
 from oxoflow.engine.options import RunOptions
-from oxoflow.engine.plan import Planner
+from oxoflow.engine.plan import Planner, PlanOptions
 from oxoflow.engine.render import Renderer
+from oxoflow.engine.select import jobs_called
 from oxoflow.engine.state import State
-from oxoflow.errors import RunError
+from oxoflow.errors import RunError, UsageError
 from oxoflow.lang.expand import expand
 from oxoflow.lang.model import Job, Pair, SampleGroup, Workflow
 from oxoflow.lang.shapes import Wrong
@@ -216,7 +217,8 @@ class Reentries:
     def _unchanged(self, loaded: Loaded) -> set[str]:
         """The jobs that a plan without any addition would skip."""
         capacity = find_capacity(loaded.workflow, self._options.limits)
-        planner = Planner(loaded, self._state, self._root, self._options.plan, capacity)
+        options = _without_unknown(self._options.plan, loaded.dag)
+        planner = Planner(loaded, self._state, self._root, options, capacity)
         decisions = planner.plan().decisions
         skipped = {d.job.name for d in decisions if d.verdict is Verdict.SKIP and not d.adopt}
         return skipped | {job.name for job in loaded.jobs} - {d.job.name for d in decisions}
@@ -228,6 +230,21 @@ class Reentries:
                 {"round": number, **to_builtins(record)} for number, record in enumerate(records, 1)
             ]
             self._state.set_meta(_META, json.dumps(numbered))
+
+
+def _without_unknown(options: PlanOptions, dag: Dag) -> PlanOptions:
+    """Give what is asked of a workflow that has not grown yet: not what it does not know."""
+    force = tuple([name for name in options.force if _is_known(dag, name)])
+    if all(_is_known(dag, name) for name in (*options.targets, *options.until)):
+        return replace(options, force=force)
+    return replace(options, targets=(), until=(), modules=(), rerun=False, force=force)
+
+
+def _is_known(dag: Dag, name: str) -> bool:
+    try:
+        return bool(jobs_called(dag, name))
+    except UsageError:
+        return False
 
 
 def _read_records(text: str | None) -> list[Addition]:
