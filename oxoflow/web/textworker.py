@@ -33,11 +33,13 @@ def answer(verb: str, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Serve frames from stdin on stdout."""
+    """Say that we are ready by an empty frame, then serve frames from stdin on stdout."""
     resource.setrlimit(resource.RLIMIT_AS, (LARGEST_MEMORY, LARGEST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     gc.set_threshold(*SELDOM)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
+    sink.write(frame({}))
+    sink.flush()
     while (asked := read_frame(source)) is not None:
         sink.write(frame(answer(asked["verb"], asked["asked"])))
         sink.flush()

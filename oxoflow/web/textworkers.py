@@ -1,7 +1,8 @@
 """Keep a few processes that do the verbs on workflow texts, and end one that takes too long.
 
 Owns the processes and the time each may take. So a hostile text holds neither the interpreter nor
-the memory of the server, and a request thread for a few seconds at most (design, section 7).
+the memory of the server, and, once a process has loaded, a request thread for a few seconds at
+most (design, section 7).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from oxoflow.web.frames import LENGTH, frame, unpacked
 
 PROCESSES = 2
 SECONDS = 5.0  # for one text
+LOADING = 60.0  # seconds until a process that was started is ready; no text's time
 PATIENCE = 2.0  # seconds to wait for a free process
 MOST_DONE = 2000  # texts after which a process is replaced, so that no leak lasts
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,8 +52,8 @@ class _Worker:
         """Have one verb done; raises _Stopped, and is usable again afterwards."""
         if self._process is not None and self._process.poll() is not None:
             self.stop()  # it died while nobody used it
-        process = self._process or self._start()
         try:
+            process = self._process or self._start()
             found = _exchange(process, frame({"verb": verb, "asked": asked}), seconds)
         except (OSError, _Stopped):
             self.stop()
@@ -72,6 +74,7 @@ class _Worker:
             assert pipe is not None
             os.set_blocking(pipe.fileno(), False)
         self._process, self._done = process, 0
+        _receive(process, time.monotonic() + LOADING)  # it says that it is ready
         return process
 
     def stop(self) -> None:
@@ -89,13 +92,19 @@ class _Worker:
 def _exchange(process: subprocess.Popen[bytes], request: bytes, seconds: float) -> dict[str, Any]:
     """Send one frame and read one, all within `seconds`."""
     assert process.stdin is not None
-    assert process.stdout is not None
     until = time.monotonic() + seconds
-    sink, source = process.stdin.fileno(), process.stdout.fileno()
+    sink = process.stdin.fileno()
     unsent = memoryview(request)
     while unsent:
         _wait(sink, select.POLLOUT, until)
         unsent = unsent[os.write(sink, unsent) :]
+    return _receive(process, until)
+
+
+def _receive(process: subprocess.Popen[bytes], until: float) -> dict[str, Any]:
+    """Read one frame; raises _Stopped when it is not there by then."""
+    assert process.stdout is not None
+    source = process.stdout.fileno()
     received = bytearray()
     wanted = LENGTH.size
     while len(received) < wanted:

@@ -4,6 +4,8 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -80,6 +82,27 @@ def test_what_takes_too_long_is_ended_and_the_next_is_served(playful: TextWorker
     assert not psutil.pid_exists(before)
     playful._seconds = PATIENCE
     assert playful("who", {})["pid"] != before
+
+
+def test_the_time_for_a_text_begins_when_its_process_has_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, there = tmp_path / "loaded", []
+    slow = f"import pathlib, time\ntime.sleep(0.3)\npathlib.Path({str(loaded)!r}).touch()\n"
+    monkeypatch.setattr(textworkers, "COMMAND", (textworkers.COMMAND[0], "-c", slow + PLAYFUL))
+    exchange = textworkers._exchange
+
+    def look(*given: Any) -> dict[str, Any]:
+        there.append(loaded.exists())
+        return exchange(*given)
+
+    monkeypatch.setattr(textworkers, "_exchange", look)
+    made = TextWorkers(processes=1, seconds=PATIENCE)
+    try:
+        assert made("who", {})["cwd"] == "/"
+    finally:
+        made.stop()
+    assert there == [True]
 
 
 def test_a_process_that_dies_is_replaced(playful: TextWorkers) -> None:
