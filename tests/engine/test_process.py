@@ -28,7 +28,7 @@ def table():
     adopt_orphans()
     found = ProcessTable()
     yield found
-    end_run(found, RUN, grace=0.0)
+    end_run(found, RUN, grace=0.0, limit=PATIENCE)
     assert found.live() == []
     found.close()
 
@@ -182,7 +182,7 @@ def test_a_command_that_was_looked_at_only_after_its_end_has_its_touched_pages(t
 def test_other_children_of_this_process_are_not_touched(table, spawn):
     with subprocess.Popen(["sleep", "60"]) as own:
         table.wait(spawn("setsid sleep 320 &"))
-        receipt = end_run(table, RUN, grace=0.0)
+        receipt = end_run(table, RUN, grace=0.0, limit=PATIENCE)
         assert receipt.left == 0
         assert own.poll() is None
         own.kill()
@@ -284,7 +284,7 @@ def test_the_meter_ends_a_job_whose_time_is_up_and_sees_the_memory_of_a_tree(tab
     assert ended.signal == signal.SIGKILL
     assert ended.peak_mb > 110
     assert noted == [("a", child.pid, child.start_time)]
-    assert not has_leftovers(table)
+    wait_until(lambda: not has_leftovers(table))
 
 
 def test_the_memory_of_a_process_that_left_the_tree_counts_for_its_command(table, spawn):

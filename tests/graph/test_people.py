@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from oxoflow.engine.ending import end_run
 from oxoflow.engine.identity import all_processes
+from oxoflow.graph import execution
 from oxoflow.graph.asking import read_ask
 from tests.graph.building import document, line, node, node_id, shell
 from tests.graph.conftest import Begin, Execution
@@ -141,7 +143,12 @@ def programs_of(run: Execution) -> list[str]:
     return found
 
 
-def test_a_cancel_ends_a_sleeping_program_and_its_detached_children(begin: Begin) -> None:
+def test_a_cancel_ends_a_sleeping_program_and_its_detached_children(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        execution, "end_run", lambda table, run_id, grace, limit: end_run(table, run_id, grace, 1e6)
+    )
     text = "trap '' TERM; setsid sleep 77 & (setsid setsid sleep 78 &) ; echo up; sleep 79"
     run = begin(line(shell("Sleep", text))).start()
     run.await_event("node.started", "Sleep")
