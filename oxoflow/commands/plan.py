@@ -70,7 +70,8 @@ def show_plan(arguments: Arguments) -> int:
             plan = Plan(tuple(d for d in plan.decisions if d.index in wanted), plan.summary)
             accepted = {d.job.name: state.acceptance(d.job.name) for d in plan.decisions}
             plan = replace(plan, decisions=tuple(_with_error(d, state) for d in plan.decisions))
-        lacking = [missing_message(decision, loaded.dag) for decision in planner.doomed(plan)]
+        beside = planner.files.beside
+        lacking = [missing_message(each, loaded.dag, beside) for each in planner.doomed(plan)]
     finally:
         state.close()
     chosen = [decision for decision in plan.decisions if needs_work(decision)]
@@ -83,9 +84,9 @@ def show_plan(arguments: Arguments) -> int:
     live = lock_holder(RunDirectory(place.workdir).lock) is not None
     plan = replace(plan, decisions=tuple(_shown(d, planner, live) for d in plan.decisions))
     if arguments.why:
-        lines = [explain(d, loaded.dag, accepted[d.job.name]) for d in plan.decisions]
+        lines = [explain(d, loaded.dag, accepted[d.job.name], beside) for d in plan.decisions]
     else:
-        lines = _lines(plan, loaded, planner if arguments.commands else None)
+        lines = _lines(plan, loaded, planner, commands=bool(arguments.commands))
     print("\n".join(planner.renderer.masked(line) for line in lines))
     return 0
 
@@ -158,15 +159,16 @@ def _job_json(decision: Decision, planner: Planner) -> dict[str, Any]:
     }
 
 
-def _lines(plan: Plan, loaded: Loaded, planner: Planner | None) -> list[str]:
+def _lines(plan: Plan, loaded: Loaded, planner: Planner, *, commands: bool) -> list[str]:
     width = min(40, max((len(decision.job.name) for decision in plan.decisions), default=0))
     searched = 0  # looking for the nearest output is slow, and of use for the first few
     lines = []
     for decision in plan.decisions:
         searched += decision.verdict is Verdict.BLOCKED
-        words = verdict_words(decision, loaded.dag if searched <= _SEARCHED else None)
+        dag = loaded.dag if searched <= _SEARCHED else None
+        words = verdict_words(decision, dag, planner.files.beside)
         line = f"{decision.verdict.value:<8} {decision.job.name:<{width}}  {words}".rstrip()
-        lines.append("\n".join([line, *_work(decision, planner)]) if planner else line)
+        lines.append("\n".join([line, *_work(decision, planner)]) if commands else line)
     return [
         *lines,
         f"{loaded.workflow.name}: {summary_words(plan.summary)}",

@@ -12,7 +12,7 @@ from oxoflow.engine.contents import MISSING_IN_IT
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.deciding import Decision, Reason, Verdict
 from oxoflow.engine.events import timestamp
-from oxoflow.engine.wording import awaited_words, missing_message
+from oxoflow.engine.wording import Beside, awaited_words, missing_message, nowhere
 
 _VERDICTS: Mapping[Verdict, str] = {
     Verdict.RUN: "runs",
@@ -39,10 +39,10 @@ _LINE = 160  # characters of a reason in a list
 _GLIMPSE, _AROUND = 60, 12  # characters of a difference there, and of what stands before and after
 
 
-def verdict_words(decision: Decision, dag: Dag | None) -> str:
+def verdict_words(decision: Decision, dag: Dag | None, beside: Beside = nowhere) -> str:
     """Give one line for lists: the verdict's first reason, with a cure if there is a DAG."""
     if dag is not None and _lacks_input(decision):
-        return missing_message(decision, dag)
+        return missing_message(decision, dag, beside)
     if not decision.reasons:
         return "up to date" if decision.verdict is Verdict.SKIP else ""
     more = len(decision.reasons) - 1
@@ -73,14 +73,19 @@ def _shared(one: str, two: str) -> int:
     return next((at for at, (a, b) in pairs if a != b), min(len(one), len(two)))
 
 
-def explain(decision: Decision, dag: Dag, accepted: tuple[float, str] | None = None) -> str:
+def explain(
+    decision: Decision,
+    dag: Dag,
+    accepted: tuple[float, str] | None = None,
+    beside: Beside = nowhere,
+) -> str:
     """Give the whole story of one job's verdict, one reason a line (`--why`).
 
     `accepted` is when and by whom the present result was declared valid, if that is why it is.
     """
     head = f"{decision.job.name} {_VERDICTS[decision.verdict]}"
     if _lacks_input(decision):
-        return f"{head}: {missing_message(decision, dag)}"
+        return f"{head}: {missing_message(decision, dag, beside)}"
     if not decision.reasons:
         words = f"{head}: its outputs are there and nothing that decides about them has changed"
         if accepted is None:

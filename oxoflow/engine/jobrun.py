@@ -66,9 +66,7 @@ class JobRunner(Struct):
         if problem is not None:
             return self._refuse(index, decision.job, problem)
         if decision.verdict is Verdict.BLOCKED:
-            return self._refuse(
-                index, decision.job, missing_message(decision, self.tools.planner.dag)
-            )
+            return self._refuse(index, decision.job, self._missing(decision))
         try:
             prepared = self.tools.preparer.prepare(decision, memory_mb)
         except OxoflowError as error:
@@ -94,13 +92,17 @@ class JobRunner(Struct):
         group = planner.pipes.group_of[decisions[0].index]
         return PipeLife(self.tools, lives, planner.pipes.among(group)).run()
 
+    def _missing(self, decision: Decision) -> str:
+        planner = self.tools.planner
+        return missing_message(decision, planner.dag, planner.files.beside)
+
     def _prepare_joined(
         self, decision: Decision, problem: str | None
     ) -> tuple[str, Prepared | None]:
         """Make a job ready, or say why it cannot run; who is only joined to such a one can."""
         own = decision.verdict is Verdict.BLOCKED and decision.reasons[0].part != "pipe"
         if own:
-            problem = missing_message(decision, self.tools.planner.dag)
+            problem = self._missing(decision)
         if problem is not None:
             return problem, None
         try:

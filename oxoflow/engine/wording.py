@@ -6,14 +6,20 @@ Owns these sentences (spec/oxoflow-format.md 5.1, 5.2; design 10). Decides nothi
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.deciding import Decision, Reason
 from oxoflow.engine.files import MISSING
 from oxoflow.engine.matching import OutputIndex, tidy
 from oxoflow.lang.model import Job
-from oxoflow.lang.nearest import ALIKE_PATHS, most_alike
+from oxoflow.lang.nearest import ALIKE_PATHS, likely_file, most_alike
+
+Beside = Callable[[str], Iterable[str]]
+
+
+def nowhere(path: str) -> tuple[str, ...]:
+    return ()
 
 
 def skip_reason(decision: Decision) -> str:
@@ -41,8 +47,11 @@ def awaited_words(reason: Reason) -> str:
     return f"it waits for the samples or pairs that checkpoint '{reason.new}' finds"
 
 
-def missing_message(decision: Decision, dag: Dag) -> str:
-    """Name the inputs that nothing makes and that are not there, with the nearest output."""
+def missing_message(decision: Decision, dag: Dag, beside: Beside = nowhere) -> str:
+    """Name the inputs that nothing makes and that are not there, with what is most like the first.
+
+    `beside` gives the files in the directory of a path.
+    """
     rule = decision.job.rule.name
     missing = _missing(decision)
     if not missing:
@@ -62,7 +71,7 @@ def missing_message(decision: Decision, dag: Dag) -> str:
         )
     return (
         f"rule '{rule}': {noun} {shown}{more} {verb} made by no rule and {verb} not on disk"
-        f"{_nearest(missing, rule, dag)}"
+        f"{_likely_file(missing[0], dag, beside) or _nearest(missing, rule, dag)}"
     )
 
 
@@ -95,6 +104,15 @@ def _say(reason: Reason) -> str:
     if reason.part == "pipe":
         return f"a pipe joins it to {reason.new}, which cannot run"
     return f"{reason.part} is {reason.new}" if reason.new else reason.part
+
+
+def _likely_file(path: str, dag: Dag, beside: Beside) -> str:
+    """Name a file on disk that the author may have meant: in its directory, and read by no job."""
+    near = likely_file(path, list(beside(path)))
+    if near is None or any(_reads(job, near, dag) for job in dag.jobs[:20_000]):
+        return ""
+    made = any(dag.texts.path(out) == near for job in dag.jobs for out in job.output.paths)
+    return "" if made else f"; did you mean '{near}', which is there?"
 
 
 def _nearest(missing: Sequence[str], reader: str, dag: Dag) -> str:

@@ -14,6 +14,8 @@ MOST_NAMES = 1000  # looked through for one guess, unless the caller wants more
 _MOST_GUESSES = 20  # per examination: a text with more typing errors needs no more help
 _LONGEST = 120  # characters of a name that are compared
 _ALIKE = 0.55
+_PACKED = frozenset(("gz", "bgz", "bz2", "xz", "zst"))
+_KINDS = {"fastq": "fq", "fasta": "fa", "fna": "fa", "fas": "fa", "yml": "yaml", "jpeg": "jpg"}
 ALIKE_PATHS = 0.66  # directories and endings make unrelated paths look alike
 _SHARES = (0.6, 0.4)  # of letters and of pairs: two swapped letters of a short name break all pairs
 
@@ -28,6 +30,11 @@ class Guesser:
         """Return "did you mean …?" with the most likely name in `form`, or None."""
         near = self.near(name, known)
         return None if near is None else f"did you mean '{form.replace('{}', near)}'?"
+
+    def spend(self) -> bool:
+        """Take one of the guesses that are left; False when there is none."""
+        self._left -= 1
+        return self._left >= 0
 
     def near(self, name: str, known: Collection[str], *, least: float = _ALIKE) -> str | None:
         """Return the known name most like `name`, or None."""
@@ -64,6 +71,21 @@ def _likeness(
         size = left.total() + right.total()
         total += share * 2 * (left & right).total() / size if size else 0.0
     return total
+
+
+def likely_file(path: str, there: Collection[str]) -> str | None:
+    """Return the one of the files in a directory that is probably meant by a missing one of it."""
+    wanted = path.rpartition("/")[2]
+    names = {file.rpartition("/")[2]: file for file in there}
+    same = next((name for name in names if _plain(name) == _plain(wanted)), None)
+    near = same or most_alike(wanted, names, len(names), least=ALIKE_PATHS)
+    return None if near is None else names[near]
+
+
+def _plain(name: str) -> str:
+    """Give a file name as if there were one spelling of each kind, and no compression."""
+    parts = name.lower().replace("-", "_").split(".")
+    return ".".join([_KINDS.get(part, part) for part in parts if part not in _PACKED])
 
 
 def is_one_slip(name: str, known: str) -> bool:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from oxoflow.engine.accept import accept
 from oxoflow.engine.deciding import Decision, Reason, Verdict
 from oxoflow.engine.explain import explain, sentence, verdict_words
+from oxoflow.engine.files import WorkFiles
 from oxoflow.engine.load import DirectoryView
 from oxoflow.engine.records import Failed, Planned, Started
 from oxoflow.engine.state import State
@@ -491,6 +492,28 @@ def test_the_nearest_output_is_shown_as_it_will_be_named(here):
     )
     told = explain(decisions(text, here)["use"], load(text).dag)
     assert "nearest output: 'raw/A.fastq' (rule 'get')" in told
+
+
+@pytest.mark.parametrize(
+    ("there", "meant"),
+    [
+        ("raw/B.fastq.gz", True),
+        ("raw/b.fq", True),
+        ("raw/B.FQ", True),
+        ("raw/A.fq", False),  # another job reads it
+        ("raw/notes.txt", False),
+    ],
+)
+def test_a_missing_input_names_the_file_beside_it_that_is_probably_meant(here, there, meant):
+    text = (
+        "[[sample_groups]]\nname = 'g'\nsamples = ['A', 'B']\n[[rules]]\nname = 'm'\n"
+        "input = ['raw/{sample}.fq']\noutput = ['{sample}.bam']\nshell = 'x'\n"
+    )
+    (here / "raw").mkdir()
+    (here / there).write_text("")
+    decision = decisions(text, here)["m_g_B"]
+    told = explain(decision, load(text).dag, None, WorkFiles(str(here)).beside)
+    assert told.endswith(f"did you mean '{there}', which is there?") is meant
 
 
 def test_a_missing_input_is_not_blamed_on_what_is_made_from_it(here):

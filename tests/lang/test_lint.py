@@ -641,3 +641,19 @@ def test_files_that_a_misspelt_rule_would_make_are_not_missed_besides():
     assert "W026" not in codes(text, Files({}))
     text = HEAD + bare('outut = ["p"]').replace('"a"', '"m"') + bare('input = ["p"]\nshell = "x"')
     assert "W026" not in codes(text, Files({}))
+
+
+def test_a_missing_input_names_the_file_on_disk_that_is_probably_meant():
+    text = (
+        HEAD
+        + bare('input = ["ref/genome.fa"]\nshell = "x"')
+        + rule('input = ["ref/{s}.fas"]', name="b")
+    )
+    for there, cure in (
+        ("ref/genome.fasta", "did you mean 'ref/genome.fasta', which is there?"),
+        ("ref/Genom.fa", "did you mean 'ref/Genom.fa', which is there?"),
+        ("ref/genome.fas", None),
+        ("other/genome.fasta", None),
+    ):
+        told = [d for d in found(text, Files({there: b""})) if d.code == "W026" and d.rule == "a"]
+        assert [d.suggestion for d in told if "genome.fa'" in d.message] == [cure]

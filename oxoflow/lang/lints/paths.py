@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.lints.advice import Facts, command_texts, warn
 from oxoflow.lang.model import Rule
-from oxoflow.lang.nearest import ALIKE_PATHS
+from oxoflow.lang.nearest import ALIKE_PATHS, likely_file
 
 _GLOB = re.compile(r"[*?\[{]")
+_WILDCARD = re.compile(r"\{[^{}]*\}")
 _WORD = re.compile(r"[^\s'\"`;|&<>()=,:]+")
+_MOST_BESIDE = 10_000  # entries of a directory that are looked through for a likely name
 MOST_SCRIPT = 256 * 1024  # bytes of a script that are searched
 
 
@@ -59,7 +62,23 @@ def _missing(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
             continue
         message = f"rule '{rule.name}': input '{path}' is made by no rule and is not on disk"
         key = f"input.{rule.input.step(at)}"
-        yield warn("W026", message, rule, key, _nearest_output(path, rule, facts))
+        cure = _likely_file(path, facts) or _nearest_output(path, rule, facts)
+        yield warn("W026", message, rule, key, cure)
+
+
+def _likely_file(path: str, facts: Facts) -> str | None:
+    """Return which file on disk a missing input probably means: one that no rule reads or makes."""
+    directory = path.rpartition("/")[0]
+    if facts.view is None or _GLOB.search(directory) or not facts.guesses.spend():
+        return None
+    there = facts.view.glob(f"{directory}/*" if directory else "*")
+    near = likely_file(path, there[:_MOST_BESIDE])
+    if near is None or facts.outputs.make(near):
+        return None
+    read = [facts.filled(each) for rule in facts.rules.values() for each in rule.input.paths]
+    if any(fnmatchcase(near, _WILDCARD.sub("*", each)) for each in read):
+        return None
+    return f"did you mean '{near}', which is there?"
 
 
 def _nearest_output(path: str, rule: Rule, facts: Facts) -> str | None:
