@@ -226,9 +226,13 @@ class RuleRun:
             if self._scheduler.status(above) in (Status.FAILED, Status.BLOCKED)
         )
         for decision in self._items[task].decisions:
-            self.blocked.append(decision.job.name)
-            self._tally["blocked"] += 1
-            self._reporter.blocked(decision.job, f"blocked by failed dependency '{cause}'")
+            self.block(decision.job, cause)
+
+    def block(self, job: Job, cause: str) -> None:
+        """Give a job up for what became of one above it."""
+        self.blocked.append(job.name)
+        self._tally["blocked"] += 1
+        self._reporter.blocked(job, f"blocked by failed dependency '{cause}'")
 
     def _stop(self) -> None:
         """Start nothing more, and end what runs; the loop goes on until all have reported."""

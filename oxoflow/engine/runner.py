@@ -42,6 +42,7 @@ from oxoflow.engine.records import Planned
 from oxoflow.engine.recovery import clean_after, end_predecessor
 from oxoflow.engine.reentry import Reentries
 from oxoflow.engine.references import with_references
+from oxoflow.engine.rounds import Spoilt, part_spoilt
 from oxoflow.engine.rulerun import RuleRun, Setting
 from oxoflow.engine.rundir import (
     RunDirectory,
@@ -181,14 +182,18 @@ class _Run:
         planner = Planner(loaded, state, self._directory.root, options.plan, capacity)
         self._mask = planner.renderer.mask
         plan = later(planner.plan(), planner, known, failed)
-        chosen = [decision for decision in plan.decisions if needs_work(decision)]
+        waiting = [decision for decision in plan.decisions if needs_work(decision)]
+        chosen, spoilt = part_spoilt(waiting, loaded.dag, failed)
         check_budget([decision.job for decision in chosen], options.limits)
-        _mark_planned(state, chosen)
+        _mark_planned(state, waiting)
         if chosen:
             self._watchdog.start()
         earlier = state.records() if chosen else {}
         tasks = make_tasks(chosen, loaded.dag, capacity, earlier, planner.pipes)
-        return _Agenda(planner, capacity, plan, chosen, tasks)
+        if known:  # jobs that were thought of as yet to run may be those that this run has done
+            for item in tasks.items:
+                item.ready = False
+        return _Agenda(planner, capacity, plan, chosen, spoilt, tasks)
 
     def _warnings(self, agenda: _Agenda) -> tuple[str, ...]:
         """What may surprise whoever reads the plan."""
@@ -205,6 +210,8 @@ class _Run:
             agenda.tasks.tasks, agenda.tasks.parents, agenda.capacity, now=time.monotonic()
         )
         rules = RuleRun(agenda.tasks, scheduler, agenda.capacity, parts, self._setting())
+        for each in agenda.spoilt:
+            rules.block(each.decision.job, each.cause)
         driver = Driver(scheduler, scheduler.width, rules.work, self._words)
         driver.run(rules, self._control)
         rules.abandon()
@@ -354,6 +361,7 @@ class _Agenda(Struct, frozen=True):
     capacity: Capacity
     plan: Plan
     chosen: Sequence[Decision]
+    spoilt: Sequence[Spoilt]
     tasks: Tasks
 
 

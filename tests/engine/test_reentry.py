@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from oxoflow.engine.plan import PlanOptions
 from oxoflow.engine.reentry import Addition, extend, read_manifest
 from oxoflow.engine.rundir import RunDirectory
 from oxoflow.engine.state import State
@@ -132,6 +133,27 @@ def test_what_failed_beside_a_checkpoint_is_not_tried_again_with_the_new_results
     broken = GATHER.replace("wc -l", "echo x >> tries; false")
     assert execute(tmp_path, FLOW + broken, keep_going=True).counts.failed == 1
     assert (tmp_path / "tries").read_text() == "x\n"
+
+
+def test_what_a_checkpoint_adds_below_a_failure_is_blocked_by_it(tmp_path):
+    manifest(tmp_path, "S2")
+    text = GROUP + find() + rule("prep", "false", output=["prep"])
+    text += rule("work", "echo > {output}", input=["prep"], output=["{sample}.txt"])
+    text += rule("sum", "cp {input} {output}", input=["{sample}.txt"], output=["{sample}.sum"])
+    outcome = execute(tmp_path, text, keep_going=True)
+    assert (outcome.counts.succeeded, outcome.counts.failed, outcome.counts.blocked) == (1, 1, 4)
+    assert event_of(tmp_path, "work_batch_S2", "rule_blocked").data["reason"] == (
+        "blocked by failed dependency 'prep'"
+    )
+    assert not (tmp_path / "S2.txt").exists()
+
+
+@pytest.mark.parametrize("how", [{"rerun": True}, {"force": ("find",)}], ids=["rerun", "force"])
+def test_what_a_forced_checkpoint_adds_is_up_to_date_afterwards(tmp_path, how):
+    manifest(tmp_path, "S2", "S3")
+    text = GROUP + find() + ANALYZE.replace("input = ['split/{sample}']", "input = ['m.toml']")
+    assert execute(tmp_path, text, plan=PlanOptions(**how)).counts.succeeded == 4
+    assert execute(tmp_path, text).counts.skipped == 4
 
 
 def test_planning_a_checkpoint_that_will_run_again_changes_nothing(tmp_path):
