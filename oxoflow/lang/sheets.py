@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from oxoflow.lang.lists import split_commas
 from oxoflow.lang.model import Pair, SampleGroup
+from oxoflow.lang.nearest import most_alike
 from oxoflow.lang.paths import suffix
 from oxoflow.lang.shapes import STRING, Table, Wrong, same
 from oxoflow.lang.tables import PAIR, SAMPLE_GROUP
@@ -22,6 +23,13 @@ from oxoflow.limits import DEFAULT
 
 T = TypeVar("T")
 _DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", "": "\t"}
+# What parts the cells of a header that was read as one cell, and the cure.
+_SEPARATORS = {
+    "\t": "its cells are parted by tabs: let the file end in .tsv",
+    ",": "its cells are parted by commas: let the file end in .csv",
+    ";": "its cells are parted by semicolons: part them by tabs, or by commas in a .csv file",
+    " ": "its cells are parted by spaces: part them by tabs, or by commas in a .csv file",
+}
 _PAIR_COLUMNS = {
     "pair_id": ("pair_id",),
     "experiment": ("experiment", "tumor"),
@@ -98,7 +106,7 @@ def _from_json(text: str, table: Table[T]) -> tuple[T, ...]:
     except (ValueError, RecursionError) as error:
         raise SheetError(f"it is not valid JSON: {error}") from None
     if not isinstance(items, list):
-        raise SheetError("it must hold a JSON array of objects")
+        raise SheetError("it must hold a JSON array of objects; write [ and ] around them")
     if "\\u0000" in text and any("\x00" in each for each in _strings(items)):
         raise SheetError("it holds a NUL character (\\u0000); remove it")
     result = []
@@ -108,7 +116,8 @@ def _from_json(text: str, table: Table[T]) -> tuple[T, ...]:
         except Wrong as error:
             fault = error.faults[0]
             where = ".".join([str(step) for step in fault.path])
-            raise SheetError(f"entry {number}: {where} {fault.text}") from None
+            cure = f"; {fault.suggestion}" if fault.suggestion else ""
+            raise SheetError(f"entry {number}: {where} {fault.text}{cure}") from None
     return tuple(result)
 
 
@@ -155,9 +164,23 @@ def _columns(header: Sequence[str], wanted: Mapping[str, Sequence[str]]) -> dict
         if not found:
             either = " or ".join([f"'{choice}'" for choice in choices])
             listed = ", ".join(header)[:100]
-            raise SheetError(f"there is no column {either} in the header row ({listed})")
+            message = f"there is no column {either} in the header row ({listed})"
+            raise SheetError(f"{message}; {_column_cure(choices[0], header)}")
         places[name] = found[0]
     return places
+
+
+def _column_cure(name: str, header: Sequence[str]) -> str:
+    """Say what to do about a column that a header lacks: cells are not apart, or it is misspelt."""
+    for mark, words in _SEPARATORS.items():
+        if len(header) == 1 and mark in header[0]:
+            return words
+    near = most_alike(name, header)
+    if near:
+        return f"call '{near}' so, if that is meant"
+    if name in ("name", "samples") and "sample" in header:
+        return "give each group one row, or name a sheet with a row a sample as metadata_file"
+    return "add it"
 
 
 def _checked(
@@ -165,9 +188,11 @@ def _checked(
 ) -> Iterator[tuple[int, list[str]]]:
     for number, cells in rows:
         if len(cells) != len(header):
+            more = len(cells) > len(header)
+            quoting = ', with a list in one cell between quotes: "A,B"' if more else ""
             raise SheetError(
                 f"row {number} has {len(cells)} cells, and the header has {len(header)} (row 1 is "
-                "the header); make them equal"
+                f"the header); make them equal{quoting}"
             )
         yield number, cells
 
