@@ -54,6 +54,7 @@ class Child(Struct, eq=False):
     deadline: float | None = None  # monotonic seconds; set once before the wait
     timed_out: bool = False  # the metering thread
     sampled: float = 0.0  # when last; the metering thread
+    io: int = -1  # its figures of bytes, opened; set once before the wait, which closes it
 
 
 class Exit(Struct, frozen=True):
@@ -84,6 +85,7 @@ class ProcessTable:
         self._looking = 0  # threads that wait until there are none; nothing starts meanwhile
         self._live: dict[int, Child] = {}
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._is_root = os.geteuid() == 0
         self._refusing = False
 
     def spawn(
@@ -116,6 +118,8 @@ class ProcessTable:
             now = time.monotonic()
             pid = _start(argv, cwd, env, (self._null if stdin is None else stdin, stdout, stderr))
             child = Child(pid, token, name, now)
+            if not self._is_root:  # what belongs to a zombie only root may open
+                child.io = _open_io(pid)
             child.deadline = None if timeout is None else now + timeout
             return child
         except OSError as error:
@@ -159,7 +163,7 @@ class ProcessTable:
         own_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         ended = time.monotonic()
-        moved = read_io(child.pid)  # of the zombie: complete, and its children's are added in
+        moved = _read_io(child)  # of the zombie: complete, and its children's are added in
         with self._lock:
             _, status, usage = os.wait4(child.pid, 0)
             child.reaped = True
@@ -324,11 +328,17 @@ def children_of(pid: int | str) -> list[int]:
     return found
 
 
-def read_io(pid: int) -> tuple[int, int] | None:
-    """Bytes that a process and its reaped children read and wrote by system calls."""
+def _open_io(pid: int) -> int:
     try:
-        descriptor = os.open(f"/proc/{pid}/io", os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(f"/proc/{pid}/io", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
+        return -1
+
+
+def _read_io(child: Child) -> tuple[int, int] | None:
+    """Bytes that a command and its reaped children read and wrote by system calls."""
+    descriptor = child.io if child.io >= 0 else _open_io(child.pid)
+    if descriptor < 0:
         return None
     try:
         lines = os.read(descriptor, 512).split()

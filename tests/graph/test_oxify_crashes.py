@@ -3,8 +3,9 @@
 import os
 import signal
 import threading
-from pathlib import Path
+from functools import partial
 
+from oxoflow.engine.identity import read_stat
 from tests.graph.building import line, node
 from tests.graph.fakes import Fake, Reply
 from tests.graph.oxify_server import OxifyServer
@@ -16,6 +17,11 @@ CALLS = line(
         for name in ("one", "two", "three", "four")
     )
 )
+
+
+def has_ended(pid: int) -> bool:
+    stat = read_stat(pid)
+    return stat is None or stat.state in "ZX"
 
 
 def called(fake: Fake) -> list[str]:
@@ -42,7 +48,7 @@ def test_a_killed_runner_is_revived_once_and_then_paused(mortal: OxifyServer, fa
         mortal.await_(lambda path=path: path in called(fake))
         pid = mortal.runner_of(execution)
         os.kill(pid, signal.SIGKILL)
-        mortal.await_(lambda: not Path(f"/proc/{pid}/exe").exists())  # noqa: B023
+        mortal.await_(partial(has_ended, pid))
         gates[path].set()
     mortal.await_(lambda: mortal.detail(execution)["state"] == "Paused")
     checkpoints = mortal.ok("GET", f"/executions/{execution}/checkpoints")["checkpoints"]

@@ -108,6 +108,7 @@ def test_clients_that_leave_in_the_middle_of_a_request_do_no_harm(
     assert server.call("GET", "/api/health")[0] == 200
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may count a server's descriptors")
 def test_streams_that_come_and_go_leave_no_descriptor_and_no_place(server: ServerProcess) -> None:
     assert server.process is not None
     process = psutil.Process(server.process.pid)
