@@ -35,6 +35,7 @@ from oxoflow.commands.options import (
 )
 from oxoflow.commands.output import drop_output, print_json
 from oxoflow.commands.plan import show_plan
+from oxoflow.engine.capacity import find_capacity, usual_width
 from oxoflow.engine.events import Event
 from oxoflow.engine.load import Loaded
 from oxoflow.engine.narration import outcome_words
@@ -181,7 +182,8 @@ def _display(loaded: Loaded, directory: RunDirectory, invocation: Invocation) ->
             past = {name: row.wall_s for name, row in state.records().items() if row.wall_s}
         finally:
             state.close()
-        return Estimator(loaded.dag, past, invocation.jobs)
+        capacity = find_capacity(loaded.workflow, invocation.limits())
+        return Estimator(loaded.dag, past, usual_width(loaded.jobs, capacity))
 
     return open_display(sys.stdout, estimator)
 

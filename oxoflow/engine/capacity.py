@@ -7,6 +7,7 @@ machine's figures; starts nothing.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -167,6 +168,21 @@ def joint_demand(jobs: Sequence[Job], capacity: Capacity) -> Demand:
         return Demand(need)
     asks = f"rules {names}, which a pipe joins, ask for {' and '.join(cut)}"
     return Demand(need, warning=f"{asks}; they run together all the same, with nothing beside them")
+
+
+def usual_width(jobs: Sequence[Job], capacity: Capacity) -> int:
+    """How many jobs run at once on the average while the scarcest pool is in full use."""
+    counts = Counter(id(job.rule) for job in jobs)
+    threads = memory = 0
+    units: Counter[str] = Counter()
+    for job in {id(job.rule): job for job in jobs}.values():
+        need, count = demand(job, capacity).need, counts[id(job.rule)]
+        threads += need.threads * count
+        memory += need.memory_mb * count
+        units.update({name: taken * count for name, taken in need.groups})
+    shares = [len(jobs) / capacity.slots, threads / capacity.threads, memory / capacity.memory_mb]
+    shares += [taken / capacity.groups[name] for name, taken in units.items()]
+    return max(1, round(len(jobs) / max(shares))) if jobs else capacity.slots
 
 
 def host_warnings(jobs: Sequence[Job], root: Path, temporary: Path) -> list[str]:
