@@ -52,12 +52,15 @@ class Estimator:
         work = 0.0
         chains: dict[int, float] = {}
         longest = 0.0
+        before: dict[int, float] = {}  # of a tuple of parents, which many jobs may have
         for at in self._dag.order:
             if at in self._left:
                 rest = self._rest(at, now)
                 work += rest
-                above = [chains[up] for up in self._dag.parents[at] if up in chains]
-                chains[at] = rest + max(above, default=0.0)
+                above = self._dag.parents[at]
+                if id(above) not in before:
+                    before[id(above)] = max((chains.get(up, 0.0) for up in above), default=0.0)
+                chains[at] = rest + before[id(above)]
                 longest = max(longest, chains[at])
         share = work / self._slots
         return max(longest, share), share + longest * (1 - 1 / self._slots)

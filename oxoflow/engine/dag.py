@@ -23,10 +23,15 @@ from oxoflow.limits import DEFAULT, Limits
 
 _Edges = tuple[tuple[int, ...], ...]
 _DEEP = "**"
+_NOBODY: frozenset[int] = frozenset()
+_FEW = 8  # from so many parents or children on, equal ones of several jobs are stored once
 
 
 class Dag(Struct, frozen=True):
     """Jobs and their edges, by position in `jobs`; `order` is topological.
+
+    Where all jobs of a rule wait for all of another, every one of them has one and the same tuple
+    of parents, and of children: who would look at each edge can look at each tuple once.
 
     Among jobs that could come next, `order` takes the one declared first. `shared_outputs` are
     the concrete paths that several jobs write: legal when their `when` exclude each other.
@@ -73,9 +78,8 @@ def build_dag(
     def link(*, deep: bool) -> tuple[_Edges, _Edges, tuple[int, ...]]:
         room = _Room(limits.edges)
         parents = _file_parents(jobs, outputs, texts, room, deep=deep)
-        _add_named_parents(jobs, index, parents, room)
         _add_sequences(jobs, execution_groups, parents, room)
-        frozen = tuple([tuple(sorted(found)) if found else () for found in parents])
+        frozen = _frozen(parents, _named_parents(jobs, index, room))
         children = _children(frozen)
         return frozen, children, topological_order(frozen, children)
 
@@ -114,14 +118,29 @@ class _Room:
 def topological_order(
     parents: Sequence[Sequence[int]], children: Sequence[Sequence[int]]
 ) -> tuple[int, ...]:
-    """Order positions so that parents come first, ties by position; cycles are left out."""
-    waiting = [len(found) for found in parents]
+    """Order positions so that parents come first, ties by position; cycles are left out.
+
+    Positions with one and the same children object let these go together, when the last of them
+    has come: so the work is not that of all edges where many wait for many.
+    """
+    leading: dict[int, int] = {}  # how many positions have these children
+    waiting = [0] * len(parents)
+    for below in children:
+        known = leading.get(id(below), 0)
+        leading[id(below)] = known + 1
+        if not known:
+            for child in below:
+                waiting[child] += 1
     ready = [at for at, count in enumerate(waiting) if not count]
     order: list[int] = []
     while ready:
         at = heapq.heappop(ready)
         order.append(at)
-        for child in children[at]:
+        below = children[at]
+        leading[id(below)] -= 1
+        if leading[id(below)]:
+            continue
+        for child in below:
             waiting[child] -= 1
             if not waiting[child]:
                 heapq.heappush(ready, child)
@@ -185,7 +204,11 @@ def _file_parents(
 
 
 def _require_known_names(jobs: tuple[Job, ...], index: Mapping[str, int]) -> None:
+    known_tuples: set[int] = set()  # jobs of one rule name the same
     for job in jobs:
+        if id(job.depends_on) in known_tuples:
+            continue
+        known_tuples.add(id(job.depends_on))
         for name in job.depends_on:
             if name not in index:
                 known = sorted({*index, *(other.rule.name for other in jobs)})
@@ -198,21 +221,36 @@ def _require_known_names(jobs: tuple[Job, ...], index: Mapping[str, int]) -> Non
                 )
 
 
-def _add_named_parents(
-    jobs: tuple[Job, ...],
-    index: Mapping[str, int],
-    parents: list[set[int] | None],
-    room: _Room,
-) -> None:
-    for at, job in enumerate(jobs):
-        if job.depends_on:
-            room.take(len(job.depends_on), job, "depends_on")
-        for name in job.depends_on:
-            parent = index[name]
-            if parent != at:
-                found = parents[at] or set()
-                found.add(parent)
-                parents[at] = found
+def _named_parents(
+    jobs: tuple[Job, ...], index: Mapping[str, int], room: _Room
+) -> list[frozenset[int]]:
+    """Give what each job names in `depends_on`; those that name the same have the same set."""
+    known: dict[int, frozenset[int]] = {}  # of the tuples of names, which the jobs keep alive
+    found: list[frozenset[int]] = []
+    for job in jobs:
+        names = job.depends_on
+        if names:
+            room.take(len(names), job, "depends_on")
+            if id(names) not in known:
+                known[id(names)] = frozenset([index[name] for name in names])
+        found.append(known[id(names)] if names else _NOBODY)
+    return found
+
+
+def _frozen(parents: Sequence[set[int] | None], named: Sequence[frozenset[int]]) -> _Edges:
+    """Join what jobs read and what they name into sorted tuples, equal ones into one."""
+    ready: dict[frozenset[int], tuple[int, ...]] = {}
+    same: dict[tuple[int, ...], tuple[int, ...]] = {}
+    frozen: list[tuple[int, ...]] = []
+    for at, (read, names) in enumerate(zip(parents, named, strict=True)):
+        if names and at not in names and (not read or read <= names):
+            if names not in ready:
+                ready[names] = tuple(sorted(names))
+            frozen.append(ready[names])
+            continue
+        joined = tuple(sorted((read or _NOBODY) | names - {at})) if read or names else ()
+        frozen.append(same.setdefault(joined, joined) if len(joined) >= _FEW else joined)
+    return tuple(frozen)
 
 
 def _add_sequences(
@@ -236,13 +274,40 @@ def _add_sequences(
                     parents[at] = (parents[at] or set()) | (set(first) - {at})
 
 
-def _children(parents: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+def _children(parents: _Edges) -> _Edges:
+    waiting = _waiting_together(parents)
     children: list[list[int] | None] = [None] * len(parents)
     for at, found in enumerate(parents):
+        if waiting and id(found) in waiting:
+            continue
         for parent in found:
             known = children[parent]
             if known is None:
                 children[parent] = [at]
             else:
                 known.append(at)
-    return tuple([tuple(found) if found else () for found in children])
+    same = {alike: alike for _, alike in waiting.values()}
+    merged: list[tuple[int, ...]] = []
+    for at, known in enumerate(children):
+        found = tuple(known) if known else ()
+        merged.append(same.setdefault(found, found) if len(found) >= _FEW else found)
+        children[at] = None
+    groups: dict[int, list[tuple[int, ...]]] = {}
+    for found, alike in waiting.values():
+        for parent in found:
+            groups.setdefault(parent, []).append(alike)
+    for parent, several in groups.items():
+        joined = tuple(sorted(itertools.chain(merged[parent], *several)))
+        merged[parent] = same.setdefault(joined, joined)
+    return tuple(merged)
+
+
+def _waiting_together(parents: _Edges) -> dict[int, tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Give, by its identity, each tuple of many parents that several jobs have, and these jobs."""
+    waiting: dict[int, list[int]] = {}
+    for at, found in enumerate(parents):
+        if len(found) >= _FEW:
+            waiting.setdefault(id(found), []).append(at)
+    return {
+        key: (parents[alike[0]], tuple(alike)) for key, alike in waiting.items() if len(alike) > 1
+    }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
+from functools import cached_property
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -217,14 +218,21 @@ class Decider:
             return []
         if job.rule.optional:
             return missing
-        above = OutputIndex(
-            (tidy(path), parent)
-            for parent in self._dag.parents[index]
-            for path in self.fingerprinter.outputs(parent)
-        )
+        above = frozenset(self._dag.parents[index])
         return [
-            path for path in missing if not (above.match(tidy(path)) or self._late.may_make(path))
+            path
+            for path in missing
+            if above.isdisjoint(self._made.match(tidy(path))) and not self._late.may_make(path)
         ]
+
+    @cached_property
+    def _made(self) -> OutputIndex:
+        """What the jobs make, and which of them."""
+        return OutputIndex(
+            (tidy(path), at)
+            for at in range(len(self._dag.jobs))
+            for path in self.fingerprinter.outputs(at)
+        )
 
     def _awaited(self, index: int, inputs: Inputs) -> str | None:
         """Name an input that a job to come makes, or a job above that waits for one itself."""

@@ -10,6 +10,7 @@ import posixpath
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct
@@ -171,8 +172,8 @@ class Planner:
             group = group_of.get(index, ())
             names: tuple[str, ...] = ()
             if moving and parents[index]:
-                above = [at for at in parents[index] if at in moving and at not in group]
-                names = tuple([jobs[parent].name for parent in above[:_NAMED]])
+                above = (at for at in parents[index] if at in moving and at not in group)
+                names = tuple([jobs[parent].name for parent in islice(above, _NAMED)])
             decision = self._decider.decide(index, names, present)
             stuck = next((at for at in parents[index] if at in blocked), None) if blocked else None
             if stuck is not None and (

@@ -127,11 +127,12 @@ def rule_graph(dag: Dag, rules: Sequence[Rule] = ()) -> RuleGraph:
     """
     places = {rule.name: at for at, rule in enumerate(rules)}
     of_job = [places.setdefault(job.rule.name, len(places)) for job in dag.jobs]
+    links = {(of_job[at], id(found)): found for at, found in enumerate(dag.parents)}
     edges = {
-        (of_job[parent], of_job[at])
-        for at, found in enumerate(dag.parents)
+        (of_job[parent], at)
+        for (at, _), found in links.items()
         for parent in found
-        if of_job[parent] != of_job[at]
+        if of_job[parent] != at
     }
     edges.update(_written_edges(rules, places, set(of_job)))
     return RuleGraph(tuple(places), tuple(sorted(edges)))

@@ -60,7 +60,7 @@ def make_tasks(
     """Number the jobs that need work, in their order; what is not among them is satisfied."""
     units = _units(chosen, pipes)
     number = {decision.index: task for task, unit in enumerate(units) for decision in unit}
-    parents = tuple(_above(unit, dag, number) for unit in units)
+    parents = _parents(units, dag, number)
     costs = _costs([decision.job for decision in chosen], records)
     if pipes.group_of:
         cost = {decision.index: each for decision, each in zip(chosen, costs, strict=True)}
@@ -90,9 +90,26 @@ def _units(chosen: Sequence[Decision], pipes: Pipes) -> list[tuple[Decision, ...
     return [tuple(unit) for unit in units.values()]
 
 
-def _above(unit: tuple[Decision, ...], dag: Dag, number: Mapping[int, int]) -> tuple[int, ...]:
-    if len(unit) == 1:
-        return tuple(number[above] for above in dag.parents[unit[0].index] if above in number)
+def _parents(
+    units: Sequence[tuple[Decision, ...]], dag: Dag, number: Mapping[int, int]
+) -> tuple[tuple[int, ...], ...]:
+    """Give the tasks that each waits for; jobs with one tuple of parents have one here too."""
+    known: dict[int, tuple[int, ...]] = {}
+    parents = []
+    for unit in units:
+        if len(unit) > 1:
+            parents.append(_above_joined(unit, dag, number))
+            continue
+        above = dag.parents[unit[0].index]
+        if id(above) not in known:
+            known[id(above)] = tuple([number[at] for at in above if at in number])
+        parents.append(known[id(above)])
+    return tuple(parents)
+
+
+def _above_joined(
+    unit: tuple[Decision, ...], dag: Dag, number: Mapping[int, int]
+) -> tuple[int, ...]:
     own = {decision.index for decision in unit}
     found = {at: None for decision in unit for at in dag.parents[decision.index] if at not in own}
     return tuple(number[above] for above in found if above in number)
@@ -117,7 +134,12 @@ def _costs(jobs: Sequence[Job], records: Mapping[str, Record]) -> list[float]:
 def _tails(parents: Sequence[Sequence[int]], costs: Sequence[float]) -> list[float]:
     """The longest path of work from each task to an end; tasks are in topological order."""
     tails = list(costs)
+    first = {id(parents[task]): task for task in range(len(parents) - 1, -1, -1)}
+    longest: dict[int, float] = {}  # of those with one and the same tuple of parents
     for task in range(len(parents) - 1, -1, -1):
-        for above in parents[task]:
-            tails[above] = max(tails[above], costs[above] + tails[task])
+        same = id(parents[task])
+        longest[same] = max(longest.get(same, 0.0), tails[task])
+        if first[same] == task:  # the others come later in the order, and so were here before
+            for above in parents[task]:
+                tails[above] = max(tails[above], costs[above] + longest[same])
     return tails

@@ -119,3 +119,21 @@ def test_tasks_hold_what_is_left_to_do_with_edges_among_them_and_the_work_behind
     assert tasks.parents == ((), (), (0, 1))
     assert [item.ready for item in tasks.items] == [True, True, False]
     assert [task.weight for task in tasks.tasks] == [5.5, 7.0, 2.0], "unknown: the usual 3.5"
+
+
+def test_the_work_behind_tasks_that_many_wait_for_is_that_of_the_longest_of_these():
+    names = ", ".join(f"'a{n}'" for n in range(10))
+    text = "".join(f"[[rules]]\nname = 'a{n}'\nshell = 'x'\n" for n in range(10))
+    text += "".join(
+        f"[[rules]]\nname = 'b{n}'\ndepends_on = [{names}]\nshell = 'x'\n" for n in range(10)
+    )
+    loaded = load(text + "[[rules]]\nname = 'c'\ndepends_on = ['b3']\nshell = 'x'\n")
+    chosen = [Decision(at, loaded.dag.jobs[at], Verdict.RUN) for at in loaded.dag.order]
+    seconds = {**{f"a{n}": 1.0 for n in range(10)}, "b3": 2.0, "b7": 4.0, "b9": 3.0, "c": 5.0}
+    known = {name: Record(name, name, "done", wall_s=wall) for name, wall in seconds.items()}
+    tasks = make_tasks(chosen, loaded.dag, POOL, known)
+    weight = {
+        item.decision.job.name: task.weight
+        for item, task in zip(tasks.items, tasks.tasks, strict=True)
+    }
+    assert [weight[name] for name in ("a0", "a9", "b3", "b7", "c")] == [8.0, 8.0, 7.0, 4.0, 5.0]

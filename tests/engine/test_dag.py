@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from oxoflow.engine.dag import build_dag
+from oxoflow.engine.dag import build_dag, topological_order
 from oxoflow.engine.select import (
     RuleGraph,
     critical_path,
@@ -20,6 +20,7 @@ from oxoflow.engine.select import (
 )
 from oxoflow.errors import GraphError, UsageError
 from oxoflow.lang.model import ExecutionGroup, ExpandInput, FileSet, Job, Module, Rule
+from oxoflow.limits import Limits
 from tests.engine.making import job
 
 DIAMOND = [
@@ -287,3 +288,76 @@ def test_edges_do_not_depend_on_the_order_of_declaration(jobs, random):
     assert all(place[one] < place[two] for one, two in expected)
     graph = job_graph(dag)
     assert set(graph.named_edges) == expected
+
+
+def many(kind: str, count: int = 30) -> list[Job]:
+    """Give as many jobs of `a`, and as many of `b` that all wait for all of these."""
+    names = tuple(f"a{n}" for n in range(count))
+    found = [job(name, [], [f"{name}.txt"]) for name in names]
+    reads = {"own": "a{}.txt", "other": "c{}.txt"}.get(kind)
+    if kind == "other":
+        found += [job(f"c{n}", [], [f"c{n}.txt"]) for n in range(count)]
+    for n in range(count):
+        found.append(job(f"b{n}", [reads.format(n)] if reads else [], [f"b{n}.txt"], after=names))
+    found.append(job("end", [f"b{n}.txt" for n in range(count)]))
+    return found
+
+
+def plain_order(dag):
+    """Give the order by counting every single edge."""
+    done: list[int] = []
+    left = list(range(len(dag.jobs)))
+    while left:
+        at = next(at for at in left if set(dag.parents[at]) <= set(done))
+        done.append(at)
+        left.remove(at)
+    return tuple(done)
+
+
+@pytest.mark.parametrize(("kind", "tuples"), [("plain", 3), ("own", 3), ("other", 32)])
+def test_jobs_that_all_wait_for_all_others_share_what_they_wait_for(kind: str, tuples: int) -> None:
+    jobs = many(kind)
+    dag = build_dag(jobs)
+    wanted = {(name, each.name) for each in jobs for name in each.depends_on}
+    wanted |= {(path.removesuffix(".txt"), each.name) for each in jobs for path in each.input.paths}
+    assert edges(dag) == wanted
+    assert dag.edge_count == len(wanted)
+    mirrored = {(at, child) for at, found in enumerate(dag.children) for child in found}
+    assert mirrored == {(up, at) for at, found in enumerate(dag.parents) for up in found}
+    assert all(list(found) == sorted(found) for found in (*dag.parents, *dag.children))
+    assert dag.order == plain_order(dag)
+    assert len({id(found) for found in dag.parents}) == tuples
+    makers = dag.children[: len(jobs[-2].depends_on)]
+    assert len({id(found) for found in makers}) == 1
+    assert set(rule_graph(dag).named_edges) == wanted  # each job is of a rule of its own here
+
+
+def test_a_job_that_names_its_own_rule_waits_for_the_others_alone() -> None:
+    names = tuple(f"a{n}" for n in range(20))
+    with pytest.raises(GraphError, match="cycle"):
+        build_dag([job(name, after=names) for name in names])
+    dag = build_dag([job("a0", after=("a0",)), job("b", after=("a0",) * 20)])
+    assert dag.parents == ((), (0,))
+
+
+def test_edges_are_bounded_one_by_one_however_they_are_stored() -> None:
+    jobs = many("plain")
+    count = build_dag(jobs).edge_count
+    assert build_dag(jobs, limits=Limits(edges=count)).edge_count == count
+    with pytest.raises(GraphError, match="more than"):
+        build_dag(jobs, limits=Limits(edges=count - 1))
+
+
+@given(st.integers(1, 12), st.data())
+def test_the_order_is_the_same_whether_children_are_shared_or_not(count: int, data) -> None:
+    below = [
+        data.draw(st.lists(st.integers(at + 1, count - 1), unique=True).map(sorted).map(tuple))
+        if at + 1 < count
+        else ()
+        for at in range(count)
+    ]
+    parents = [[up for up in range(count) if at in below[up]] for at in range(count)]
+    shared = {found: found for found in below}
+    together = [shared[found] for found in below]
+    apart = [list(found) for found in below]
+    assert topological_order(parents, together) == topological_order(parents, apart)

@@ -327,3 +327,71 @@ def test_the_critical_path_first_shortens_a_run_with_a_long_chain_among_many_sho
     better = makespan(costs, parents, tails, slots=2)
     assert better == 48.0, "the chain alone takes that long"
     assert plain / better > 1.4
+
+
+def both(above: list[int], below: int, before: list[int], status: dict[int, Status]):
+    """Give what happens to tasks that wait for many, where these are one tuple and where not."""
+    told = []
+    for shared in (True, False):
+        parents = [tuple(before) if before and at else () for at in range(len(above))]
+        group = tuple(above)
+        parents += [group] * below
+        if not shared:
+            parents = [[*found] for found in parents]
+        scheduler = Scheduler([ONE] * len(parents), parents, capacity(slots=3))
+        happened = []
+        for now in range(len(parents) + 1):
+            for index in scheduler.start(now):
+                happened.append(("start", index))
+                decided = scheduler.finish(index, status.get(index, Status.SUCCESS), now)
+                happened += [(how, at) for at, how in decided]
+        told.append((happened, scheduler.finished, scheduler.stuck()))
+    return told
+
+
+@pytest.mark.parametrize("before", [[], [0]])
+@pytest.mark.parametrize(
+    "status",
+    [
+        {},
+        {3: Status.FAILED},
+        {0: Status.FAILED, 9: Status.FAILED},
+        {5: Status.SKIPPED},
+        dict.fromkeys(range(10), Status.SKIPPED),
+    ],
+)
+def test_tasks_behind_one_gate_fare_as_with_edges_of_their_own(
+    before: list[int], status: dict[int, Status]
+) -> None:
+    shared, apart = both(list(range(10)), 12, before, status)
+    assert shared == apart
+    assert shared[1:] == (True, [])
+    if Status.FAILED in status.values():
+        assert ("start", 10) not in shared[0]
+        assert (Status.BLOCKED, 21) in shared[0]
+
+
+def test_later_tasks_hang_below_a_gate_of_old_ones() -> None:
+    group = tuple(range(9))
+    scheduler = Scheduler([ONE] * 11, [()] * 9 + [group] * 2, capacity(slots=9, threads=9))
+    started = scheduler.start(0)
+    for index in started[:8]:
+        scheduler.finish(index, Status.SUCCESS, 0)
+    scheduler.extend([ONE] * 3, [group, group, (9,)], now=0)
+    assert scheduler.start(0) == []
+    scheduler.finish(8, Status.SUCCESS, 0)
+    assert scheduler.start(0) == [9, 10, 11, 12]
+    scheduler.finish(9, Status.FAILED, 0)
+    scheduler.extend([ONE] * 2, [tuple(range(1, 10))] * 2, now=0)
+    assert [scheduler.status(at) for at in (13, 14, 15)] == [Status.BLOCKED] * 3
+
+
+def test_a_large_crossing_of_edges_takes_no_room_for_each() -> None:
+    group = tuple(range(5000))
+    scheduler = Scheduler(
+        [ONE] * 10_000, [()] * 5000 + [group] * 5000, capacity(slots=5000, threads=5000)
+    )
+    assert len(scheduler.start(0)) == 5000
+    for index in group:
+        scheduler.finish(index, Status.SUCCESS, 0)
+    assert len(scheduler.start(0)) == 5000
