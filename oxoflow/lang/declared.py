@@ -11,6 +11,7 @@ from typing import Any
 
 from oxoflow.errors import Diagnostic, Severity
 from oxoflow.lang.model import ConfigDeclaration, Workflow
+from oxoflow.lang.nearest import is_one_slip
 from oxoflow.lang.shapes import BOOLEAN, STRING, STRINGS, Fault, Table, Wrong
 from oxoflow.lang.values import config_text
 from oxoflow.lang.view import FileView
@@ -73,6 +74,8 @@ def check_config(workflow: Workflow, view: FileView) -> list[Diagnostic]:
         complaint = _complaint(key, text, declaration, view)
         if complaint:
             hint = f" ({declaration.help})" if declaration.help else ""
+            slip = None if text else next((k for k in workflow.config if is_one_slip(k, key)), None)
+            hint += f"; did you mean it where '{slip}' is set?" if slip else ""
             found.append(
                 Diagnostic(
                     Severity.ERROR,

@@ -7,7 +7,7 @@ rule fans out over is decided in `fanout`; what a job joins, in `gather`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 
 from msgspec.structs import replace
@@ -44,7 +44,7 @@ def expand(
         raise workflow_failure(problems)
     room = Room(workflow.limits.jobs)
     planned = _plan(workflow, view, room, deadline)
-    _check_collisions(planned)
+    _check_collisions(planned, {table.name for table in workflow.values})
     names = _names_for_dependants(planned)
     built: list[list[Job]] = []
     for instances in planned:
@@ -113,26 +113,44 @@ def _in_turn(
         waiting = held
 
 
-def _check_collisions(planned: Iterable[Instances]) -> None:
+def _check_collisions(planned: Iterable[Instances], tables: Collection[str]) -> None:
     owner: dict[str, str] = {}
     told: dict[tuple[str, str], Diagnostic] = {}
     for instances in planned:
-        for name in instances.names:
+        first: dict[str, int] = {}  # where each name came first, once one comes again
+        for at, name in enumerate(instances.names):
             if name in owner:
                 rule = instances.rule.name
                 rules = f"rules '{owner[name]}' and '{rule}' both make a job '{name}'"
                 hint = "rename a rule, sample, group or pair, or list each only once"
-                if owner[name] == rule:
-                    rules = f"rule '{rule}' makes the job '{name}' twice"
-                    hint = "list each sample, group, pair and value only once"
-                message = f"duplicate rule name: {rules}"
-                found = error("E016", message, rule=rule, suggestion=hint)
+                cause = (owner[name], rule)
                 # one sample that is listed twice collides in every rule that uses it
-                cause = name.removeprefix(rule) if owner[name] == rule else rule
-                told.setdefault((owner[name] if cause == rule else "", cause), found)
+                if owner[name] == rule:
+                    if not first:
+                        for place, each in enumerate(instances.names):
+                            first.setdefault(each, place)
+                    rows = instances.bindings
+                    listed = _listed_twice(rows[first[name]], rows[at], tables)
+                    why = f", for {listed} is listed twice" if listed else ""
+                    rules = f"rule '{rule}' makes the job '{name}' twice{why}"
+                    hint = "list each sample, group, pair and value only once"
+                    cause = ("", listed or name.removeprefix(rule))
+                message = f"duplicate rule name: {rules}"
+                told.setdefault(cause, error("E016", message, rule=rule, suggestion=hint))
             owner[name] = instances.rule.name
     if told:
         raise workflow_failure([*told.values()])
+
+
+def _listed_twice(
+    first: Mapping[str, str], row: Mapping[str, str], tables: Collection[str]
+) -> str | None:
+    """Name the pair or sample that brings a job of a rule a second time; None if values do."""
+    if any(row.get(name) != first.get(name) for name in tables):
+        return None
+    if "pair_id" in row:
+        return f"the pair '{row['pair_id']}'"
+    return f"the sample '{row['sample']}'" if "sample" in row else None
 
 
 def _names_for_dependants(planned: Sequence[Instances]) -> dict[str, tuple[str, ...]]:

@@ -131,6 +131,8 @@ def _load(
         data = loading.view.read(beside(loading.root, path))
         if data is None:
             where = f" (looked for '{path}')" if path != written else ""
+            if loading.view.exists(beside(loading.root, path)):
+                return f"include '{written}' is no file that can be read; name a workflow file"
             return f"include '{written}' is not there{where}; {_cure(path, directory, loading)}"
         loading.parsed[path] = _parse(path, data, loading)
     module = loading.parsed[path]

@@ -158,6 +158,8 @@ def test_a_required_config_value_without_one_stops_a_run_naming_its_flag() -> No
     text = '[workflow]\nname = "w"\n[config]\nk = { required = true, help = "the kit" }\n'
     with pytest.raises(WorkflowError, match=r"'k' is required.*--k VALUE \(the kit\)"):
         load_text(text)
+    with pytest.raises(WorkflowError, match=r"did you mean it where 'kk' is set\?"):
+        load_text(text, overrides={"kk": "v2"})
     assert load_text(text, overrides={"k": "v2"}).workflow.config["k"] == "v2"
     assert load_text(text, to_run=False).jobs == ()
 

@@ -115,6 +115,7 @@ def test_an_earlier_include_wins_over_a_later_one():
         ('path = "https://x.org/m"', "remote"),
         ('path = "m"\nrepo = "https://x.org/r"\nref = "v1"', "remote"),
         ('path = "gone"', "is not there"),
+        ('path = "dir"', "is no file that can be read"),
         ('path = "latin1"', "UTF-8"),
         ('path = "selfish"', "circular"),
         ('path = "ping"', "circular"),
@@ -124,6 +125,7 @@ def test_an_include_that_cannot_be_used_says_why(include: str, words: str):
     files: dict[str, str | bytes] = {
         "latin1": b"[workflow]\nname = '\xe9'",
         "broken": "x = ",
+        "dir/m": HEAD,
         "selfish": HEAD + '[[include]]\npath = "selfish"\n',
         "ping": HEAD + '[[include]]\npath = "pong"\n',
         "pong": HEAD + '[[include]]\npath = "ping"\n',

@@ -171,8 +171,21 @@ def test_colliding_job_names_say_who_collides():
     twice = problem(
         "[[sample_groups]]\nname = 'g'\nsamples = ['S', 'S']\n" + rule("a", shell='"{sample}"')
     )
-    assert "rule 'a' makes the job 'a_g_S' twice" in twice.message
+    assert "makes the job 'a_g_S' twice, for the sample 'S' is listed twice" in twice.message
     assert twice.suggestion == "list each sample, group, pair and value only once"
+
+
+def test_a_pair_that_is_listed_twice_is_told_once_whatever_it_is_combined_with():
+    pair = '[[pairs]]\npair_id = "P"\nexperiment = "%s"\n'
+    values = '[[values]]\nname = "k"\nvalues = ["%s", "%s"]\n'
+    both = rule("a", shell='"{pair_id} {k}"') + rule("b", shell='"{pair_id}"')
+    with pytest.raises(WorkflowError) as failure:
+        jobs_of(pair % "x" + pair % "y" + values % ("1", "2") + both)
+    (found,) = failure.value.diagnostics
+    assert "rule 'a' makes the job 'a_k_1_P' twice, for the pair 'P' is listed" in found.message
+    with pytest.raises(WorkflowError) as failure:
+        jobs_of(pair % "x" + values % ("a.b", "a_b") + both)
+    assert [d.message[-5:] for d in failure.value.diagnostics] == ["twice"]
 
 
 @pytest.mark.parametrize("value", ["$(id)", "`id`", "a\\nb"])
