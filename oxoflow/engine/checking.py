@@ -25,7 +25,7 @@ from oxoflow.lang.findings import MORE, bounded, once
 from oxoflow.lang.grouping import EMPTY, empty_groups
 from oxoflow.lang.model import Job, Workflow
 from oxoflow.lang.parse import read_workflow
-from oxoflow.lang.positions import locate
+from oxoflow.lang.positions import Places
 from oxoflow.lang.validate import errors_of, without_rules
 from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.limits import DEFAULT, Limits
@@ -52,6 +52,14 @@ class Checked(Struct, frozen=True):
         return tuple(item for item in self.diagnostics if item.severity is Severity.ERROR)
 
 
+class Reading(Struct, frozen=True):
+    """A text that was read: as much of it as could be, what is wrong with it, and its places."""
+
+    workflow: Workflow
+    faults: Sequence[Diagnostic]
+    places: Places
+
+
 def check_text(
     text: str,
     view: FileView = NOTHING,
@@ -69,20 +77,42 @@ def check_text(
     `look` lets the checks that ask for files (missing inputs, scripts) use the view.
     """
     try:
-        workflow, found = read_workflow(text, limits)
+        reading = read(text, limits)
     except ParseError as error:
-        return Checked(None, (), None, tuple(locate(text, error.diagnostics)))
-    sound = not found
+        return Checked(None, (), None, error.diagnostics)
+    chosen = {
+        "directory": directory,
+        "overrides": overrides or {},
+        "samples": samples,
+        "profile": profile,
+    }
+    return check(reading, view, chosen, look=look, deadline=deadline)
+
+
+def read(text: str, limits: Limits = DEFAULT) -> Reading:
+    """Read a text as far as it can be read. Raises ParseError, placed, when it is not TOML."""
+    places = Places(text)
+    try:
+        return Reading(*read_workflow(text, limits), places)
+    except ParseError as error:
+        error.diagnostics = tuple(places.locate(error.diagnostics))
+        raise
+
+
+def check(
+    reading: Reading,
+    view: FileView,
+    chosen: Mapping[str, Any],
+    *,
+    look: bool = False,
+    deadline: Deadline | None = None,
+) -> Checked:
+    """Do the same for a text that was read; `chosen` is what `merge` wants to know."""
+    workflow, found = reading.workflow, reading.faults
+    limits, sound = workflow.limits, not found
     merged = workflow
     try:
-        merged, problems = merge(
-            workflow,
-            view,
-            directory=directory,
-            overrides=overrides or {},
-            samples=samples,
-            profile=profile,
-        )
+        merged, problems = merge(workflow, view, **chosen)
     except WorkflowError as error:
         problems = _told(error)
     every = chain(found, problems, errors_of(merged, view if look else None))
@@ -95,7 +125,7 @@ def check_text(
         jobs, dag = _joined(composed, view, deadline, found, look=look)
     elif all(each.code != MORE for each in found):
         found += certain_circles(composed, view, deadline)
-    placed = once(locate(text, _new(found), merged.modules))
+    placed = once(reading.places.locate(_new(found), merged.modules))
     if not sound:
         return Checked(None, jobs, dag, tuple(placed), readable=merged)
     return Checked(composed, jobs, dag, tuple(placed))

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from oxoflow.engine.checking import check_text
+from oxoflow.engine.checking import Reading, check, read
 from oxoflow.engine.configtext import ConfigTexts
 from oxoflow.engine.dag import Dag
 from oxoflow.engine.files import WorkFiles
@@ -32,8 +32,8 @@ from oxoflow.lang.faults import summary, workflow_failure
 from oxoflow.lang.findings import once
 from oxoflow.lang.grouping import empty_groups
 from oxoflow.lang.model import Job, Module, Workflow
-from oxoflow.lang.parse import decode_text, parse_toml, parse_workflow
-from oxoflow.lang.positions import locate, locate_included
+from oxoflow.lang.parse import decode_text, parse_toml, require_readable
+from oxoflow.lang.positions import locate_included
 from oxoflow.lang.validate import stops_a_run, validate
 from oxoflow.lang.view import NOTHING, FileView
 from oxoflow.limits import DEFAULT, Limits
@@ -73,10 +73,11 @@ def load_text(
         "samples": samples,
         "profile": profile,
     }
+    reading = read(text, limits)
     try:
-        loaded = _load(text, view, chosen, deadline, limits, to_run=to_run)
+        loaded = _load(reading, view, chosen, deadline, to_run=to_run, asks=MARK in text)
     except WorkflowError as error:
-        checked = check_text(text, view, **chosen, deadline=deadline, limits=limits)
+        checked = check(reading, view, chosen, deadline=deadline)
         _add(error, stops_a_run(checked.errors))
         raise
     more = overlap_warnings(loaded.dag, loaded.workflow.config)
@@ -92,17 +93,19 @@ def load_text(
 
 
 def _load(
-    text: str,
+    reading: Reading,
     view: FileView,
     chosen: Mapping[str, Any],
     deadline: Deadline | None,
-    limits: Limits,
     *,
     to_run: bool,
+    asks: bool,
 ) -> Loaded:
+    """Go the steps; `asks` says that the text itself names config values."""
     modules: tuple[Module, ...] = ()
     try:
-        merged, problems = merge(parse_workflow(text, limits), view, **chosen)
+        require_readable(reading.workflow, reading.faults)
+        merged, problems = merge(reading.workflow, view, **chosen)
         modules = merged.modules
         if problems:
             raise unmerged(merged, problems)
@@ -110,11 +113,11 @@ def _load(
             _require_soundness(merged, view)
         workflow = settled(merged)
         jobs = expand(workflow, view, deadline=deadline)
-        if to_run and not workflow.gaps.config and (MARK in text or workflow.includes):
+        if to_run and not workflow.gaps.config and (asks or workflow.includes):
             _require_config(workflow, jobs)
         return Loaded(workflow, jobs, join(workflow, jobs))
     except WorkflowError as error:
-        error.diagnostics = tuple(locate(text, error.diagnostics, modules))
+        error.diagnostics = tuple(reading.places.locate(error.diagnostics, modules))
         raise
 
 

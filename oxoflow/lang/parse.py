@@ -7,7 +7,7 @@ files. What a table may hold is listed in `tables`; the TOML itself is read in `
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -36,7 +36,7 @@ from oxoflow.lang.tables import KNOWN, RESOURCES, RULE, TOP_LEVEL, WORKFLOW
 from oxoflow.lang.validate import validate
 from oxoflow.limits import DEFAULT, Limits
 
-__all__ = ["decode_text", "parse_toml", "parse_workflow", "read_workflow"]
+__all__ = ["decode_text", "parse_toml", "parse_workflow", "read_workflow", "require_readable"]
 
 SUPPORTED_FORMAT = "1.0"
 _NO_NAME = "?"  # of a workflow, where its name is missing and that is told
@@ -50,12 +50,18 @@ def parse_workflow(text: str, limits: Limits = DEFAULT) -> Workflow:
     outputs without a command. It then holds every other error of the text too.
     """
     workflow, faults = read_workflow(text, limits)
+    require_readable(workflow, faults)
+    return workflow
+
+
+def require_readable(workflow: Workflow, faults: Sequence[Diagnostic]) -> None:
+    """Raise ParseError when reading found faults; it then holds every other error of the text."""
     if not faults:
-        return workflow
+        return
     said = {(fault.code, fault.rule, fault.message) for fault in faults}
     errors = [each for each in validate(workflow) if each.severity is not Severity.WARNING]
     others = [d for d in errors if (d.code, d.rule, d.message) not in said]
-    found = bounded([*faults, *others], limits.findings)
+    found = bounded([*faults, *others], workflow.limits.findings)
     raise parse_failure([spoken(each) for each in found])
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 from msgspec.structs import replace
 
@@ -35,12 +36,31 @@ def locate(
     the text allows: the rule, the table, the include that may bring the rule in, the first line.
     What is meant in one of the `modules` is placed there, and names that file.
     """
-    found = [replace(each, column=each.column or 1) if each.line else each for each in diagnostics]
-    named = any((each.rule or each.key) and not each.line for each in found)
-    index = Index(text if named else "")  # what names nothing stands at the beginning
-    if named and modules:
-        found = locate_included(found, modules, index)
-    return [each if each.line else _placed(each, index) for each in map(spoken, found)]
+    return Places(text).locate(diagnostics, modules)
+
+
+class Places:
+    """What `locate` does, for a text of which places are asked for more than once."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def locate(
+        self, diagnostics: Iterable[Diagnostic], modules: Sequence[Module] = ()
+    ) -> list[Diagnostic]:
+        """Return the diagnostics with line and column filled in where they have none."""
+        found = [
+            replace(each, column=each.column or 1) if each.line else each for each in diagnostics
+        ]
+        named = any((each.rule or each.key) and not each.line for each in found)
+        index = self._index if named else Index("")  # what names nothing stands at the beginning
+        if named and modules:
+            found = locate_included(found, modules, index)
+        return [each if each.line else _placed(each, index) for each in map(spoken, found)]
+
+    @cached_property
+    def _index(self) -> Index:
+        return Index(self._text)
 
 
 def locate_included(
