@@ -11,9 +11,11 @@ from hypothesis import HealthCheck, settings
 from tests.server_process import ServerProcess
 
 ROOT = Path(__file__).parent.parent
-# no test depends on how fast the machine is
-settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any-speed")
+# No test depends on how fast the machine is, nor on luck; `--hypothesis-profile=search` tries more.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
+settings.register_profile("search", unhurried)
+settings.register_profile("same-everywhere", unhurried, derandomize=True)
+settings.load_profile("same-everywhere")
 
 
 @pytest.fixture(autouse=True)
