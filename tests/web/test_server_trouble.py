@@ -127,6 +127,8 @@ def test_a_clock_that_jumps_ends_old_sessions_and_nothing_else(tmp_path: Path) -
         assert server.call("GET", "/api/audit/verify", user="admin")[1]["intact"] is True
     finally:
         server.clean_up()
+        for left in Path("/dev/shm").glob(f"*faketime_*_{server.process.pid}"):
+            left.unlink()  # libfaketime of a killed server leaves its shared memory
 
 
 def test_a_submission_that_is_cut_anywhere_leaves_a_whole_run_or_none(
