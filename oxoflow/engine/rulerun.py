@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -220,13 +220,16 @@ class RuleRun:
                 self.required_failures.append(job.name)
 
     def _block(self, task: int) -> None:
-        cause = next(
-            self._items[above].decision.job.name
-            for above in self._parents[task]
-            if self._scheduler.status(above) in (Status.FAILED, Status.BLOCKED)
-        )
+        parents = self._jobs.tools.planner.dag.parents
         for decision in self._items[task].decisions:
-            self.block(decision.job, cause)
+            self.block(decision.job, self._cause(task, parents[decision.index]))
+
+    def _cause(self, task: int, parents: Sequence[int]) -> str:
+        """Name what spoilt a task; of jobs that run together, one that is above this very job."""
+        spoilt = (Status.FAILED, Status.BLOCKED)
+        above = next(at for at in self._parents[task] if self._scheduler.status(at) in spoilt)
+        first, *others = self._items[above].decisions
+        return next((each for each in others if each.index in parents), first).job.name
 
     def block(self, job: Job, cause: str) -> None:
         """Give a job up for what became of one above it."""

@@ -115,6 +115,15 @@ def test_a_failed_reader_ends_its_writer_and_both_say_why(tmp_path):
     assert pipes_left(tmp_path) == []
 
 
+def test_who_is_below_a_reader_is_blocked_by_it_and_not_by_its_writer(tmp_path):
+    text = pair("echo x > {output}", "read x < {input}; exit 7") + rule(
+        "after", "cp {input} {output}", input=["o"], output=["z"]
+    )
+    execute(tmp_path, text, keep_going=True)
+    told = event_of(tmp_path, "after", "rule_blocked").data["reason"]
+    assert told == "blocked by failed dependency 'r'"
+
+
 def test_a_reader_that_succeeds_on_half_a_stream_has_no_result(tmp_path):
     text = pair("echo half > {output}; exit 3", "cat {input} > {output}")
     outcome = execute(tmp_path, text)
