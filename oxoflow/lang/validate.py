@@ -17,6 +17,7 @@ from oxoflow.lang.checks.config import (
     known_keys,
     pair_checks,
     reference_checks,
+    value_checks,
 )
 from oxoflow.lang.checks.fatal import check_execution_groups
 from oxoflow.lang.checks.files import file_checks
@@ -141,6 +142,7 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
     if whole:
         yield from pair_checks(workflow, guess)
         yield from reference_checks(workflow, guess)
+        yield from value_checks(workflow, guess)
         yield from dependency_checks(workflow, guess)
         yield from extends_checks(workflow, guess)
         yield from gather_checks(workflow, guess)

@@ -265,6 +265,20 @@ def test_a_table_whose_list_is_missing_is_told_at_the_list(source, key, hint):
     assert [(d.key, d.suggestion) for d in found_in(text)] == [(key, hint)]
 
 
+def test_keys_that_values_of_the_config_ask_for_are_missed_where_a_rule_reads_them():
+    text = (
+        '[config]\ndir = "d"\nfa = "{config.dri}/x"\nindex = "{config.fa}.fai"\n'
+        'list = ["{config.gone}", "{config.dir}"]\nidle = "{config.nothing}"\n'
+    )
+    reading = rule("a", input='["{config.index}"]', shell='"x {config.list}"')
+    found = [(d.code, d.key, d.suggestion) for d in found_in(text + reading)]
+    assert found == [
+        ("E005", "config.fa", "did you mean 'config.dir'?"),
+        ("E005", "config.list", "add gone = … to [config]"),
+    ]
+    assert found_in(text) == []
+
+
 def test_an_odd_namespace_is_told_once_and_where_it_is_given():
     inner = HEAD + rule("a", description='"d"') + rule("b c")
     outer = HEAD + '[[include]]\npath = "in"\nnamespace = "fs x"\n'

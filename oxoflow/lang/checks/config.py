@@ -6,7 +6,8 @@ condition or a list merely comes out empty (design.md 10).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.condition import config_keys
@@ -80,6 +81,50 @@ def reference_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]
                 message = f"{owner}: {{config.{key}}} is not defined"
                 hint = guess.meant(key, known, "config.{}") or _cure(key, late=False)
                 yield error("E005", message, key=place, suggestion=hint)
+
+
+def value_checks(workflow: Workflow, guess: Guesser) -> Iterator[Diagnostic]:
+    """Yield the undefined keys that values of the config ask for, where a rule reads the value."""
+    asked = {key: keys_in(texts) for key, texts in _marked_values(workflow.config)}
+    for each in workflow.references:  # their keys are told with them
+        asked.pop(each.name, None)
+    if not asked:
+        return
+    known = known_keys(workflow)
+    if all(known.issuperset(keys) for keys in asked.values()):
+        return
+    read = _keys_read(workflow, asked)
+    for key, keys in asked.items():
+        for missing in keys if key in read else ():
+            if missing not in known:
+                message = f"config '{key}': {{config.{missing}}} is not defined"
+                hint = guess.meant(missing, known, "config.{}") or _cure(missing, late=False)
+                yield error("E005", message, key=f"config.{key}", suggestion=hint)
+
+
+def _marked_values(config: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """Give the values that hold references, as texts."""
+    for key, value in config.items():
+        items = value if isinstance(value, list) else [value]
+        texts = [item for item in items if isinstance(item, str) and MARK in item]
+        if texts:
+            yield key, texts
+
+
+def _keys_read(workflow: Workflow, asked: Mapping[str, Collection[str]]) -> set[str]:
+    """Give the config keys that rules and references read, through other values too."""
+    texts = [text for rule in workflow.rules for _, text in rule_texts(rule) if MARK in text]
+    for each in workflow.references:
+        texts += [text for text in (each.source, each.output, each.build) if text]
+    waiting = [*keys_in(texts)]
+    waiting += [key for rule in workflow.rules for _, key, _ in _soft_keys(rule)]
+    found: set[str] = set()
+    while waiting:
+        key = waiting.pop()
+        if key not in found:
+            found.add(key)
+            waiting += asked.get(key, ())
+    return found
 
 
 def _cure(key: str, late: bool) -> str:
