@@ -94,9 +94,11 @@ def _slips(rule: Rule, own: Collection[str], facts: Facts) -> Iterator[Diagnosti
         if "{" not in text:
             continue
         for head, rest in _DOTTED.findall(text):
+            if head in _HEADS or head in told:
+                continue
+            told.add(head)
             meant = next((each for each in _HEADS if is_one_slip(head, each)), None)
-            if meant is not None and head not in told:
-                told.add(head)
+            if meant is not None:
                 fact = f"nothing gives {{{head}{rest}}} a value, so it stays as written"
                 cure = f"did you mean '{{{meant}{rest}}}'?"
                 yield warn("W024", f"rule '{rule.name}': {fact}", rule, key, cure)
