@@ -10,7 +10,7 @@ import contextlib
 import fnmatch
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from msgspec import Struct
@@ -31,6 +31,7 @@ _EDITED = (".oxoflow", "~", ".swp")  # ends of names: a workflow, and what edito
 _ENTRIES = 200_000
 _SECONDS = 2.0
 _SHOWN = 5
+_LAG = 0.02  # seconds by which the times of files may lag behind the clock
 
 
 class Finding(Struct, frozen=True):
@@ -227,12 +228,21 @@ def _makers(
     """
     seen = {record.rule for record in ran if path in written.get(record.job, ())}
     if not seen and not sources.had(path, changed_at):
-        seen = {
+        seen = at_work(ran, changed_at)
+    return seen
+
+
+def at_work(ran: Iterable[Record], moment: float) -> set[str]:
+    """The rules of the jobs at work at the time of a file, which says a little too early a time."""
+    for lag in (0.0, _LAG):
+        found = {
             record.rule
             for record in ran
-            if (record.started_at or 0.0) <= changed_at <= (record.finished_at or 0.0)
+            if (record.started_at or 0.0) - lag <= moment <= (record.finished_at or 0.0)
         }
-    return seen
+        if found:
+            return found
+    return set()
 
 
 def _naming(path: str, dag: Dag, ran: Sequence[Record], rules: set[str]) -> set[str]:

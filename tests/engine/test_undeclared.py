@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+from oxoflow.engine.records import Record
+from oxoflow.engine.undeclared import at_work
 from oxoflow.engine.watching import Watcher
 from tests.engine.running import PROGRAM, ROOT, events, execute, rule
 
@@ -132,3 +134,10 @@ def test_of_two_jobs_at_work_at_once_none_is_blamed_for_what_neither_names(tmp_p
     ((rule_name, message),) = told(tmp_path)
     assert rule_name is None
     assert "W032: one of the rules 'a', 'b' made 'nobody' undeclared" in message
+
+
+def test_a_file_made_as_a_quick_job_began_is_known_to_be_its_although_files_lag_behind():
+    first = Record("a", "a", "done", started_at=100.0, finished_at=100.496)
+    second = Record("b", "b", "done", started_at=100.5, finished_at=100.6)
+    found = {at: at_work([first, second], at) for at in (99.9, 99.995, 100.495, 100.498, 100.7)}
+    assert found == {99.9: set(), 99.995: {"a"}, 100.495: {"a"}, 100.498: {"b"}, 100.7: set()}
