@@ -106,6 +106,18 @@ class Cages:
             Cage(0, self._top, self._version).remove()
 
 
+def remove_cages(run_id: str) -> None:
+    """Delete the groups of a run that could not do so itself; its processes have ended."""
+    version, parent = _find_parent()
+    top = None if parent is None else parent / f"oxoflow-{os.path.basename(run_id)}"
+    if top is None or not top.is_dir():
+        return
+    with contextlib.suppress(OSError):  # whoever else ends what that run left deletes them, too
+        for group in [path for path in top.iterdir() if path.is_dir()]:
+            Cage(0, group, version).remove()
+    Cage(0, top, version).remove()
+
+
 def _find_parent() -> tuple[_Version, Path | None]:
     """The group in which ours may be made: where this process is, in either version."""
     try:

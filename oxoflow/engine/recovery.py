@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from oxoflow.engine.cages import remove_cages
 from oxoflow.engine.ending import Receipt, end_dead_run
 from oxoflow.engine.events import Event, EventWriter, read_events
 from oxoflow.engine.journal import Start, read_journal
@@ -37,6 +38,7 @@ def end_predecessor(directory: RunDirectory) -> Receipt | None:
     if previous is None or previous.state is not RunState.RUNNING:
         return None
     receipt = end_dead_run(previous.run_id, _started(directory, previous), directory.root)
+    remove_cages(previous.run_id)
     if receipt.left:
         raise RunError(
             f"{receipt.left} processes of the interrupted run {previous.run_id} in "
@@ -54,7 +56,7 @@ def end_abandoned(directory: RunDirectory, run_id: str) -> Receipt:
     record = _unended(directory, run_id)
     if record is None:
         return Receipt()
-    return end_dead_run(
+    receipt = end_dead_run(
         run_id,
         _started(directory, record),
         directory.root,
@@ -62,6 +64,8 @@ def end_abandoned(directory: RunDirectory, run_id: str) -> Receipt:
             lock_holder(directory.lock) is not None or _unended(directory, run_id) is None
         ),
     )
+    remove_cages(run_id)
+    return receipt
 
 
 def _unended(directory: RunDirectory, run_id: str) -> RunRecord | None:

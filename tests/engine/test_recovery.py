@@ -1,15 +1,18 @@
 """Hold the journal of starts, and what is done about jobs that a dead runner left."""
 
 import time
+from pathlib import Path
 
 import pytest
 
+from oxoflow.engine.cages import Cages
 from oxoflow.engine.events import EventWriter, read_events
+from oxoflow.engine.identity import boot_id, new_id
 from oxoflow.engine.journal import Journal, read_journal
 from oxoflow.engine.outputs import shapes_before
 from oxoflow.engine.records import Done, Failed
-from oxoflow.engine.recovery import INTERRUPTED, clean_after
-from oxoflow.engine.rundir import RunDirectory
+from oxoflow.engine.recovery import INTERRUPTED, clean_after, end_abandoned, end_predecessor
+from oxoflow.engine.rundir import RunDirectory, RunRecord
 from oxoflow.engine.state import State
 
 
@@ -109,3 +112,26 @@ def test_a_job_that_is_done_without_its_event_gets_it_and_others_get_no_second_o
     assert [(event.seq, event.job) for event in found] == [(1, "told"), (2, "untold")]
     assert found[1].data["duration_secs"] == 1.5
     assert found[1].data["attempt"] == 2
+
+
+@pytest.mark.parametrize("who", ["the next run", "the watchdog"])
+def test_the_control_groups_of_a_dead_run_are_deleted(tmp_path, who):
+    run_id = new_id()
+    cages = Cages(run_id)
+    if cages.kind != "cgroup":
+        pytest.skip("control groups cannot be made here")
+    left = cages.enter("0.1", 100)
+    left.__enter__()
+    directory = RunDirectory(tmp_path)
+    directory.create()
+    directory.write_run(RunRecord(run_id, None, 2**22, 1, boot_id(), ""))
+    assert groups_of(run_id) != []
+    if who == "the next run":
+        end_predecessor(directory)
+    else:
+        end_abandoned(directory, run_id)
+    assert groups_of(run_id) == []
+
+
+def groups_of(run_id):
+    return list(Path("/sys/fs/cgroup").rglob(f"*{run_id}*"))
