@@ -21,6 +21,7 @@ from oxoflow.lang.wildcards import META_PREFIX, PLACEHOLDER, substitute
 MAX_DEPTH = 100
 MAX_LENGTH = 20_000
 _COMPARISONS = ("==", "!=", ">=", "<=", ">", "<")
+_JOINED_IN_WORDS = late(r"\s(?i:and|or)\s")
 _CONFIG = "config."
 _CONFIG_REF = late(r"config\.([\w-]+)")
 _LENGTH = late(r"len\(\s*config\.([\w-]+)\s*\)")
@@ -77,6 +78,8 @@ def unread_part(text: str) -> str | None:
         return unread_part(text[1:-1])
     found = _comparison(text)
     left = found[0] if found else text
+    if found and _JOINED_IN_WORDS.search(_QUOTED.sub("", found[2])):
+        return text
     known = text in ("", "true", "false") or _FILE_EXISTS.fullmatch(text)
     known = known or _MEASURED.fullmatch(left)
     return None if known or _LENGTH.fullmatch(left) or _CONFIG_REF.fullmatch(left) else text

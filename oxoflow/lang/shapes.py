@@ -120,10 +120,17 @@ def _scalar(value: Any) -> str:
     raise wrong("a string, number or boolean", value)
 
 
+def _as_list(value: Any) -> str | None:
+    """Say how to write a text as a list: of what its commas part, if it has some."""
+    if not isinstance(value, str):
+        return None
+    parts = [part.strip() for part in value.split(",")]
+    return f"write [{', '.join(map(toml_text, parts if all(parts) else [value]))}]"
+
+
 def _strings(value: Any) -> tuple[str, ...]:
     if type(value) is not list:
-        hint = f"write [{toml_text(value)}]" if isinstance(value, str) else None
-        raise wrong("a list of strings", value, hint)
+        raise wrong("a list of strings", value, _as_list(value))
     for item in value:
         if type(item) is not str:
             raise _first_wrong(value, _string)
@@ -141,7 +148,7 @@ def _first_wrong(value: list[Any], read: Callable[[Any], Any]) -> Wrong:
 
 def _scalars(value: Any) -> tuple[str, ...]:
     if type(value) is not list:
-        raise wrong("a list", value)
+        raise wrong("a list", value, _as_list(value))
     try:
         return tuple([_scalar(item) for item in value])
     except Wrong:
@@ -216,7 +223,7 @@ def list_of(shape: Shape[T]) -> Shape[tuple[T, ...]]:
     def read(value: Any) -> tuple[T, ...]:
         if type(value) is not list:
             hint = "write its header in double brackets, [[…]], or put [ and ] around it"
-            raise wrong("a list", value, hint if type(value) is dict else None)
+            raise wrong("a list", value, hint if type(value) is dict else _as_list(value))
         faults: list[Fault] = []
         result: list[T] = []
         for index, item in enumerate(value):
@@ -268,6 +275,9 @@ class Table(Generic[T]):
         arguments: dict[str, Any] = {}
         extra: dict[str, Any] | None = None
         faulty: set[str] = set()
+        if type(value) is str:
+            key = next((k for k, (name, _) in self.fields.items() if name in self.required), None)
+            raise wrong("a table", value, f"write {{ {key or next(iter(self.fields))} = … }}")
         for key, item in _table(value).items():
             reader = readers.get(key)
             if reader is None:

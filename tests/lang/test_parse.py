@@ -208,6 +208,10 @@ def test_bytes_that_are_not_utf8_say_their_line():
     [
         ({"threads": '"8"'}, "write 8 without quotes"),
         ({"input": '"a b"'}, 'write ["a b"]'),
+        ({"depends_on": '"b, c"'}, 'write ["b", "c"]'),
+        ({"scatter": '"chr"'}, "write { variable = … }"),
+        ({"environment": '"conda"'}, "write { mamba = … }"),
+        ({"scatter": '{ variable = "c", values = "x,y" }'}, 'write ["x", "y"]'),
         ({"required": '"False"'}, "write false"),
         ({"log": "5"}, 'write "5" in quotes'),
     ],

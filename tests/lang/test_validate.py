@@ -279,6 +279,22 @@ def test_keys_that_values_of_the_config_ask_for_are_missed_where_a_rule_reads_th
     assert found_in(text) == []
 
 
+@pytest.mark.parametrize(
+    ("when", "cure"),
+    [
+        ("config.k = 1", "write == to compare"),
+        ("config.k and config.k", "write && for and, || for or"),
+        ("config.k == 1 OR config.k", "write && for and, || for or"),
+        ("not config.k", "write ! for not"),
+        ("config.k is true", "write == to compare"),
+        ("k", "compare config.NAME"),
+    ],
+)
+def test_conditions_of_other_languages_are_told_what_to_write(when, cure):
+    found = found_in("[config]\nk = 1\n" + rule("a", when=f"'{when}'"))
+    assert [(d.code, (d.suggestion or "")[: len(cure)]) for d in found] == [("E002", cure)]
+
+
 def test_an_odd_namespace_is_told_once_and_where_it_is_given():
     inner = HEAD + rule("a", description='"d"') + rule("b c")
     outer = HEAD + '[[include]]\npath = "in"\nnamespace = "fs x"\n'

@@ -26,6 +26,13 @@ _CONDITIONS = (
     'compare config.NAME, wildcard.NAME, len(config.NAME), file_size("PATH"), wc_lines("PATH") or '
     'reads_count("PATH"), or ask file_exists("PATH")'
 )
+# How other languages write conditions, and what to write here.
+_HABITS = (
+    (re.compile(r"\s(?i:and|or)\s"), "write && for and, || for or"),
+    (re.compile(r"^(?i:not)\s"), "write ! for not"),
+    (re.compile(r"[^=!<>]=[^=]"), "write == to compare"),
+    (re.compile(r"\s(?i:is|eq|in)\s"), "write == to compare"),
+)
 _DURATION = re.compile(r"\d{1,12}[smhdSMHD]", re.ASCII)
 
 
@@ -132,11 +139,8 @@ def _condition_complaints(
         yield error, fault_text, None
     elif odd := unread_part(when):
         counts = "false" if odd.startswith("config.") else "true"
-        yield (
-            warning,
-            f"the condition {odd!r} is not understood and counts as {counts}",
-            _CONDITIONS,
-        )
+        cure = next((words for sign, words in _HABITS if sign.search(odd)), _CONDITIONS)
+        yield warning, f"the condition {odd!r} is not understood and counts as {counts}", cure
 
 
 def default_complaints(workflow: Workflow) -> Iterator[Diagnostic]:

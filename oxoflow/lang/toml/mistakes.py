@@ -41,6 +41,13 @@ _CURES = (
     ("Cannot mutate", "write all of it in one place"),
     ("Duplicate inline table key", "remove one of the two"),
 )
+_ODD_QUOTES = "“”„‟‘’‚‛«»`"
+_ODD_SPACE = late(r"[\u00a0\u2000-\u200f\u202f\u2060\u3000\ufeff]")
+_WORD = late(r"\w+")
+_TRUTHS = {
+    **dict.fromkeys(("true", "yes", "on"), "true"),
+    **dict.fromkeys(("false", "no", "off"), "false"),
+}
 _BARE_WORD = late(r"=[ \t]*+[0-9][\w.]*+[ \t]*+(?:#.*)?\Z")
 _TUPLE = late(r"\((?:'[^']*'(?:, )?)+,?\)")
 
@@ -86,9 +93,30 @@ def invalid(text: str, fault: tomli.TOMLDecodeError) -> Diagnostic:
         and _BARE_WORD.search(_line(text, line))
     ):
         cure = _QUOTE
+    if line is not None and column is not None:
+        cure = _cure_of_line(_line(text, line), column, said) or cure
     place = f" (at line {line}, column {column})" if line else ""
     message = f"not valid TOML: {said}{place}"
     return error("S001", message, line=line, column=column, suggestion=cure)
+
+
+def _cure_of_line(line: str, column: int, said: str) -> str | None:
+    """Give the cure for what other programs and languages put into a line, if that is the fault."""
+    here, rest = line[column - 1 : column], line[column - 1 :]
+    if _ODD_SPACE.search(line[max(0, column - 2) : column + 1]):
+        return "type a plain space: an unusual one stands here, as from a web page"
+    if said.startswith("Invalid value"):
+        word = _WORD.match(rest)
+        if here and here in _ODD_QUOTES:
+            return "type plain quotes, \" or ': these are those of a word processor"
+        if word and word[0].lower() in _TRUTHS:
+            return f"write {_TRUTHS[word[0].lower()]}, in small letters and without quotes"
+        return None if rest.strip() else 'write the value behind the =, a list as ["a", "b"]'
+    if said.startswith("Expected '='") and rest.lstrip().startswith(":"):
+        return "write = in place of the colon"
+    if said.startswith("Expected newline") and rest.lstrip().startswith(","):
+        return "remove the comma: every key has a line of its own"
+    return None
 
 
 def _line(text: str, number: int) -> str:
