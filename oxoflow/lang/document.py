@@ -13,7 +13,7 @@ import tomli
 
 from oxoflow.lang.faults import STRUCTURE, error, parse_failure
 from oxoflow.lang.latepattern import late
-from oxoflow.lang.toml.mistakes import invalid
+from oxoflow.lang.toml.further import mistakes
 from oxoflow.lang.toml.scan import statements
 from oxoflow.limits import DEFAULT
 
@@ -50,7 +50,7 @@ def parse_toml(text: str, longest: int = DEFAULT.text) -> dict[str, Any]:
     try:
         document = tomli.loads(text.removeprefix("\ufeff"))
     except tomli.TOMLDecodeError as fault:
-        raise parse_failure([invalid(text, fault)]) from None
+        raise parse_failure(mistakes(text, fault)) from None
     except (ValueError, OverflowError, RecursionError) as fault:
         message = f"not usable TOML: {str(fault)[:200]}; simplify the value"
         raise parse_failure([error("S001", message)]) from None
