@@ -39,7 +39,7 @@ from oxoflow.lang.checks.rules import (
     rule_checks,
     sourced_names,
 )
-from oxoflow.lang.checks.together import together
+from oxoflow.lang.checks.together import Together, together
 from oxoflow.lang.danger import find_dangers
 from oxoflow.lang.faults import error, warning
 from oxoflow.lang.findings import bounded
@@ -104,41 +104,9 @@ def _texts(workflow: Workflow) -> Iterator[tuple[str | None, Mapping[str, Any]]]
 def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
     guess = Guesser()
     whole = len(workflow.modules) >= len(workflow.includes) or workflow.gaps.includes
-    sourced = sourced_names(workflow)
-    known = known_keys(workflow)
     texts = together(workflow.rules)
-    missing = texts.names_unknown(known)
-    told = {"", *workflow.config}  # of others it is told that they are not defined (E005)
-    late = any(rule.checkpoint and rule.checkpoint_manifest for rule in workflow.rules)
-    if not workflow.name.strip():
-        hint = "give the workflow a name"
-        yield error("E001", "the workflow name is empty", key="workflow.name", suggestion=hint)
-    yield from default_complaints(workflow)
-    yield from check_sources(workflow)
-    broken = list(pair_conditions(workflow.pairs))
-    yield from broken
-    if not broken:
-        yield from emptied_sources(workflow)
-    odd = dict(namespace_complaints(_texts(workflow)))
-    yield from odd.values()
-    for rule in workflow.rules:
-        for each in rule_checks(rule, sourced, guess):
-            if not (
-                odd and each.key == "name" and not odd.keys().isdisjoint(rule.name.split("::"))
-            ):
-                yield each
-        if whole:
-            if missing or asks_outside_texts(rule):
-                yield from key_checks(rule, known, guess, late=late)
-            if rule.transform:
-                limit = workflow.limits.jobs
-                yield from check_split(rule, workflow.config, view or NOTHING, limit)
-        if rule.transform:
-            yield from check_transform(rule)
-        if rule.input_groups:
-            yield from check_groups(rule, guess)
-        if rule.scatter and (rule.scatter.values_from or "").removeprefix("config.") in told:
-            yield from idle_scatter(rule, workflow.config)
+    yield from _of_sources(workflow)
+    yield from _of_rules(workflow, texts, view, guess, whole=whole)
     if whole:
         yield from pair_checks(workflow, guess)
         yield from reference_checks(workflow, guess)
@@ -162,6 +130,49 @@ def _found(workflow: Workflow, view: FileView | None) -> Iterator[Diagnostic]:
         yield from file_checks(workflow, view)
     for rule in workflow.rules if texts.climbs else ():
         yield from path_checks(rule)
+
+
+def _of_sources(workflow: Workflow) -> Iterator[Diagnostic]:
+    """Find what is wrong with the head, the config and what wildcards get their values from."""
+    if not workflow.name.strip():
+        hint = "give the workflow a name"
+        yield error("E001", "the workflow name is empty", key="workflow.name", suggestion=hint)
+    yield from default_complaints(workflow)
+    yield from check_sources(workflow)
+    broken = list(pair_conditions(workflow.pairs))
+    yield from broken
+    if not broken:
+        yield from emptied_sources(workflow)
+
+
+def _of_rules(
+    workflow: Workflow, texts: Together, view: FileView | None, guess: Guesser, *, whole: bool
+) -> Iterator[Diagnostic]:
+    """Find what is wrong with single rules; config keys are only missed in a `whole` workflow."""
+    sourced, known = sourced_names(workflow), known_keys(workflow)
+    missing = texts.names_unknown(known)
+    told = {"", *workflow.config}  # of others it is told that they are not defined (E005)
+    late = any(rule.checkpoint and rule.checkpoint_manifest for rule in workflow.rules)
+    odd = dict(namespace_complaints(_texts(workflow)))
+    yield from odd.values()
+    for rule in workflow.rules:
+        for each in rule_checks(rule, sourced, guess):
+            if not (
+                odd and each.key == "name" and not odd.keys().isdisjoint(rule.name.split("::"))
+            ):
+                yield each
+        if whole:
+            if missing or asks_outside_texts(rule):
+                yield from key_checks(rule, known, guess, late=late)
+            if rule.transform:
+                limit = workflow.limits.jobs
+                yield from check_split(rule, workflow.config, view or NOTHING, limit)
+        if rule.transform:
+            yield from check_transform(rule)
+        if rule.input_groups:
+            yield from check_groups(rule, guess)
+        if rule.scatter and (rule.scatter.values_from or "").removeprefix("config.") in told:
+            yield from idle_scatter(rule, workflow.config)
 
 
 def _hook_dangers(workflow: Workflow) -> Iterator[Diagnostic]:
