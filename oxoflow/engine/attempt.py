@@ -126,12 +126,23 @@ class Commands(Struct, frozen=True):
         timeout: float | None = None,
     ) -> Exit:
         """Run to the end; raises SpawnFailed. Nothing of a command that failed lives on."""
+        if self.script_of(argv, job) is not None:
+            with self.fitting(argv, job) as short:
+                return self.run(
+                    short,
+                    job=job,
+                    token=token,
+                    logs=logs,
+                    cwd=cwd,
+                    variables=variables,
+                    timeout=timeout,
+                )
         env = {**self.variables, JOB_MARKER.encode(): os.fsencode(token)}
         for name, value in variables.items():
             env[os.fsencode(name)] = os.fsencode(value)
         with logs.writers() as (out, err):
             child = self.table.spawn(
-                self._short(argv, job),
+                argv,
                 cwd=cwd,
                 env=env,
                 stdout=out,
@@ -147,28 +158,31 @@ class Commands(Struct, frozen=True):
                 ended = replace(ended, timed_out=True)
             if (ended.code != 0 or ended.timed_out) and self.table.has_orphans():
                 end_job(self.table, child)
-            self._drop_script(argv, job)
         return ended
 
-    def _drop_script(self, argv: Sequence[str], job: str) -> None:
-        """A command in a file may hold sensitive values; it goes when it has run."""
-        if len(argv[-1]) * 4 >= _ARGUMENT_LIMIT:
-            self._script(job).unlink(missing_ok=True)
-
-    def _script(self, job: str) -> Path:
+    def script_of(self, argv: Sequence[str], job: str) -> Path | None:
+        """The file through which a shell text goes that is too long for an argument."""
+        if len(argv[-1]) * 4 < _ARGUMENT_LIMIT or len(argv) != 3 or argv[1] != "-c":
+            return None
+        if len(argv[2].encode()) < _ARGUMENT_LIMIT:
+            return None
         return self.directory.records / "scripts" / f"{log_name(job)}.sh"
 
-    def _short(self, argv: Sequence[str], job: str) -> Sequence[str]:
-        """A shell text that is too long for an argument goes through a file."""
-        if len(argv) != 3 or len(argv[2]) * 4 < _ARGUMENT_LIMIT or argv[1] != "-c":
-            return argv
-        text = argv[2].encode()
-        if len(text) < _ARGUMENT_LIMIT:
-            return argv
-        path = self._script(job)
+    @contextlib.contextmanager
+    def fitting(self, argv: Sequence[str], job: str) -> Iterator[Sequence[str]]:
+        """Give arguments that the system takes; a text in a file, which may hold secrets, goes."""
+        path = self.script_of(argv, job)
+        if path is None:
+            yield argv
+            return
         try:
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(text)
+            path.touch(0o600)
+            path.write_bytes(argv[2].encode())
         except OSError as error:
+            path.unlink(missing_ok=True)
             raise trouble(path, error) from error
-        return (argv[0], str(path))
+        try:
+            yield (argv[0], str(path))
+        finally:
+            path.unlink(missing_ok=True)

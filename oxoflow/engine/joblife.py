@@ -119,12 +119,16 @@ class JobLife(Struct):
         return self._provide() or self._pre_exec()
 
     def _volatile(self) -> tuple[str, ...]:
-        """What must go if we die: outputs that are not kept, pipes, and a scratch directory."""
-        kept = self.prepared.kept
+        """What must go if we die: outputs that are not kept, pipes, and files of our own."""
+        prepared, own = self.prepared, [] if self.scratch is None else [str(self.scratch)]
         outputs = (*self.decision.outputs, *self.decision.pipes)
-        if kept:
-            outputs = tuple(path for path in outputs if path not in kept)
-        return outputs if self.scratch is None else (*outputs, str(self.scratch))
+        if prepared.kept:
+            outputs = tuple(path for path in outputs if path not in prepared.kept)
+        hooks = filter(None, (prepared.pre_exec, prepared.on_success, prepared.on_failure))
+        for argv in (prepared.argv, *hooks):
+            script = self.tools.commands.script_of(argv, self.decision.job.name)
+            own += [] if script is None else [str(script)]
+        return (*outputs, *own)
 
     def go_on(self) -> JobEnd:
         """Attempt until success, or until there is no sense in another attempt."""
@@ -232,8 +236,10 @@ class JobLife(Struct):
         memory_mb = self.prepared.rendered.memory_mb
         if cages is None or memory_mb is None:
             return self._place(argv), False
-        with cages.enter(f"{self.decision.index}.{self.usage.attempt}", memory_mb) as cage:
-            ended = self._place(cage.argv(argv))
+        name = f"{self.decision.index}.{self.usage.attempt}"
+        fitting = self.tools.commands.fitting(argv, self.decision.job.name)
+        with fitting as short, cages.enter(name, memory_mb) as cage:
+            ended = self._place(cage.argv(short))
             return ended, ended.code != 0 and cage.killed()
 
     def _place(self, argv: tuple[str, ...]) -> Exit:

@@ -8,7 +8,7 @@ import pytest
 from oxoflow.engine.cages import Cages
 from oxoflow.engine.metering import tree_kilobytes
 from oxoflow.engine.plan import PlanOptions
-from tests.engine.running import event_of, events, execute, records, rule
+from tests.engine.running import event_of, events, execute, records, rule, start, wait_for
 
 
 def test_hooks_run_around_the_command_with_its_variables(tmp_path):
@@ -177,6 +177,31 @@ def test_enforced_memory_ends_who_takes_more_and_lets_others_be(tmp_path, monkey
         assert "used more than the 100 MB" in failed["error"]
     else:
         assert "MemoryError" in failed["stderr_tail"]
+
+
+LONG = "; : " + "x" * 130_000  # more than an argument may have
+
+
+@pytest.mark.parametrize("enforce_memory", [False, True])
+def test_a_command_may_be_longer_than_an_argument_and_leaves_no_file(tmp_path, enforce_memory):
+    text = rule("a", f"wc -c < $0 > a{LONG}", output=["a"], memory="200M")
+    assert execute(tmp_path, text, enforce_memory=enforce_memory).exit_code == 0
+    assert int((tmp_path / "a").read_text()) > 130_000
+    assert list((tmp_path / ".oxo-flow/scripts").iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["shell", "pre_exec"])
+def test_the_file_of_a_long_command_goes_although_its_runner_was_killed(tmp_path, place):
+    texts = {"shell": "true", "pre_exec": "true"}
+    texts[place] = f"echo > ready; until [ -e go ]; do sleep 0.02; done{LONG}"
+    process = start(tmp_path, rule("a", texts["shell"], pre_exec=texts["pre_exec"]))
+    wait_for(tmp_path / "ready", process)
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    assert list((tmp_path / ".oxo-flow/scripts").iterdir()) != []
+    execute(tmp_path, rule("b", "true"))
+    assert list((tmp_path / ".oxo-flow/scripts").iterdir()) == []
 
 
 def test_enforced_memory_grows_until_it_is_enough(tmp_path):
