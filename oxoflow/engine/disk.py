@@ -42,20 +42,26 @@ def replace_file(path: Path, content: bytes) -> None:
             handle.flush()
             os.fsync(handle.fileno())
         draft.rename(path)
-        sync_directory(path.parent)
+        sync(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):  # a disk that refused the one may refuse the other
             draft.unlink(missing_ok=True)
         raise trouble(path, error) from error
 
 
-def sync_directory(path: Path) -> None:
-    """Make renames and new names in a directory survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def sync(path: Path) -> None:
+    """Bring a file to the disk; of a directory, the names in it, so that they survive a power cut.
+
+    Raises DiskTrouble.
+    """
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise trouble(path, error) from error
 
 
 _PAGE = 4096

@@ -1,5 +1,7 @@
 """The state file remembers, survives crashes as old or new, and names its troubles."""
 
+import errno
+import os
 import shutil
 import sqlite3
 import threading
@@ -152,6 +154,40 @@ def test_what_was_committed_survives_a_writer_that_never_closed(tmp_path):
         assert found.known()["a"].status == "done"
         found.close()
     abandoned.close()
+
+
+def test_a_new_file_that_lost_the_log_beside_it_is_made_anew(tmp_path):
+    """As after a power cut before anything was planned: only the file itself was synced by then."""
+    abandoned = State(tmp_path / "state.sqlite")
+    left = tmp_path / "left.sqlite"
+    shutil.copy(tmp_path / "state.sqlite", left)
+    abandoned.close()
+    assert left.stat().st_size > 0
+    view = State.view(left)
+    assert view.known() == {}
+    view.close()
+    again = State(left)
+    again.mark_done([done()])
+    assert list(again.known()) == ["a"]
+    again.close()
+
+
+def test_a_new_file_is_on_the_disk_before_anything_is_planned(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.readlink(f"/dev/fd/{number}")))
+    State(tmp_path / "state.sqlite").close()
+    assert synced == [str(tmp_path / "state.sqlite"), str(tmp_path)]
+    State(tmp_path / "state.sqlite").close()
+    assert len(synced) == 2
+
+
+def test_a_disk_that_refuses_a_new_file_is_named(tmp_path, monkeypatch):
+    def refuse(number):
+        raise OSError(errno.EIO, "")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(DiskTrouble, match=r"state.sqlite' could not be written: Input"):
+        State(tmp_path / "state.sqlite")
 
 
 def test_a_reader_sees_what_a_writer_commits_meanwhile(tmp_path, state):
