@@ -21,6 +21,7 @@ from graphlib import TopologicalSorter
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from oxoflow.engine.gates import Gates
 from oxoflow.engine.readyqueue import ReadyQueue
 
 
@@ -46,8 +47,7 @@ class Status(Enum):
 
 # a tuple: looking a member up in a set costs a call of `Enum.__hash__`
 FINAL = (Status.SUCCESS, Status.SKIPPED, Status.FAILED, Status.BLOCKED)
-SPOILING = (Status.FAILED, Status.BLOCKED)
-_MANY = 8  # from so many predecessors on, those that several tasks share stand behind a gate
+_SPOILING = (Status.FAILED, Status.BLOCKED)
 
 
 class Need(Struct, frozen=True):
@@ -57,14 +57,6 @@ class Need(Struct, frozen=True):
     memory_mb: int = 0
     groups: tuple[tuple[str, int], ...] = ()
     slots: int = 1
-
-
-class _Gate(Struct):
-    """Many tasks that several others wait for together; the edges are counted once."""
-
-    above: tuple[int, ...]
-    below: list[int] = field(default_factory=list)
-    spoilt: bool = False  # one of them failed or was blocked
 
 
 class Capacity(Struct, frozen=True):
@@ -108,9 +100,7 @@ class Scheduler:
         self._children: list[list[int]] = []
         self._spoilt: set[int] = set()  # a predecessor failed or was blocked
         self._reached: set[int] = set()  # an edge in was taken
-        self._gates: list[_Gate] = []
-        self._gates_below: dict[int, list[_Gate]] = {}  # a task among those above a gate
-        self._gate_above: dict[int, int] = {}  # a task below one
+        self._gates = Gates()
         self._queue = ReadyQueue(ageing_seconds)
         self._sorter: TopologicalSorter[int] = TopologicalSorter()
         self._unfinished = 0
@@ -140,54 +130,33 @@ class Scheduler:
         self._status.extend([Status.PENDING] * len(tasks))
         self._children.extend([] for _ in tasks)
         self._unfinished += len(tasks)
-        gates = self._open_gates(parents, first)
+        self._gates.open(parents, first, lambda index: self._tasks[index].join is Join.ALL)
         for index, group in enumerate(parents, first):
-            gate = gates.get(id(group))
-            if gate is not None:
-                self._gates[gate].below.append(index)
-                self._gate_above[index] = gate
-                self._parents.append(self._gates[gate].above)
-                continue
-            self._parents.append(tuple(dict.fromkeys(group)))
-            for parent in self._parents[index]:
+            gated = self._gates.above(index)
+            self._parents.append(tuple(dict.fromkeys(group)) if gated is None else gated)
+            for parent in self._parents[index] if gated is None else ():
                 self._children[parent].append(index)
                 if self._status[parent] in FINAL:
                     self._tell(parent, index, self._status[parent], taken=True)
+        for index, status in enumerate(self._status):
+            if status in _SPOILING:
+                self._gates.spoil(index)
         self._sorter = self._sort_unfinished()
         self._queue.declare(task.priority for task in tasks)
         self._absorb(now)
 
-    def _open_gates(self, parents: Sequence[Sequence[int]], first: int) -> dict[int, int]:
-        """Give, by identity, the number of the gate for each tuple that several tasks have."""
-        alike: dict[int, int] = {}
-        gates: dict[int, int] = {}
-        for index, group in enumerate(parents, first):
-            if len(group) >= _MANY and self._tasks[index].join is Join.ALL:
-                alike[id(group)] = alike.get(id(group), 0) + 1
-                if alike[id(group)] == 2:
-                    gates[id(group)] = len(self._gates)
-                    self._gates.append(_Gate(tuple(dict.fromkeys(group))))
-        for number in gates.values():
-            gate = self._gates[number]
-            gate.spoilt = any(self._status[above] in SPOILING for above in gate.above)
-            for above in gate.above:
-                self._gates_below.setdefault(above, []).append(gate)
-        return gates
-
     def _sort_unfinished(self) -> TopologicalSorter[int]:
-        """A sorter can take no nodes once it is in use, so each extension makes a new one.
-
-        Gates are nodes of it too, numbered from -1 downwards.
-        """
+        """A sorter can take no nodes once it is in use, so each extension makes a new one."""
         sorter: TopologicalSorter[int] = TopologicalSorter()
         status = self._status
-        for number, gate in enumerate(self._gates):
-            sorter.add(~number, *(p for p in gate.above if status[p] not in FINAL))
+        for node, above in self._gates.nodes():
+            sorter.add(node, *(p for p in above if status[p] not in FINAL))
         for index, parents in enumerate(self._parents):
             if status[index] in FINAL:
                 continue
-            if index in self._gate_above:
-                sorter.add(index, ~self._gate_above[index])
+            gate = self._gates.node(index)
+            if gate is not None:
+                sorter.add(index, gate)
             else:
                 sorter.add(index, *(p for p in parents if status[p] not in FINAL))
         sorter.prepare()
@@ -354,13 +323,12 @@ class Scheduler:
         self._unfinished -= 1
         for child in self._children[index]:
             self._tell(index, child, status, taken is None or child in taken)
-        if status in SPOILING:
-            for gate in self._gates_below.get(index, ()):
-                gate.spoilt = True
+        if status in _SPOILING:
+            self._gates.spoil(index)
         self._sorter.done(index)
 
     def _tell(self, parent: int, child: int, status: Status, taken: bool) -> None:
-        if status in SPOILING:
+        if status in _SPOILING:
             self._spoilt.add(child)
         elif status is Status.SUCCESS and taken:
             self._reached.add(child)
@@ -385,8 +353,7 @@ class Scheduler:
 
     def _judge(self, index: int) -> Status | None:
         if self._tasks[index].join is Join.ALL:
-            gate = self._gate_above.get(index)
-            spoilt = index in self._spoilt or (gate is not None and self._gates[gate].spoilt)
+            spoilt = index in self._spoilt or self._gates.is_spoilt(index)
             return Status.BLOCKED if spoilt else None
         passed_by = self._parents[index] and index not in self._reached
         return Status.SKIPPED if passed_by else None
