@@ -657,3 +657,20 @@ def test_a_missing_input_names_the_file_on_disk_that_is_probably_meant():
     ):
         told = [d for d in found(text, Files({there: b""})) if d.code == "W026" and d.rule == "a"]
         assert [d.suggestion for d in told if "genome.fa'" in d.message] == [cure]
+
+
+def test_a_slip_in_the_name_of_a_list_or_of_a_column_is_told():
+    line = 'expand_inputs = [{ pattern = "{s}/a", variables = { s = "confg.samples_list" } }]'
+    (told,) = [d for d in found(HEAD + GROUPS + bare(line)) if d.code == "W024"]
+    assert (told.key, told.suggestion) == (
+        "expand_inputs.0.variables.s",
+        "did you mean 'config.samples_list'?",
+    )
+    groups = GROUPS + 'metadata = { strand = "fr" }\n'
+    for written, cures in (
+        ("strnd", ["did you mean '{meta.strand}'?"]),
+        ("strand", []),
+        ("kit", []),  # a sheet of another run may have it
+    ):
+        text = HEAD + groups + bare(f"when = \"{{meta.{written}}} == 'fr'\"\nshell = '{{sample}}'")
+        assert [d.suggestion for d in found(text) if "column" in d.message] == cures

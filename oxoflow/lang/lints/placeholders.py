@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from itertools import islice
 
 from oxoflow.errors import Diagnostic
 from oxoflow.lang.checks.config import rule_texts
@@ -37,6 +38,7 @@ _REFERENCE = re.compile(r"\{config\.([^{}\n,]+)\}")
 _ENV = re.compile(r"\{env\.(\w+)\}")
 _USUAL = frozenset((*SAMPLE_NAMES, *PAIR_NAMES))
 _DOTTED = re.compile(r"\{(\w{4,})(\.[\w-]+|\[\d{1,6}\])\}")
+_META = re.compile(r"\{meta\.([\w-]+)\}")
 _HEADS = ("input", "output", "params", "config", "values", "meta", "wildcard")
 _UNCLOSED = re.compile(
     r"\{(\w+)(?:\.\w*|\[\d*\]?)?(?=(?:[^\w{}.\[,:=-][^{}\n]*)?(?:\{|$))", re.MULTILINE
@@ -64,6 +66,7 @@ def placeholder_checks(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
     yield from _slips(rule, own, facts)
     if rule.when:
         yield from _condition(rule, rule.when, own, facts)
+    yield from _columns(rule, facts)
     yield from _unnameable(rule, facts)
 
 
@@ -72,7 +75,13 @@ def _expanded(rule: Rule, seen: set[str], facts: Facts) -> Iterator[Diagnostic]:
     own = _spread_names(rule)
     for at, spec in enumerate(rule.expand_inputs):
         names = PLACEHOLDER.findall(spec.pattern)
-        idle = [name for name in spec.variables if name not in names]
+        idle = [name for name in spec.variables if f"{{{name}" not in spec.pattern]
+        for name, text in spec.variables.items():
+            head, dot, rest = text.partition(".")
+            if dot and is_one_slip(head, "config") and rest.isidentifier():
+                message = f"rule '{rule.name}': '{text}' names no list and is taken as the value"
+                key = f"expand_inputs.{at}.variables.{name}"
+                yield warn("W024", message, rule, key, f"did you mean 'config.{rest}'?")
         for name in names:
             filled = name in own or name in spec.variables or _has_source(name, facts)
             if name not in seen and not filled:
@@ -84,6 +93,22 @@ def _expanded(rule: Rule, seen: set[str], facts: Facts) -> Iterator[Diagnostic]:
             key = f"expand_inputs.{at}.variables.{name}"
             cure = facts.guesses.meant(name, names) or f"write {{{name}}} into the pattern"
             yield warn("W024", f"{message} effect", rule, key, cure)
+
+
+def _columns(rule: Rule, facts: Facts) -> Iterator[Diagnostic]:
+    """Find slips in `{meta.column}`: one that no sheet has is empty, and may be meant to be."""
+    workflow = facts.workflow
+    texts = [*rule_texts(rule), *([("when", rule.when)] if rule.when else [])]
+    asked = {name: key for key, text in texts if "{meta." in text for name in _META.findall(text)}
+    if not asked:
+        return
+    known = {column for row in islice(workflow.metadata.values(), 1) for column in row}
+    known |= facts.metadata_names | {key for pair in workflow.pairs for key in pair.metadata}
+    for name, key in asked.items():
+        near = next((each for each in known if is_one_slip(name, each)), None)
+        if name not in known and near is not None:
+            message = f"rule '{rule.name}': no sheet has a column '{name}', so {{meta.{name}}} is"
+            yield warn("W024", f"{message} empty", rule, key, f"did you mean '{{meta.{near}}}'?")
 
 
 def _slips(rule: Rule, own: Collection[str], facts: Facts) -> Iterator[Diagnostic]:
