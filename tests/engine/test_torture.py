@@ -130,7 +130,7 @@ def torment(place, text: str, rng: random.Random, kills: int, furthest: float) -
     """
     hits, done_before, code = Counter(), set(), 1
     while code != 0:
-        size = told(place) + rng.uniform(0, furthest)
+        size, hit = told(place) + rng.uniform(0, furthest), ""
         runner = start(place, text)
         if hits.total() < kills:
             early = rng.random() < 0.2
@@ -139,6 +139,7 @@ def torment(place, text: str, rng: random.Random, kills: int, furthest: float) -
             hit = kill_something(rng, runner) if lives else ""
             hits.update([hit] if hit else [])
         code = runner.wait(PATIENCE)
+        assert hit or code == 0, runner.stderr.read()
         runner.stderr.close()
         done = {job for job, record in known(place).items() if record.status == "done"}
         assert done_before <= done, "a completed job was forgotten"

@@ -109,11 +109,13 @@ def torment(
     while code != 0:
         size = told(place) + rng.uniform(0, furthest)
         runner = start(place, text, **environment)
-        if hit < kills and lives_until_told(runner, place, size, rng):
+        is_hit = hit < kills and lives_until_told(runner, place, size, rng)
+        if is_hit:
             hit += 1
             if not kill_something(rng, runner):
                 runner.kill()
         code = runner.wait(PATIENCE)
+        assert is_hit or code == 0, runner.stderr.read()
         runner.stderr.close()
         done = {job for job, record in known(place).items() if record.status == "done"}
         assert done_before <= done, "a completed job was forgotten"
