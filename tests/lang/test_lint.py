@@ -632,6 +632,8 @@ def test_a_variable_that_its_pattern_does_not_have_is_told():
     (told,) = [d for d in found(HEAD + GROUPS + bare(line)) if d.code == "W024"]
     assert told.key == "expand_inputs.0.variables.smple"
     assert told.suggestion == "did you mean 'sample'?"
+    plain = line.replace("{sample}/a", "a.txt")
+    assert "W024" not in codes(HEAD + GROUPS + bare(plain)), "one file is a list of one"
     once = line.replace("sample", "lane").replace("smple", "lanes")
     assert [d.code for d in found(HEAD + bare(once))].count("W024") == 1
 

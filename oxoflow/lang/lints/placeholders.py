@@ -88,7 +88,7 @@ def _expanded(rule: Rule, seen: set[str], facts: Facts) -> Iterator[Diagnostic]:
                 seen.add(name)
                 yield _no_source(rule, name, f"expand_inputs.{at}.pattern", facts, idle)
                 idle = [each for each in idle if not is_one_slip(each, name)]
-        for name in idle:
+        for name in idle if names else ():
             message = f"rule '{rule.name}': the pattern has no {{{name}}}, so its values have no"
             key = f"expand_inputs.{at}.variables.{name}"
             cure = facts.guesses.meant(name, names) or f"write {{{name}}} into the pattern"
