@@ -41,6 +41,20 @@ _CURES = (
     ("Cannot mutate", "write all of it in one place"),
     ("Duplicate inline table key", "remove one of the two"),
 )
+# What other languages write where the parser stops: behind a value, and in place of one.
+_BEHIND = (
+    (late(r"\s*[,;]\s*(?:#.*)?$"), "remove what ends the line: every key has one of its own"),
+    (late(r"\s*/[/*]"), "begin a comment with #"),
+)
+_IN_PLACE = (
+    (late(r"/[/*]"), "begin a comment with #"),
+    (late(r"\("), "write a list between [ and ]"),
+    (late(r"="), "write a single ="),
+    (late(r"[A-Za-z]{1,2}[\"']"), "remove the letter before the quotes"),
+    (late(r"(?i:none|null|nil|na)\b"), "leave the key out: there is no such value"),
+    (late(r"<<"), 'put text of several lines between """ and """'),
+)
+_NEXT_KEY = late(r"[\w-]+[ \t]*=[^=]")
 _ODD_QUOTES = "“”„‟‘’‚‛«»`"
 _ODD_SPACE = late(r"[\u00a0\u2000-\u200f\u202f\u2060\u3000\ufeff]")
 _WORD = late(r"\w+")
@@ -48,7 +62,7 @@ _TRUTHS = {
     **dict.fromkeys(("true", "yes", "on"), "true"),
     **dict.fromkeys(("false", "no", "off"), "false"),
 }
-_BARE_WORD = late(r"=[ \t]*+[0-9][\w.]*+[ \t]*+(?:#.*)?\Z")
+_BARE_WORD = late(r"=[ \t]*+[0-9][\w.%/:]*+[ \t]*+(?:#.*)?\Z")
 _TUPLE = late(r"\((?:'[^']*'(?:, )?)+,?\)")
 
 
@@ -105,17 +119,21 @@ def _cure_of_line(line: str, column: int, said: str) -> str | None:
     here, rest = line[column - 1 : column], line[column - 1 :]
     if _ODD_SPACE.search(line[max(0, column - 2) : column + 1]):
         return "type a plain space: an unusual one stands here, as from a web page"
+    if said.startswith("Expected newline"):
+        if line[: column - 1].endswith((" ", "\t")) and _NEXT_KEY.match(rest):
+            return "begin a new line for each key"
+        return next((cure for sign, cure in _BEHIND if sign.match(rest)), None)
     if said.startswith("Invalid value"):
         word = _WORD.match(rest)
         if here and here in _ODD_QUOTES:
             return "type plain quotes, \" or ': these are those of a word processor"
         if word and word[0].lower() in _TRUTHS:
             return f"write {_TRUTHS[word[0].lower()]}, in small letters and without quotes"
+        if foreign := next((cure for sign, cure in _IN_PLACE if sign.match(rest)), None):
+            return foreign
         return None if rest.strip() else 'write the value behind the =, a list as ["a", "b"]'
     if said.startswith("Expected '='") and rest.lstrip().startswith(":"):
         return "write = in place of the colon"
-    if said.startswith("Expected newline") and rest.lstrip().startswith(","):
-        return "remove the comma: every key has a line of its own"
     return None
 
 
