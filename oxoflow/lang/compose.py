@@ -21,8 +21,8 @@ from oxoflow.lang.gaps import NO_SOURCES, together
 from oxoflow.lang.includes import resolve_includes
 from oxoflow.lang.inherit import apply_extends
 from oxoflow.lang.model import Workflow
-from oxoflow.lang.nearest import most_alike
-from oxoflow.lang.paths import beside
+from oxoflow.lang.nearest import likely_file, most_alike
+from oxoflow.lang.paths import beside, leaves_root, parent
 from oxoflow.lang.positions import locate_included
 from oxoflow.lang.profiles import merge_profile
 from oxoflow.lang.readiness import readiness
@@ -34,6 +34,8 @@ from oxoflow.lang.values import config_text
 from oxoflow.lang.view import NOTHING, FileView
 
 T = TypeVar("T")
+_MOST_BESIDE = 10_000  # entries of a directory that are looked through for a likely name
+_GLOB_MARKS = frozenset("*?[")
 _KNOWN_KEYS = frozenset(
     (*DERIVED_KEYS, "reference_dir", "samples_list", "pairs_list", "cache_max_age_days")
 )
@@ -180,6 +182,20 @@ def _filled(pattern: str | None, workflow: Workflow, problems: list[Diagnostic])
         return None
 
 
+def _likely_sheet(path: str, directory: str, view: FileView) -> str:
+    """Name the sheet that is probably meant: alike in its directory, or of its name elsewhere."""
+    if leaves_root(beside(directory, path)) or not _GLOB_MARKS.isdisjoint(path):
+        return "correct the path"
+    name = path.rpartition("/")[2]
+    folder, top = beside(directory, parent(path)), f"{directory}/" if directory else ""
+    there = view.glob(f"{folder}/*" if folder else "*")[:_MOST_BESIDE]
+    near = likely_file(path, there)
+    if near is None:
+        found = [*view.glob(f"{top}{name}"), *view.glob(f"{top}*/{name}")]
+        near = found[0] if found else None
+    return f"did you mean '{near.removeprefix(top)}'?" if near else "correct the path"
+
+
 def _sheet(
     workflow: Workflow,
     key: str,
@@ -194,7 +210,9 @@ def _sheet(
     try:
         if data is None:
             where = f" (looked for '{place}')" if place != path else ""
-            raise SheetError(f"there is no such file{where}; correct the path")
+            raise SheetError(
+                f"there is no such file{where}; {_likely_sheet(path, directory, view)}"
+            )
         return read(path, data, workflow.limits.sheet)
     except SheetError as fault:
         message = f"{key} '{path}': {fault}"

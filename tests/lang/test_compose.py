@@ -279,7 +279,10 @@ SHEET = "pair_id,tumor,normal\n"
 @pytest.mark.parametrize(
     ("line", "files", "words"),
     [
-        ('pairs_file = "gone.tsv"', {}, "no such file"),
+        ('pairs_file = "gone.tsv"', {}, "no such file; correct the path"),
+        ('pairs_file = "c/pair.tsv"', {"c/pairs.tsv": ""}, "did you mean 'c/pairs.tsv'?"),
+        ('pairs_file = "p.tsv"', {"config/p.tsv": ""}, "did you mean 'config/p.tsv'?"),
+        ('pairs_file = "config/p.tsv"', {"p.tsv": ""}, "did you mean 'p.tsv'?"),
         ('pairs_file = "p.xlsx"', {"p.xlsx": "x"}, "'.xlsx' is unknown"),
         ('pairs_file = "p.csv"', {"p.csv": ""}, "is empty"),
         ('pairs_file = "p.csv"', {"p.csv": "pair_id,experiment\n"}, "'control' or 'normal'"),
