@@ -27,12 +27,15 @@ from oxoflow.engine.wording import missing_message, skip_reason
 from oxoflow.errors import DiskTrouble, OxoflowError, RunError
 from oxoflow.lang.model import Job
 
+_GUESSES = 20  # messages about missing inputs that name what may be meant; each takes a while
+
 
 class JobRunner(Struct):
     """Runs jobs, each call in some worker thread."""
 
     tools: JobTools
     _grown: dict[int, JobLife] = field(default_factory=dict)
+    _missed: int = 0  # jobs whose inputs are not there; about, for any thread adds to it
 
     def run(
         self, index: int, decision: Decision | None, memory_mb: int | None, problem: str | None
@@ -94,7 +97,9 @@ class JobRunner(Struct):
 
     def _missing(self, decision: Decision) -> str:
         planner = self.tools.planner
-        return missing_message(decision, planner.dag, planner.files.beside)
+        self._missed += 1
+        guess = self._missed <= _GUESSES
+        return missing_message(decision, planner.dag, planner.files.beside, guess=guess)
 
     def _prepare_joined(
         self, decision: Decision, problem: str | None

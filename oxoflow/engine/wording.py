@@ -47,10 +47,13 @@ def awaited_words(reason: Reason) -> str:
     return f"it waits for the samples or pairs that checkpoint '{reason.new}' finds"
 
 
-def missing_message(decision: Decision, dag: Dag, beside: Beside = nowhere) -> str:
+def missing_message(
+    decision: Decision, dag: Dag, beside: Beside = nowhere, *, guess: bool = True
+) -> str:
     """Name the inputs that nothing makes and that are not there, with what is most like the first.
 
-    `beside` gives the files in the directory of a path.
+    `beside` gives the files in the directory of a path. To guess takes time for each job that
+    there is; without it the message says what to do only.
     """
     rule = decision.job.rule.name
     missing = _missing(decision)
@@ -71,8 +74,18 @@ def missing_message(decision: Decision, dag: Dag, beside: Beside = nowhere) -> s
         )
     return (
         f"rule '{rule}': {noun} {shown}{more} {verb} made by no rule and {verb} not on disk"
-        f"{_likely_file(missing[0], dag, beside) or _nearest(missing, rule, dag)}"
+        f"{_guessed(missing, rule, dag, beside) if guess else _plain_cure(missing)}"
     )
+
+
+def _guessed(missing: Sequence[str], rule: str, dag: Dag, beside: Beside) -> str:
+    return _likely_file(missing[0], dag, beside) or _nearest(missing, rule, dag)
+
+
+def _plain_cure(missing: Sequence[str]) -> str:
+    if len(missing) > 1:
+        return "; put the files there or add rules that make them"
+    return "; put the file there or add a rule that makes it"
 
 
 def _maker(path: str, rules: Mapping[str, tuple[str, ...]]) -> str | None:
@@ -127,10 +140,8 @@ def _nearest(missing: Sequence[str], reader: str, dag: Dag) -> str:
     name = posixpath.basename(path)
     namesake = next((output for output in makers if posixpath.basename(output) == name), None)
     near = namesake or most_alike(path, makers, len(makers), least=ALIKE_PATHS)
-    if near is None and len(missing) > 1:
-        return "; put the files there or add rules that make them"
     if near is None:
-        return "; put the file there or add a rule that makes it"
+        return _plain_cure(missing)
     maker = makers[near]
     if _maker(path, {maker.name: tuple(map(dag.texts.path, maker.output.paths))}):
         return (

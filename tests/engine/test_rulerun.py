@@ -147,3 +147,16 @@ def test_jobs_that_never_began_are_not_counted_as_stopped(tmp_path):
     counts = execute(tmp_path, "".join(rules)).counts
     assert counts.failed == 1
     assert counts.interrupted <= 2  # no more than there are slots
+
+
+def test_only_some_of_many_jobs_without_inputs_are_told_what_may_be_meant(tmp_path):
+    samples = [f"S{number}" for number in range(30)]
+    (tmp_path / "raw").mkdir()
+    for sample in samples:
+        (tmp_path / f"raw/{sample}.fastq").write_text("")
+    group = f"[[sample_groups]]\nname = 'g'\nsamples = {samples}\n"
+    text = group + rule("a", "cp {input} {output}", input=["raw/{sample}.fq"], output=["{sample}"])
+    outcome = execute(tmp_path, text, keep_going=True)
+    told = [error for _, error in outcome.failures]
+    assert all("is made by no rule and is not on disk; " in error for error in told)
+    assert 20 <= sum("did you mean" in error for error in told) < 30
