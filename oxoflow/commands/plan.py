@@ -71,7 +71,10 @@ def show_plan(arguments: Arguments) -> int:
             accepted = {d.job.name: state.acceptance(d.job.name) for d in plan.decisions}
             plan = replace(plan, decisions=tuple(_with_error(d, state) for d in plan.decisions))
         beside = planner.files.beside
-        lacking = [missing_message(each, loaded.dag, beside) for each in planner.doomed(plan)]
+        lacking = [
+            missing_message(each, loaded.dag, beside, guess=at < _SEARCHED)
+            for at, each in enumerate(planner.doomed(plan))
+        ]
     finally:
         state.close()
     chosen = [decision for decision in plan.decisions if needs_work(decision)]

@@ -231,6 +231,17 @@ def test_a_missing_input_of_an_undeclared_sample_names_the_rule_that_makes_such_
     assert "rule 'al' makes 'al/S1.bam', but has no job for this one: is what" in ox("plan").err
 
 
+def test_only_some_of_many_rules_without_inputs_are_told_what_may_be_meant(flow, ox):
+    text = "[workflow]\nname = 'w'\n[[rules]]\nname = 'r'\noutput = ['o']\nshell = 'x'\n"
+    for number in range(30):
+        (flow / f"in{number}.tsv").write_text("")
+        text += f"[[rules]]\nname = 'r{number}'\ninput = ['o', 'in{number}.TSV']\nshell = 'x'\n"
+    (flow / "main.oxoflow").write_text(text)
+    told = ox("plan").err
+    assert told.count("is made by no rule and is not on disk; ") == 30
+    assert told.count("did you mean") == 20
+
+
 def test_lint_says_once_in_text_what_two_codes_stand_for(flow, ox):
     (flow / "main.oxoflow").write_text(GOOD + "\n[[rules]]\nname = 'z'\ndepends_on = ['gone']\n")
     assert ox("lint").out.count("depends on 'gone', which is no rule") == 1
