@@ -31,6 +31,7 @@ from oxoflow.engine.state import State
 from oxoflow.errors import RunError, UsageError
 
 _WAIT_SECONDS = 12.0  # a cancel is confirmed within 7 s
+_NUDGE_SECONDS = 1.0  # a run that is at work looks for messages more often than that
 _LOOK_SECONDS = 0.05
 _SHOWN = 20
 _RUN_STARTED, _JOBS_PLANNED = b'"type":"run_started"', b'"type":"jobs_planned"'
@@ -202,8 +203,12 @@ def cancel_run(arguments: Arguments) -> int:
     record = live_run(directory)
     send(directory, record, "cancel")
     wake(record)
-    deadline = time.monotonic() + _WAIT_SECONDS
+    begun = time.monotonic()
+    deadline, nudged = begun + _WAIT_SECONDS, False
     while lock_holder(directory.lock) is not None:
+        if not nudged and time.monotonic() > begun + _NUDGE_SECONDS:
+            nudged = True  # it does not look by itself: it is reading large files, it seems
+            signal_exactly(record.pid, record.start_time, signal.SIGUSR1)
         if time.monotonic() > deadline:
             raise RunError(
                 f"the run in '{directory.root}' was told to end, but is still there; look again "

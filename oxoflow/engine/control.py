@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from msgspec import Struct
 
@@ -26,6 +27,14 @@ class Cancel(Struct, frozen=True):
     """End the run; `exit_code` is what the process then returns."""
 
     exit_code: int
+
+
+class Interrupted(BaseException):
+    """The run is to end, and nothing has begun that would have to be ended first."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
 
 
 class LookNow(Struct, frozen=True):
@@ -42,6 +51,7 @@ class Control:
         self._seen: set[str] = set()
         self._next_look = 0.0
         self.interrupts = 0
+        self._may_raise = False  # main thread only
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
@@ -59,12 +69,32 @@ class Control:
             for number, handler in former.items():
                 signal.signal(number, handler)
 
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Meanwhile a wish to end the run raises Interrupted, in the middle of whatever it is."""
+        self._may_raise = True
+        try:
+            yield
+        finally:
+            self._may_raise = False
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGUSR1:
             self._put(LookNow())
+            if self._may_raise and self._is_cancelled():
+                self._interrupt(signal.SIGTERM)
             return
         self.interrupts += 1
         self._put(Cancel(_EXIT_CODES[signal.Signals(number)]))
+        if self._may_raise:
+            self._interrupt(number)
+
+    def _interrupt(self, number: int) -> NoReturn:
+        self._may_raise = False  # what ends the run then is not to be interrupted
+        raise Interrupted(_EXIT_CODES[signal.Signals(number)])
+
+    def _is_cancelled(self) -> bool:
+        return any(message.type == "cancel" for message in read_control(self._directory))
 
     def drop_stale(self) -> None:
         """Forget messages to an earlier run in this directory."""

@@ -57,6 +57,7 @@ class WorkFiles:
         self._glances = _GLANCES
         self._lock = threading.Lock()
         self._readers = threading.BoundedSemaphore(READERS)
+        self._abandoned = threading.Event()  # nobody waits for what is still read ahead
 
     def beside(self, path: str) -> list[str]:
         """Give the files in the directory of a path, as paths of the same form; a few times."""
@@ -187,7 +188,7 @@ class WorkFiles:
 
     def _read_together(self, left: list[str]) -> None:
         def read() -> None:
-            while left:
+            while left and not self._abandoned.is_set():
                 try:
                     path = left.pop()
                 except IndexError:  # another thread took the last one
@@ -195,10 +196,14 @@ class WorkFiles:
                 self.digest(path)
 
         threads = [threading.Thread(target=read) for _ in range(min(READERS, len(left)))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            self._abandoned.set()
+            raise
 
     def take_learned(self) -> list[FileHash]:
         """Give the hashes learned since the last call, for the state file."""
@@ -215,7 +220,7 @@ class WorkFiles:
             descriptor = os.open(self.full(path), os.O_RDONLY | os.O_CLOEXEC)
             try:
                 before = os.fstat(descriptor)
-                digest = _sha256(descriptor)
+                digest = _sha256(descriptor, self._abandoned)
                 after = os.fstat(descriptor)
             finally:
                 os.close(descriptor)
@@ -224,7 +229,8 @@ class WorkFiles:
         entry = FileHash(
             path, before.st_size, before.st_mtime_ns, before.st_ctime_ns, before.st_ino, digest
         )
-        if _same(entry, after) and not _may_change_unseen(after):
+        whole = not self._abandoned.is_set()
+        if whole and _same(entry, after) and not _may_change_unseen(after):
             with self._lock:
                 self._known[path] = entry
                 self._read.add(path)
@@ -254,10 +260,10 @@ class WorkFiles:
         return summary.hexdigest()
 
 
-def _sha256(descriptor: int) -> str:
-    """Hash a file; a file object would cost more than a small file does."""
+def _sha256(descriptor: int, abandoned: threading.Event) -> str:
+    """Hash a file, unless abandoned; a file object would cost more than a small file does."""
     hasher = hashlib.sha256()
-    while piece := os.read(descriptor, _PIECE):
+    while (piece := os.read(descriptor, _PIECE)) and not abandoned.is_set():
         hasher.update(piece)
     return hasher.hexdigest()
 

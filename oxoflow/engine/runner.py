@@ -13,23 +13,22 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from oxoflow.engine.capacity import check_budget, find_capacity, host_warnings
 from oxoflow.engine.checkpointfile import is_asked_for, write_checkpoint
-from oxoflow.engine.control import Control
+from oxoflow.engine.control import Control, Interrupted
 from oxoflow.engine.deciding import Decision, Verdict
 from oxoflow.engine.driving import Crash, Driver
 from oxoflow.engine.ending import Receipt, end_run, has_leftovers
-from oxoflow.engine.events import EventWriter, timestamp
+from oxoflow.engine.events import timestamp
 from oxoflow.engine.files import WorkFiles, absolute
 from oxoflow.engine.hooks import hook_of, run_hook
 from oxoflow.engine.identity import new_id
+from oxoflow.engine.lastwords import last_event, tell_end
 from oxoflow.engine.load import Loaded
-from oxoflow.engine.logs import LogCopier
 from oxoflow.engine.masking import NO_MASK
 from oxoflow.engine.narration import outcome_words
 from oxoflow.engine.notices import find_notices
@@ -117,6 +116,8 @@ class _Run:
                 self._control.drop_stale()
             try:
                 return self._carry_out(load)
+            except Interrupted as wish:
+                return self._end_unbegun(wish.exit_code)
             except BaseException as error:
                 self._end_broken(error)
                 raise
@@ -129,7 +130,8 @@ class _Run:
             stack.callback(self._watchdog.stop)
             clean_after(directory, state)
             reentries = Reentries(state, directory.root, options)
-            loaded: Loaded | None = reentries.replay(load(), keep=True)
+            with self._control.interruptible():
+                loaded: Loaded | None = reentries.replay(load(), keep=True)
             rounds: list[_Round] = []
             while loaded is not None:
                 with contextlib.ExitStack() as inner:
@@ -181,7 +183,10 @@ class _Run:
         capacity = find_capacity(loaded.workflow, options.limits)
         planner = Planner(loaded, state, self._directory.root, options.plan, capacity)
         self._mask = planner.renderer.mask
-        plan = later(planner.plan(), planner, known, failed)
+        # inputs may be large; once jobs have been run, what these came to must be told
+        with contextlib.nullcontext() if rounds else self._control.interruptible():
+            found = planner.plan()
+        plan = later(found, planner, known, failed)
         waiting = [decision for decision in plan.decisions if needs_work(decision)]
         chosen, spoilt = part_spoilt(waiting, loaded.dag, failed)
         check_budget([decision.job for decision in chosen], options.limits)
@@ -279,7 +284,7 @@ class _Run:
         parts.copier.say(f"{rounds[-1].loaded.workflow.name}: {outcome_words(outcome)}")
         parts.copier.copy()  # whoever sees the end of the run finds its log whole
         self._write_end(outcome)
-        type, data = _last_event(outcome)
+        type, data = last_event(outcome)
         parts.recorder.event(type, **data)
         parts.recorder.flush()
         return outcome
@@ -345,13 +350,16 @@ class _Run:
         outcome = Outcome(self._record.run_id, RunState.FAILED, code, error=words)
         with contextlib.suppress(OxoflowError, OSError):
             self._write_end(outcome)
-            events = EventWriter(self._directory.events)
-            type, data = _last_event(outcome)
-            events.emit(type, **data)
-            events.close()
-            log = LogCopier(self._directory.execution_log)
-            log.say(words)
-            log.close()
+            tell_end(self._directory, outcome, words)
+
+    def _end_unbegun(self, code: int) -> Outcome:
+        """End a run that was cancelled before its first job could begin."""
+        duration = round(time.monotonic() - self._begun, 3)
+        run_id = self._record.run_id
+        outcome = Outcome(run_id, RunState.CANCELLED, code, duration_secs=duration)
+        self._write_end(outcome)
+        tell_end(self._directory, outcome, outcome_words(outcome))
+        return outcome
 
 
 class _Agenda(Struct, frozen=True):
@@ -376,16 +384,6 @@ class _Round(Struct, frozen=True):
     def counts(self) -> Counts:
         skips = sum(1 for decision in self.plan.decisions if not needs_work(decision))
         return replace(self.rules.counts, skipped=self.rules.counts.skipped + skips)
-
-
-def _last_event(outcome: Outcome) -> tuple[str, dict[str, Any]]:
-    status: dict[str, Any] = {"status": outcome.state.value}
-    if outcome.state is RunState.SUCCESS:
-        return "run_completed", status | {"duration_secs": outcome.duration_secs}
-    if outcome.state is RunState.CANCELLED:
-        ended = [asdict(process) for process in outcome.receipt.ended]
-        return "run_cancelled", status | {"ended": ended, "left": outcome.receipt.left}
-    return "run_failed", status | {"exit_code": outcome.exit_code, "error": outcome.error}
 
 
 def _mark_planned(state: State, chosen: Sequence[Decision]) -> None:

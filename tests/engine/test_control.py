@@ -1,8 +1,10 @@
 """Pause, cancel and interrupt runs by messages and signals."""
 
+import contextlib
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from tests.engine.running import (
     execute,
     kinds,
     processes_in,
+    records,
     rule,
     start,
     wait_for,
@@ -119,3 +122,35 @@ def test_interrupting_twice_does_not_wait_for_the_grace(tmp_path):
     assert process.wait(PATIENCE) == 130
     process.stderr.close()
     assert processes_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("how", ["signal", "message"])
+@pytest.mark.parametrize("files", [1, 2])
+def test_a_cancel_is_heard_while_large_inputs_are_read(tmp_path, how, files):
+    names = ["big", "other"][:files]
+    for name in names:
+        (tmp_path / name).write_text("small")
+    text = rule("a", "cat {input} > {output}", input=names, output=["a"])
+    assert execute(tmp_path, text).exit_code == 0
+    for name in names:
+        os.truncate(tmp_path / name, 2**40)  # nobody reads that within anybody's patience
+    process = start(tmp_path, text)
+    open_files = Path(f"/proc/{process.pid}/fd")
+    wait_until(lambda: any(path.name == "big" for path in _targets(open_files)))
+    if how == "message":
+        write_control(RunDirectory(tmp_path).control, {"type": "cancel"})
+    process.send_signal(signal.SIGINT if how == "signal" else signal.SIGUSR1)
+    assert process.wait(PATIENCE) == (130 if how == "signal" else 143)
+    process.stderr.close()
+    record = RunDirectory(tmp_path).read_run()
+    assert record is not None
+    assert record.state is RunState.CANCELLED
+    assert events(tmp_path)[-1].type == "run_cancelled"
+    assert records(tmp_path)["a"].status == "done"
+
+
+def _targets(folder):
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            with contextlib.suppress(OSError):
+                yield path.readlink()

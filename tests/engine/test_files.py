@@ -111,7 +111,7 @@ def test_reading_ahead_learns_everything_at_once(files, tmp_path):
 def test_however_many_ask_only_a_few_files_are_read_at_once(tmp_path, monkeypatch):
     reading, enough, too_many, go_on = [], threading.Event(), threading.Event(), threading.Event()
 
-    def read(descriptor):
+    def read(descriptor, abandoned):
         reading.append(descriptor)
         if len(reading) == READERS:
             enough.set()
