@@ -160,6 +160,9 @@ def _no_log(directory: RunDirectory, job: str) -> str:
 
 def accept_results(arguments: Arguments) -> int:
     """Record that the present outputs of jobs are valid for their present definition."""
+    for name in arguments.jobs:
+        if name.endswith(".oxoflow") and Path(name).is_file():
+            raise UsageError(f"'{name}' is no job; name the workflow file with --workflow")
     arguments.file = arguments.workflow
     place = find_place(arguments)
     loaded = load(arguments, place)

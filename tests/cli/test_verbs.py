@@ -82,6 +82,7 @@ def test_what_only_the_server_uses_is_not_shown(ox):
         (["graph", "-f", "png"], "invalid choice: 'png'"),
         (["diff", "main.oxoflow"], "the following arguments are required: FILE"),
         (["logs", "al"], "no job 'al' has run in"),
+        (["accept", "main.oxoflow", "a"], "'main.oxoflow' is no job; name the workflow file with"),
         (["cancel"], "nothing runs in"),
         (["pause"], "nothing runs in"),
         (["resume"], "no run has been in"),
