@@ -5,7 +5,6 @@ Owns the verb `run` and the way every verb that runs goes; the run itself is `en
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import shlex
 import sys
@@ -79,7 +78,7 @@ def carry_out(
     if launch is not None:
         # what is wrong with the workflow must stand in run.json, so it is loaded by the runner
         options = _options(invocation, settings, None, launch)
-        return _run(invocation.load, options).exit_code
+        return run_workflow(invocation.load, options, LocalBackend()).exit_code
     loaded = invocation.load()
     tails = _Tails()
     display = None if as_json else _display(loaded, directory, invocation)
@@ -94,7 +93,7 @@ def carry_out(
 
     try:
         options = _options(invocation, settings, observe, None)
-        outcome = _run(lambda: loaded, options)
+        outcome = run_workflow(lambda: loaded, options, LocalBackend())
     finally:
         if display is not None:
             display.close()
@@ -109,12 +108,6 @@ def carry_out(
             raise
         drop_output()  # whoever listened is gone; how the run ended still counts
     return outcome.exit_code
-
-
-def _run(load: Callable[[], Loaded], options: RunOptions) -> Outcome:
-    """Run from within the working directory: what starts there starts at less cost."""
-    with contextlib.chdir(options.workdir):
-        return run_workflow(load, options, LocalBackend())
 
 
 def summary_json(outcome: Outcome, name: str, tails: Mapping[str, str]) -> dict[str, Any]:

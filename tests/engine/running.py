@@ -32,7 +32,6 @@ workdir = Path(sys.argv[1])
 text = (workdir / "w.oxoflow").read_text()
 shared = os.environ.get("SHARED_CACHE")
 cache = Caching(Path(shared)) if shared else None
-os.chdir(workdir)  # as the command line does
 outcome = execute(workdir, text, slots=int(sys.argv[2]), cache=cache)
 sys.exit(outcome.exit_code)
 """

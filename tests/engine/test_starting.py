@@ -1,21 +1,18 @@
-"""Hold the two ways of starting a command, in our own directory and elsewhere, to one behaviour."""
+"""Hold what a command is started with: its directory, variables, signals and descriptors."""
 
 import os
 import signal
-import subprocess
 
 import pytest
 
 from oxoflow.engine.process import ProcessTable, SpawnFailed
 
 
-@pytest.fixture(params=["here", "elsewhere"])
-def place(request, tmp_path, monkeypatch):
-    """A directory to start commands in: our own, or another."""
+@pytest.fixture
+def place(tmp_path):
+    """A directory to start commands in."""
     found = tmp_path / "place"
     found.mkdir()
-    if request.param == "here":
-        monkeypatch.chdir(found)
     return found
 
 
@@ -80,13 +77,6 @@ def test_a_program_that_is_not_there_is_named(open_table, place):
         open_table().spawn(["/none/x"], cwd=place, env={}, stdout=out.fileno(), stderr=out.fileno())
 
 
-def test_a_directory_that_took_the_place_of_ours_is_the_one_that_counts(open_table, place):
-    place.rename(place.parent / "old")
-    place.mkdir()
-    said(open_table(), place, "touch made")
-    assert [path.name for path in place.iterdir()] == ["made"]
-
-
 def test_a_directory_that_is_gone_is_named(open_table, place):
     place.rmdir()
     with (
@@ -115,12 +105,3 @@ def test_our_standard_streams_may_be_handed_down_in_any_order(open_table, place)
                 os.close(copy)
     assert (place / "out").read_text() == "out\n"
     assert (place / "err").read_text() == "err\n"
-
-
-def test_in_our_own_directory_one_call_does_it(open_table, tmp_path, monkeypatch):
-    """That is a fifth of what a job costs."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(subprocess, "Popen", None)
-    place = tmp_path / "link"
-    place.symlink_to(tmp_path)
-    assert said(open_table(), place, "pwd -P") == [str(tmp_path)]
