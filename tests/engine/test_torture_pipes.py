@@ -4,20 +4,14 @@ import random
 
 import pytest
 
-from tests.engine.running import execute, processes_in, records, rule, start
+from tests.engine.running import execute, processes_in, records, rule
 from tests.engine.test_pipes import pipes_left
-from tests.engine.test_torture import (
-    PIECES,
-    contents,
-    kill_something,
-    known,
-    lives_until_told,
-    told,
-)
-from tests.patience import PATIENCE
+from tests.engine.test_torture import PIECES, contents, told
+from tests.engine.test_torture_features import torment
 
 KILLS = 20
 SAMPLES = ("S2", "S3", "S4")
+REPEATED = ("say", "hear", "cut")  # ends of a pipe run together, on what is deleted after them
 
 
 def workflow() -> str:
@@ -54,27 +48,6 @@ def workflow() -> str:
     )
 
 
-def torment(place, text: str, rng: random.Random, kills: int, furthest: float) -> int:
-    """Start, kill and start again until the run is whole; how often something was killed."""
-    hit, done_before, code = 0, set(), 1
-    while code != 0:
-        size = told(place) + rng.uniform(0, furthest)
-        runner = start(place, text)
-        is_hit = hit < kills and lives_until_told(runner, place, size, rng)
-        if is_hit:
-            hit += 1
-            if not kill_something(rng, runner):
-                runner.kill()
-        code = runner.wait(PATIENCE)
-        assert is_hit or code == 0, runner.stderr.read()
-        runner.stderr.close()
-        done = {job for job, record in known(place).items() if record.status == "done"}
-        lost = {job for job in done_before - done if not job.startswith(("say", "hear", "cut"))}
-        assert lost == set(), "a completed job was forgotten"
-        done_before = done
-    return hit
-
-
 @pytest.mark.torture
 @pytest.mark.parametrize("round_", range(3))
 def test_after_many_kills_nothing_shows_that_there_were_any(tmp_path, round_):
@@ -89,7 +62,7 @@ def test_after_many_kills_nothing_shows_that_there_were_any(tmp_path, round_):
     while hit < KILLS:  # a quick machine may end one before it is hit often enough
         rough = tmp_path / f"rough{hit}/work"
         rough.mkdir(parents=True)
-        more = torment(rough, text, rng, KILLS - hit, furthest)
+        more = torment(rough, text, rng, KILLS - hit, furthest, REPEATED)
         assert more > 0, "it was never hit"
         hit += more
         assert contents(rough) == contents(calm)

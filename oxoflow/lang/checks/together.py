@@ -53,10 +53,9 @@ def together(rules: Iterable[Rule]) -> Together:
     for rule in rules:
         paths += rule.input.paths
         paths += rule.output.paths
-        commands += _COMMANDS(rule)
+        # a tuple at once where there is no transform: most rules have none
+        commands += [t for _, t in command_texts(rule)] if rule.transform else _COMMANDS(rule)
         others += _OTHERS(rule)
-        if rule.transform:
-            commands += [text for _, text in command_texts(rule)]
         for spec in rule.expand_inputs:
             others.append(spec.pattern)
         for values in (rule.envvars, rule.params):
